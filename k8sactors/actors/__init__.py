@@ -1,0 +1,1 @@
+"""Actors, mailboxes, envelopes and supervision."""

@@ -1,0 +1,1 @@
+"""Object kinds as data: scheme, schema, defaulting, validation, selectors, quantities, patches."""

@@ -1,0 +1,1 @@
+"""Request pipeline, registry, admission, watch cache."""

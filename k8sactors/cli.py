@@ -1,0 +1,1 @@
+"""The `k8sactors` command line."""

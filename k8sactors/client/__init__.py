@@ -1,0 +1,1 @@
+"""What client-go is: client, reflector, informer, lister, workqueue, leader election, events."""

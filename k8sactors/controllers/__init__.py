@@ -1,0 +1,1 @@
+"""The controllers of the controller manager, one file each."""

@@ -1,0 +1,1 @@
+"""Hosts, links and connections: the network that messages cross, and where it breaks."""

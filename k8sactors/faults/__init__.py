@@ -1,0 +1,1 @@
+"""The fault catalogue: one injector per file, and the plan that schedules them."""

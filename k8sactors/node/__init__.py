@@ -1,0 +1,1 @@
+"""Kubelet, pod workers, container runtime (CRI), CNI, kube-proxy and the data plane."""

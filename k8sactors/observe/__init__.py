@@ -1,0 +1,1 @@
+"""Logs, metrics, message trace, timelines and reports."""

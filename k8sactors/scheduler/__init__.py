@@ -1,0 +1,1 @@
+"""Queue, cache, framework and the decision of where a pod runs."""

@@ -1,0 +1,1 @@
+"""Revisions, key index, transactions, watches, leases and compaction, without I/O."""

@@ -1,0 +1,1 @@
+"""A member: drives raft and mvcc over a transport and a disk."""
