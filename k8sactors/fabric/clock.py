@@ -1,0 +1,51 @@
+"""Each host's own idea of time, derived from the simulation's clock.
+
+`offset_ns` shifts the wall clock only (a step of the clock); `drift_ppm` makes both the wall and
+the monotonic clock run fast or slow from the moment it is set.
+"""
+
+from k8sactors.simulation import EPOCH_NS, Simulation
+
+_MILLION = 1_000_000
+
+
+class HostClock:
+    """Monotonic and wall time of one host."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._drift_ppm = 0
+        self._anchor_global_ns = 0
+        self._anchor_local_ns = 0
+        self.offset_ns = 0
+
+    @property
+    def drift_ppm(self) -> int:
+        """Parts per million by which this clock runs fast (negative: slow)."""
+        return self._drift_ppm
+
+    @drift_ppm.setter
+    def drift_ppm(self, drift_ppm: int) -> None:
+        if drift_ppm <= -_MILLION:
+            raise ValueError(f"drift_ppm must be above -1000000, got {drift_ppm}")
+        self._anchor_local_ns = self.now_ns()
+        self._anchor_global_ns = self._simulation.now_ns()
+        self._drift_ppm = drift_ppm
+
+    def now_ns(self) -> int:
+        """Monotonic nanoseconds; never steps."""
+        global_ns = self._simulation.now_ns()
+        if self._drift_ppm == 0 and self._anchor_global_ns == self._anchor_local_ns:
+            return global_ns
+        elapsed_ns = global_ns - self._anchor_global_ns
+        return self._anchor_local_ns + elapsed_ns + elapsed_ns * self._drift_ppm // _MILLION
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the Unix epoch as this host shows them."""
+        return EPOCH_NS + self.now_ns() + self.offset_ns
+
+    def to_global_ns(self, delay_ns: int) -> int:
+        """How long a delay measured on this host lasts in undisturbed time."""
+        if self._drift_ppm == 0:
+            return delay_ns
+        return delay_ns * _MILLION // (_MILLION + self._drift_ppm)
