@@ -15,6 +15,7 @@ from k8sactors.actors.codec import CLOSE, OPEN, decode_frame
 from k8sactors.actors.connection import Connection
 from k8sactors.actors.context import Context
 from k8sactors.actors.mailbox import Mailbox
+from k8sactors.simulation import unwrap_groups
 
 # Frames handled before others get a turn.
 BATCH_FRAMES = 1024
@@ -100,7 +101,7 @@ class ActorLife:
 
     async def run(self) -> None:
         """Run until stopped; raises what a handler or a task of the actor raised."""
-        with self._scope:
+        with unwrap_groups(), self._scope:
             if not self.context.alive:
                 return
             async with trio.open_nursery() as nursery:

@@ -398,12 +398,13 @@ async def open_fabric(
         latency_ns: a function of two hosts instead.
     """
     simulation = simulation_module.current()
-    async with trio.open_nursery() as nursery:
-        delay = latency_ns or (lambda _source, _target: default_latency_ns)
-        network = Network(simulation, nursery, delay)
-        try:
-            yield network
-        finally:
-            for host in network.hosts.values():
-                host.shut_down()
-            nursery.cancel_scope.cancel()
+    with simulation_module.unwrap_groups():
+        async with trio.open_nursery() as nursery:
+            delay = latency_ns or (lambda _source, _target: default_latency_ns)
+            network = Network(simulation, nursery, delay)
+            try:
+                yield network
+            finally:
+                for host in network.hosts.values():
+                    host.shut_down()
+                nursery.cancel_scope.cancel()

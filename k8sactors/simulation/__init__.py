@@ -14,6 +14,7 @@ from k8sactors.simulation.errors import (
     StalledError,
     TimerCallbackError,
 )
+from k8sactors.simulation.groups import sole_cause, unwrap_groups
 from k8sactors.simulation.runner import Simulation, current, run
 from k8sactors.simulation.streams import Random
 from k8sactors.simulation.timers import Timer, TimerQueue
@@ -37,4 +38,6 @@ __all__ = [
     "VirtualClock",
     "current",
     "run",
+    "sole_cause",
+    "unwrap_groups",
 ]

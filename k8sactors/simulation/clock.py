@@ -12,7 +12,6 @@ Time is an integer of nanoseconds; the float that trio sees is derived from it.
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import trio
 
@@ -25,16 +24,8 @@ MICROSECOND = 1_000
 # 2025-01-01T00:00:00Z: what wall clocks show when a simulation starts.
 EPOCH_NS = 1_735_689_600 * SECOND
 
-
-class SimulationClock(Protocol):
-    """What the simulation needs of a clock, beyond trio's own interface."""
-
-    timers: TimerQueue
-    on_stall: Callable[[], None]
-    on_error: Callable[[BaseException], None]
-
-    def now_ns(self) -> int:
-        """Nanoseconds since the start of the simulation."""
+# Polls without any timer or deadline after which a simulation counts as stalled.
+IDLE_POLLS = 3
 
 
 class _Clock(trio.abc.Clock):
@@ -68,6 +59,7 @@ class VirtualClock(_Clock):
 
     def __init__(self) -> None:
         self._now_ns = 0
+        self._idle_polls = 0
         super().__init__()
 
     def now_ns(self) -> int:
@@ -79,7 +71,10 @@ class VirtualClock(_Clock):
         timer_ns = self.timers.next_ns()
         if math.isinf(deadline):
             if timer_ns is None:
-                self.on_stall()
+                # Trio's own wake-up pipe may still have something to say: let it poll first.
+                self._idle_polls += 1
+                if self._idle_polls > IDLE_POLLS:
+                    self.on_stall()
                 return 0.0
             target_ns = timer_ns
         else:
@@ -87,6 +82,7 @@ class VirtualClock(_Clock):
             while deadline_ns / SECOND < deadline:
                 deadline_ns += 1
             target_ns = deadline_ns if timer_ns is None else min(timer_ns, deadline_ns)
+        self._idle_polls = 0
         self._now_ns = max(self._now_ns, target_ns)
         if timer_ns is not None and timer_ns <= self._now_ns:
             self._fire(self._now_ns)

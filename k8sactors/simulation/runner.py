@@ -14,11 +14,15 @@ from k8sactors.simulation.errors import (
     StalledError,
     TimerCallbackError,
 )
+from k8sactors.simulation.groups import unwrap_groups
 from k8sactors.simulation.streams import RandomStreams
 from k8sactors.simulation.timers import TimerQueue
 from k8sactors.simulation.trace import Trace
 
 T = TypeVar("T")
+
+# Idle polls granted to a cancelled run for winding down.
+SHUTDOWN_POLLS = 1000
 
 
 class Simulation:
@@ -33,6 +37,7 @@ class Simulation:
         self._streams = RandomStreams(seed)
         self._scope = trio.CancelScope()
         self._failure: SimulationError | None = None
+        self._stalls = 0
         clock.on_stall = self._stalled
         clock.on_error = self._timer_failed
 
@@ -51,7 +56,10 @@ class Simulation:
 
     def _stalled(self) -> None:
         if self._failure is not None:
-            raise self._failure  # cancelled already, and still nothing can run: a shielded wait
+            self._stalls += 1
+            if self._stalls > SHUTDOWN_POLLS:
+                raise self._failure  # cancelled, and still nothing can run: a shielded wait
+            return
         self._fail(
             StalledError(
                 "every task waits and no timer is set; give the wait a timeout, "
@@ -117,13 +125,12 @@ def run(
     simulation = Simulation(seed, clock or VirtualClock())
     _Current.simulation = simulation
     try:
-        with deterministic_scheduling(seed):
+        with deterministic_scheduling(seed), unwrap_groups():
             return trio.run(
                 simulation._main,  # noqa: SLF001 - the other half of this function
                 main,
                 args,
                 clock=simulation.clock,
-                strict_exception_groups=False,
             )
     finally:
         _Current.simulation = None
