@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both create the environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types contracts unit scenarios zoo chaos bench clean
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/k8sactors compare scenarios/failover-tour.yaml
+
+test: lint types contracts unit scenarios
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+contracts: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.installed
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -q
+
+scenarios: $(VENV)/.installed
+	$(BIN)/k8sactors validate scenarios/*.yaml
+
+zoo: $(VENV)/.installed
+	$(BIN)/k8sactors zoo
+
+chaos: $(VENV)/.installed
+	$(BIN)/k8sactors chaos scenarios/chaos-stacked.yaml --seeds 1..100 --jobs 2
+	$(BIN)/k8sactors chaos scenarios/chaos-external.yaml --seeds 1..100 --jobs 2
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benches.store --clients 1000 --puts 100000
+	$(BIN)/python -m benches.store --clients 1 --puts 10000
+	$(BIN)/python -m benches.scheduling --nodes 5000 --init-pods 1000 --pods 10000
+	$(BIN)/python -m benches.simulation --nodes 100 --virtual-seconds 600
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage
