@@ -18,6 +18,7 @@ TOPOLOGIES: tuple[TopologyName, ...] = ("single", "stacked", "external")
 MAX_WORKERS = 20_000
 MAX_CONTROL_PLANES = 9
 MAX_STORE_MEMBERS = 9
+ZONE_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @attrs.frozen
@@ -89,7 +90,7 @@ class ClusterSpec:
             ("control planes", self.planes, MAX_CONTROL_PLANES),
             ("store members", self.members, MAX_STORE_MEMBERS),
             ("workers", len(self.worker_names), MAX_WORKERS),
-            ("zones", self.zones, 100),
+            ("zones", self.zones, len(ZONE_LETTERS)),
         )
         found = []
         for what, count, most in limits:
@@ -199,4 +200,4 @@ def store_endpoints(spec: ClusterSpec, control_plane: str) -> list[str]:
 
 
 def _zone(index: int, zones: int) -> str:
-    return f"zone-{chr(ord('a') + index % zones)}" if zones <= 26 else f"zone-{index % zones}"
+    return f"zone-{ZONE_LETTERS[index % zones]}"
