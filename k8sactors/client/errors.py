@@ -1,0 +1,54 @@
+"""Errors of the client machinery.
+
+    StatusError (k8sactors.api)
+    └── UnreachableError             no answer: the outcome of a write is unknown
+        └── FencedError              refused before it was sent: the caller may no longer write
+
+Everything else that a call can end with is the server's own StatusError.
+"""
+
+from typing import Any
+
+from k8sactors.api.errors import StatusError
+
+
+class UnreachableError(StatusError):
+    """The connection broke, or no answer came in time; a write may or may not have happened."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(code=503, reason="ServiceUnavailable", message=message)
+
+
+class FencedError(UnreachableError):
+    """The caller lost the right to write, by its own host's clock, before the request left."""
+
+
+def from_status(code: int, status: dict[str, Any]) -> StatusError:
+    """The error that a v1 Status object of the server describes."""
+    details = status.get("details") or {}
+    return StatusError(
+        code=status.get("code", code),
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
+        causes=details.get("causes") or [],
+    )
+
+
+def is_expired(error: StatusError) -> bool:
+    """Whether a resourceVersion is older than the server's history."""
+    return error.code == 410  # noqa: PLR2004 - HTTP 410 Gone
+
+
+def is_not_found(error: StatusError) -> bool:
+    """Whether the object does not exist."""
+    return error.reason == "NotFound"
+
+
+def is_conflict(error: StatusError) -> bool:
+    """Whether somebody else changed the object first."""
+    return error.reason == "Conflict"
+
+
+def is_already_exists(error: StatusError) -> bool:
+    """Whether an object of that name exists."""
+    return error.reason == "AlreadyExists"
