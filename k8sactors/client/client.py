@@ -9,13 +9,13 @@ and decides (UnreachableError).
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgpack
 import trio
 
+from k8sactors.actors import Future
 from k8sactors.api import codec
 from k8sactors.api.errors import StatusError
 from k8sactors.client.environment import Context
-from k8sactors.client.errors import FencedError, UnreachableError, from_status, is_conflict
+from k8sactors.client.errors import FencedError, UnreachableError, error_in, is_conflict
 from k8sactors.client.pool import SECOND_NS, ServerPool, Watch
 
 Object = dict[str, Any]
@@ -83,7 +83,7 @@ class Client:
         timeout_ns: int = DEFAULT_TIMEOUT_NS,
         decode: bool = True,
     ) -> None:
-        """Send one request; exactly one of `on_done` and `on_error` runs, later, in the actor's turn.
+        """Send one request; one of `on_done` and `on_error` runs, later, in the actor's turn.
 
         `decode=False` saves the decoding of an answer that nobody reads: `on_done` gets an empty
         dict.
@@ -97,7 +97,7 @@ class Client:
             namespace,
             name,
             subresource,
-            None if body is None else msgpack.packb(body),
+            None if body is None else codec.encode_value(body),
             {"user": self.user, **options} if options else self._default_options,
         ]
 
@@ -113,7 +113,7 @@ class Client:
         on_error: OnError,
         timeout_ns: int = DEFAULT_TIMEOUT_NS,
     ) -> None:
-        """Send an `api.request` payload; `on_reply` gets the payload of a successful `api.response`."""
+        """Send an `api.request` payload; `on_reply` gets that of a successful `api.response`."""
         deadline_ns = self.ctx.now_ns() + timeout_ns
         throttled = 0
         reads = payload[0] in READS
@@ -124,14 +124,16 @@ class Client:
             if code < FIRST_ERROR_CODE:
                 on_reply(reply)
                 return
-            status = msgpack.unpackb(reply[2]) if reply[2] else {}
-            if code == TOO_MANY_REQUESTS and throttled < MAX_THROTTLED_RETRIES:
-                delay_s = (status.get("details") or {}).get("retryAfterSeconds")
-                if delay_s:
-                    throttled += 1
-                    self.ctx.after(delay_s * SECOND_NS, send)
-                    return
-            on_error(from_status(code, status))
+            error = error_in(code, reply[2])
+            if (
+                code == TOO_MANY_REQUESTS
+                and error.retry_after_seconds
+                and throttled < MAX_THROTTLED_RETRIES
+            ):
+                throttled += 1
+                self.ctx.after(error.retry_after_seconds * SECOND_NS, send)
+                return
+            on_error(error)
 
         def failed(error: UnreachableError) -> None:
             # Reading twice does no harm, so a read follows the client to the next server.
@@ -180,7 +182,7 @@ class Client:
         timeout_ns: int = DEFAULT_TIMEOUT_NS,
     ) -> Object:
         """Send one request and wait for its object; raises StatusError."""
-        outcome = _Outcome()
+        future: Future[Object] = Future()
         self.submit(
             verb,
             resource,
@@ -189,11 +191,11 @@ class Client:
             subresource=subresource,
             body=body,
             options=options,
-            on_done=outcome.succeed,
-            on_error=outcome.fail,
+            on_done=future.set_result,
+            on_error=future.set_error,
             timeout_ns=timeout_ns,
         )
-        return await outcome.wait()
+        return await future.wait()
 
     async def get(
         self, resource: str, name: str, namespace: str | None = None, **options: Any
@@ -317,28 +319,3 @@ def _decode_reply(reply: list[Any]) -> Object:
     if body is None:
         return {}
     return codec.decode(body, reply[1])
-
-
-class _Outcome:
-    """Carries one result from a callback to the task that awaits it."""
-
-    __slots__ = ("_done", "_error", "_result")
-
-    def __init__(self) -> None:
-        self._done = trio.Event()
-        self._result: Object = {}
-        self._error: StatusError | None = None
-
-    def succeed(self, result: Object) -> None:
-        self._result = result
-        self._done.set()
-
-    def fail(self, error: StatusError) -> None:
-        self._error = error
-        self._done.set()
-
-    async def wait(self) -> Object:
-        await self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return self._result

@@ -83,7 +83,7 @@ class DeltaFIFO:
 
     def replace(self, objects: list[Object]) -> None:
         """The source was listed anew: this is all there is."""
-        present = {}
+        present: dict[str, None] = {}
         for obj in objects:
             key = self._key_of(obj)
             present[key] = None

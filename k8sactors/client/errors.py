@@ -7,8 +7,7 @@
 Everything else that a call can end with is the server's own StatusError.
 """
 
-from typing import Any
-
+from k8sactors.api import codec
 from k8sactors.api.errors import StatusError
 
 
@@ -16,22 +15,18 @@ class UnreachableError(StatusError):
     """The connection broke, or no answer came in time; a write may or may not have happened."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(code=503, reason="ServiceUnavailable", message=message)
+        super().__init__(503, "ServiceUnavailable", message)
 
 
 class FencedError(UnreachableError):
     """The caller lost the right to write, by its own host's clock, before the request left."""
 
 
-def from_status(code: int, status: dict[str, Any]) -> StatusError:
-    """The error that a v1 Status object of the server describes."""
-    details = status.get("details") or {}
-    return StatusError(
-        code=status.get("code", code),
-        reason=status.get("reason", ""),
-        message=status.get("message", ""),
-        causes=details.get("causes") or [],
-    )
+def error_in(code: int, body: bytes | None) -> StatusError:
+    """The error that an encoded v1 Status object describes."""
+    if not body:
+        return StatusError(code, "", f"the server answered {code} without saying why")
+    return StatusError.from_status(codec.decode_value(body))
 
 
 def is_expired(error: StatusError) -> bool:

@@ -17,7 +17,8 @@ class LabelMatcher(Protocol):
 
 
 def _namespace_of(obj: Object) -> str | None:
-    return obj["metadata"].get("namespace")
+    namespace: str | None = obj["metadata"].get("namespace")
+    return namespace
 
 
 def _values(function: IndexFunction, obj: Object) -> list[str]:

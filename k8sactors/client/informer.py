@@ -173,7 +173,8 @@ class SharedInformer:
 
 
 def _version(obj: Object) -> str | None:
-    return obj["metadata"].get("resourceVersion")
+    version: str | None = obj["metadata"].get("resourceVersion")
+    return version
 
 
 class InformerFactory:

@@ -166,16 +166,13 @@ class ServerPool:
         self._retry = None
         self._generation += 1
         generation = self._generation
-        connection = self._ctx.connect(
+        connection = self._connection = self._ctx.connect(
             self._servers[self._index], lambda reason: self._drop(generation, reason)
         )
-        if generation != self._generation:
-            return  # refused before connect() returned
-        self._connection = connection
         now_ns = self._ctx.now_ns()
         waiting, self._waiting = self._waiting, deque()
         for call in waiting:
-            if self._connection is None:
+            if connection.closed:
                 self._wait(call)
             elif call.deadline_ns < now_ns:
                 call.on_fail(UnreachableError("no API server could be reached in time"))

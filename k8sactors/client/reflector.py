@@ -9,7 +9,6 @@ delay so that a crowd of clients does not come at once.
 from collections.abc import Callable
 from typing import Any
 
-import msgpack
 from attrs import define
 
 from k8sactors.api import codec
@@ -17,7 +16,7 @@ from k8sactors.api.errors import StatusError
 from k8sactors.client.backoff import Backoff
 from k8sactors.client.client import Client, Object
 from k8sactors.client.environment import Timer
-from k8sactors.client.errors import from_status, is_expired
+from k8sactors.client.errors import error_in, is_expired
 from k8sactors.client.pool import MILLISECOND_NS, SECOND_NS, Watch
 
 FIRST_DELAY_NS = 800 * MILLISECOND_NS
@@ -170,7 +169,7 @@ class Reflector:
             self._watch_failed(current, payload)
             return
         decode = codec.decode
-        events = []
+        events: list[tuple[str, Object]] = []
         for item in payload:
             kind, revision, data = item
             if kind == "ERROR":
@@ -192,7 +191,7 @@ class Reflector:
         if current != self._round:
             return
         self._end_watch()
-        error = from_status(item[1], msgpack.unpackb(item[2]) if item[2] else {})
+        error = error_in(item[1], item[2])
         if is_expired(error):
             self._history_lost = True
             self._later(self._list)
