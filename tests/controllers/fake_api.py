@@ -1,4 +1,4 @@
-"""An API server in memory: one actor, no store, no admission; the message protocol of the real one."""
+"""An API server in memory: no store, no admission; speaks the real one's message protocol."""
 
 from typing import Any
 
@@ -111,7 +111,7 @@ class FakeAPI(Actor):
         ]
         self.store.servers.append(self)
 
-    def on_disconnect(self, connection: Connection, reason: str) -> None:
+    def on_disconnect(self, connection: Connection, reason: str) -> None:  # noqa: ARG002 - hook
         self.streams = {key: v for key, v in self.streams.items() if v[0] is not connection}
 
     def on_message(self, message: Message) -> None:
