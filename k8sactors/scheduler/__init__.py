@@ -1,1 +1,6 @@
-"""Queue, cache, framework and the decision of where a pod runs."""
+"""Queue, cache, framework and the decision of where a pod runs.
+
+Read in this order: `podinfo` and `nodeinfo` (what is looked at), `cache` (what is believed),
+`framework` and `plugins` (who judges), `decision` and `ranking` (how a node is found quickly),
+`queue` (who waits for what), `scheduler` (the actor that ties it to the API server).
+"""

@@ -1,0 +1,208 @@
+"""Where a pod runs: the decision itself, without queue, clock or API server.
+
+Three ways lead to a node, and all give the same answer (up to the draw among equals):
+
+* a *ranking* remembered for the pod's signature (ranking.py): the usual way;
+* one look at all nodes, column by column: a signature seen for the first time, or plugins that
+  cannot be ranked;
+* the few nodes that a PreFilter plugin named, one by one: daemon pods.
+
+The best score wins; among equals the node with the fewest pods; among those the seed decides.
+Every node is looked at: there is no sampling as with percentageOfNodesToScore, because a ranking
+makes the full answer cheaper than a sample.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from k8sactors.scheduler.diagnosis import FitError
+from k8sactors.scheduler.errors import NoNodesAvailableError
+from k8sactors.scheduler.evaluation import filter_node, filter_rows, raw_scores
+from k8sactors.scheduler.framework.interfaces import PostFilterResult, Rows
+from k8sactors.scheduler.framework.status import CycleState, Status
+from k8sactors.scheduler.ranking import RANK_STEP, Ranking
+
+if TYPE_CHECKING:
+    from k8sactors.scheduler.cache import Cache
+    from k8sactors.scheduler.framework.runtime import Framework
+    from k8sactors.scheduler.nodeinfo import NodeInfo
+    from k8sactors.scheduler.podinfo import PodInfo
+
+__all__ = ["Decision", "DecisionEngine"]
+
+_MAX_RANKINGS = 128
+_MAX_DIAGNOSES = 1024
+
+
+@attrs.define
+class Decision:
+    """The chosen node, and the notes that the rest of the cycle's plugins need."""
+
+    node: "NodeInfo"
+    state: CycleState
+    scored: bool
+    """False when only one node was feasible: nothing to compare."""
+
+
+@attrs.define
+class _Remembered:
+    state: CycleState
+    ranking: Ranking
+
+
+class DecisionEngine:
+    """Decides for all profiles over one cache; `draw` gives random numbers in [0, 1)."""
+
+    def __init__(self, cache: "Cache", draw: Callable[[], float]) -> None:
+        self._cache = cache
+        self._draw = draw
+        self._rankings: OrderedDict[Hashable, _Remembered] = OrderedDict()
+        self._seen: OrderedDict[Hashable, None] = OrderedDict()
+        """Signatures that have been met once and have no ranking."""
+        self._diagnoses: OrderedDict[Hashable, tuple[int, FitError]] = OrderedDict()
+
+    def decide(self, framework: "Framework", pod: "PodInfo") -> Decision:
+        """A node for the pod.
+
+        Raises:
+            NoNodesAvailableError: the cluster has no node.
+            FitError: no node fits.
+        """
+        if not self._cache.node_count:
+            raise NoNodesAvailableError
+        signature = framework.signature(pod) if framework.can_rank else None
+        key = (framework.name, signature)
+        if signature is not None:
+            remembered = self._rankings.get(key)
+            if remembered is not None:
+                return self._from_ranking(framework, pod, key, remembered)
+        state = CycleState()
+        outcome, restricting = framework.run_pre_filters(state, pod, self._cache)
+        if isinstance(outcome, Status):
+            raise self._post_filtered(
+                framework,
+                state,
+                pod,
+                FitError(self._cache.node_count, {}, pre_filter=outcome),
+            )
+        framework.run_pre_scores(state, pod)
+        if outcome is not None:
+            return self._from_named(framework, state, pod, outcome, restricting)
+        if signature is not None and self._is_repeated(key):
+            remembered = _Remembered(state, Ranking(state, pod, self._cache))
+            self._rankings[key] = remembered
+            if len(self._rankings) > _MAX_RANKINGS:
+                self._rankings.popitem(last=False)
+            return self._from_ranking(framework, pod, key, remembered)
+        return self._from_scan(framework, state, pod, self._cache.table.rows())
+
+    def _is_repeated(self, key: Hashable) -> bool:
+        if key in self._seen:
+            del self._seen[key]
+            return True
+        self._seen[key] = None
+        if len(self._seen) > 8 * _MAX_RANKINGS:
+            self._seen.popitem(last=False)
+        return False
+
+    def _from_ranking(
+        self, framework: "Framework", pod: "PodInfo", key: Hashable, remembered: _Remembered
+    ) -> Decision:
+        self._rankings.move_to_end(key)
+        row = remembered.ranking.best(self._draw)
+        if row < 0:
+            raise self._known_failure(framework, pod, key, remembered.state)
+        node = self._cache.table.nodes[row]
+        assert node is not None, "rankings hold only rows in use"
+        return Decision(node, remembered.state, scored=self._cache.node_count > 1)
+
+    def _from_named(
+        self,
+        framework: "Framework",
+        state: CycleState,
+        pod: "PodInfo",
+        names: frozenset[str],
+        restricting: tuple[str, ...],
+    ) -> Decision:
+        nodes = self._cache.nodes
+        rows = sorted(nodes[name].row for name in names if name in nodes and nodes[name].row >= 0)
+        reason = f"node(s) didn't satisfy plugin(s) [{' '.join(restricting)}]"
+        self._cache.table.sync()
+        return self._from_scan(framework, state, pod, np.array(rows, dtype=np.intp), reason)
+
+    def _from_scan(
+        self,
+        framework: "Framework",
+        state: CycleState,
+        pod: "PodInfo",
+        rows: Rows,
+        absent_reason: str = "",
+    ) -> Decision:
+        table = self._cache.table
+        feasible = rows
+        for plugin in state.filters:
+            feasible = feasible[filter_rows(plugin, state, pod, table, feasible)]
+        if not feasible.size:
+            error = FitError(
+                self._cache.node_count,
+                self._refusals(state, pod, rows),
+                absent_reason=absent_reason,
+            )
+            raise self._post_filtered(framework, state, pod, error)
+        row = int(feasible[0])
+        if feasible.size > 1:
+            row = self._best_of(state, pod, feasible)
+        node = table.nodes[row]
+        assert node is not None, "only rows in use are looked at"
+        return Decision(node, state, scored=feasible.size > 1)
+
+    def _best_of(self, state: CycleState, pod: "PodInfo", feasible: Rows) -> int:
+        table = self._cache.table
+        totals = np.zeros(len(feasible), dtype=np.int64)
+        for weight, plugin in state.scores:
+            raw = raw_scores(plugin, state, pod, table, feasible)
+            totals += weight * plugin.normalize_scores(state, pod, raw)
+        ranks = totals * RANK_STEP - table.pod_count[feasible]
+        best = feasible[ranks == ranks.max()]
+        return int(best[int(self._draw() * len(best))])
+
+    # --- failures
+
+    def _known_failure(
+        self, framework: "Framework", pod: "PodInfo", key: Hashable, state: CycleState
+    ) -> FitError:
+        """A FitError, shared by pods of equal signature and priority until something changes."""
+        key = (key, pod.priority)
+        journal_end = self._cache.journal.end
+        known = self._diagnoses.get(key)
+        if known is not None and known[0] == journal_end:
+            return known[1]
+        rows = self._cache.table.rows()
+        error = FitError(self._cache.node_count, self._refusals(state, pod, rows))
+        error = self._post_filtered(framework, state, pod, error)
+        if not error.nominated_node:
+            self._diagnoses[key] = (journal_end, error)
+            if len(self._diagnoses) > _MAX_DIAGNOSES:
+                self._diagnoses.popitem(last=False)
+        return error
+
+    def _refusals(self, state: CycleState, pod: "PodInfo", rows: Rows) -> dict[str, Status]:
+        refused: dict[str, Status] = {}
+        for row in rows:
+            node = self._cache.table.nodes[row]
+            status = filter_node(state, pod, node) if node is not None else None
+            if node is not None and status is not None:
+                refused[node.name] = status
+        return refused
+
+    def _post_filtered(
+        self, framework: "Framework", state: CycleState, pod: "PodInfo", error: FitError
+    ) -> FitError:
+        result: PostFilterResult = framework.run_post_filters(state, pod, error.refused)
+        error.nominated_node = result.nominated_node
+        error.add_post_filter_message(result.message)
+        return error

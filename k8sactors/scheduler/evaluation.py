@@ -1,0 +1,55 @@
+"""Filters and scores over many rows: the vector form where a plugin has one, else node by node."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k8sactors.scheduler.framework.interfaces import FilterPlugin, Rows, ScorePlugin
+from k8sactors.scheduler.framework.status import CycleState, Status
+
+if TYPE_CHECKING:
+    from k8sactors.scheduler.nodeinfo import NodeInfo
+    from k8sactors.scheduler.podinfo import PodInfo
+    from k8sactors.scheduler.table import NodeTable
+
+__all__ = ["filter_node", "filter_rows", "raw_scores"]
+
+
+def filter_node(state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status | None:
+    """The first refusal of a node."""
+    for plugin in state.filters:
+        status = plugin.filter(state, pod, node)
+        if status is not None:
+            return status
+    return None
+
+
+def filter_rows(
+    plugin: FilterPlugin, state: CycleState, pod: "PodInfo", table: "NodeTable", rows: Rows
+) -> NDArray[np.bool_]:
+    """For each row whether the plugin lets it pass. Every row must belong to a node."""
+    mask = plugin.filter_vector(state, pod, table, rows)
+    if mask is not None:
+        return mask
+    nodes = (table.nodes[row] for row in rows)
+    return np.fromiter(
+        (node is not None and plugin.filter(state, pod, node) is None for node in nodes),
+        np.bool_,
+        len(rows),
+    )
+
+
+def raw_scores(
+    plugin: ScorePlugin, state: CycleState, pod: "PodInfo", table: "NodeTable", rows: Rows
+) -> NDArray[np.int64]:
+    """The raw score of each row. Every row must belong to a node."""
+    scores = plugin.score_vector(state, pod, table, rows)
+    if scores is not None:
+        return scores
+    nodes = (table.nodes[row] for row in rows)
+    return np.fromiter(
+        (plugin.score(state, pod, node) if node is not None else 0 for node in nodes),
+        np.int64,
+        len(rows),
+    )

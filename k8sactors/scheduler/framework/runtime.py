@@ -1,0 +1,225 @@
+"""A profile brought to life: plugins sorted by extension point, and how each point is run."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from k8sactors.scheduler.errors import ConfigurationError
+from k8sactors.scheduler.framework.interfaces import (
+    BindPlugin,
+    FilterPlugin,
+    PermitPlugin,
+    Plugin,
+    PostBindPlugin,
+    PostFilterPlugin,
+    PostFilterResult,
+    PreBindPlugin,
+    PreEnqueuePlugin,
+    PreFilterPlugin,
+    PreScorePlugin,
+    QueueSortPlugin,
+    ReservePlugin,
+    ScorePlugin,
+)
+from k8sactors.scheduler.framework.profile import Profile
+from k8sactors.scheduler.framework.status import Code, CycleState, Status
+
+if TYPE_CHECKING:
+    from k8sactors.scheduler.cache import Cache
+    from k8sactors.scheduler.handle import Handle
+    from k8sactors.scheduler.nodeinfo import NodeInfo
+    from k8sactors.scheduler.podinfo import PodInfo
+
+__all__ = ["Framework", "PreFilterOutcome"]
+
+T = TypeVar("T", bound=Plugin)
+
+PreFilterOutcome = Status | frozenset[str] | None
+"""A refusal of the pod as a whole, the only nodes to look at, or no restriction."""
+
+
+class Framework:
+    """The plugins of one profile."""
+
+    def __init__(self, profile: Profile, handle: "Handle") -> None:
+        self.profile = profile
+        self.handle = handle
+        self.plugins: list[Plugin] = [entry.factory(handle) for entry in profile.plugins]
+        self._weights = {entry.name: entry.weight for entry in profile.plugins}
+        self.queue_sort = self._only_queue_sort()
+        self.pre_enqueue = self._of(PreEnqueuePlugin)
+        self.pre_filters = self._of(PreFilterPlugin)
+        self.filters = self._of(FilterPlugin)
+        self.post_filters = self._of(PostFilterPlugin)
+        self.pre_scores = self._of(PreScorePlugin)
+        self.scores = [(self._weights[p.name], p) for p in self._of(ScorePlugin)]
+        self.reserves = self._of(ReservePlugin)
+        self.permits = self._of(PermitPlugin)
+        self.pre_binds = self._of(PreBindPlugin)
+        self.binds = self._of(BindPlugin)
+        self.post_binds = self._of(PostBindPlugin)
+        self._signers = [
+            p
+            for p in self.plugins
+            if isinstance(p, PreFilterPlugin | FilterPlugin | PreScorePlugin | ScorePlugin)
+        ]
+        self._requirements_suffice = all(p.signature_is_requirements for p in self._signers)
+        self.can_rank = all(_rankable(plugin) for _, plugin in self.scores)
+        """Whether a node's score can be kept until that node changes (see ranking.py)."""
+
+    def _of(self, point: type[T]) -> list[T]:
+        return [plugin for plugin in self.plugins if isinstance(plugin, point)]
+
+    def _only_queue_sort(self) -> QueueSortPlugin:
+        found = self._of(QueueSortPlugin)
+        if len(found) != 1:
+            raise ConfigurationError(
+                f"profile {self.profile.scheduler_name} needs exactly one QueueSort plugin,"
+                f" it has {len(found)}"
+            )
+        return found[0]
+
+    @property
+    def name(self) -> str:
+        """The `schedulerName` of the pods that this profile serves."""
+        return self.profile.scheduler_name
+
+    def signature(self, pod: "PodInfo") -> Hashable | None:
+        """What all plugins together look at in the pod; None when one of them cannot say."""
+        if pod.node_name:
+            return None
+        if self._requirements_suffice:
+            return pod.requirements
+        fragments = tuple(plugin.sign(pod) for plugin in self._signers)
+        return None if None in fragments else fragments
+
+    def run_pre_enqueue(self, pod: "PodInfo") -> Status | None:
+        """The first refusal, if any."""
+        for plugin in self.pre_enqueue:
+            status = plugin.pre_enqueue(pod)
+            if status is not None:
+                return status
+        return None
+
+    def run_pre_filters(
+        self, state: CycleState, pod: "PodInfo", cache: "Cache"
+    ) -> tuple[PreFilterOutcome, tuple[str, ...]]:
+        """The outcome, and the plugins that restricted the nodes; sets `state.filters`."""
+        skipped: dict[str, None] = {}
+        allowed: frozenset[str] | None = None
+        restricting: list[str] = []
+        for plugin in self.pre_filters:
+            answer = plugin.pre_filter(state, pod, cache)
+            if answer is None:
+                continue
+            if isinstance(answer, frozenset):
+                allowed = answer if allowed is None else allowed & answer
+                restricting.append(plugin.name)
+            elif answer.code is Code.SKIP:
+                skipped[plugin.name] = None
+            else:
+                return answer, ()
+        state.filters = [plugin for plugin in self.filters if plugin.name not in skipped]
+        return allowed, tuple(restricting)
+
+    def run_pre_scores(self, state: CycleState, pod: "PodInfo") -> None:
+        """Sets `state.scores`."""
+        skipped: dict[str, None] = {}
+        for plugin in self.pre_scores:
+            status = plugin.pre_score(state, pod)
+            if status is not None and status.code is Code.SKIP:
+                skipped[plugin.name] = None
+        state.scores = [(w, plugin) for w, plugin in self.scores if plugin.name not in skipped]
+
+    def run_post_filters(
+        self, state: CycleState, pod: "PodInfo", refused: Mapping[str, Status]
+    ) -> PostFilterResult:
+        """The first nomination; otherwise all messages."""
+        messages: list[str] = []
+        for plugin in self.post_filters:
+            result = plugin.post_filter(state, pod, refused)
+            if result is None:
+                continue
+            if result.nominated_node:
+                return result
+            messages.append(result.message)
+        return PostFilterResult(message=", ".join(messages))
+
+    def run_reserves(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status | None:
+        """The first refusal, after undoing what was reserved."""
+        for plugin in self.reserves:
+            status = plugin.reserve(state, pod, node)
+            if status is not None:
+                self.run_unreserves(state, pod, node)
+                return status
+        return None
+
+    def run_unreserves(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> None:
+        """Undo, in reverse order."""
+        for plugin in reversed(self.reserves):
+            plugin.unreserve(state, pod, node)
+
+    def run_permits(
+        self, state: CycleState, pod: "PodInfo", node: "NodeInfo"
+    ) -> tuple[Status | None, dict[str, int]]:
+        """A refusal, or the plugins that want to wait with their limits in nanoseconds."""
+        waiting: dict[str, int] = {}
+        for plugin in self.permits:
+            status, timeout_ns = plugin.permit(state, pod, node)
+            if status is None:
+                continue
+            if status.code is not Code.WAIT:
+                return status, {}
+            waiting[plugin.name] = timeout_ns
+        return None, waiting
+
+    def run_pre_binds(
+        self,
+        state: CycleState,
+        pod: "PodInfo",
+        node: "NodeInfo",
+        done: Callable[[Status | None], None],
+    ) -> None:
+        """Run PreBind plugins one after the other."""
+        plugins = iter(self.pre_binds)
+
+        def advance(status: Status | None) -> None:
+            plugin = next(plugins, None) if status is None else None
+            if plugin is None:
+                done(status)
+            else:
+                plugin.pre_bind(state, pod, node, advance)
+
+        advance(None)
+
+    def run_binds(
+        self,
+        state: CycleState,
+        pod: "PodInfo",
+        node: "NodeInfo",
+        done: Callable[[Status | None], None],
+    ) -> None:
+        """Ask Bind plugins until one does not SKIP."""
+        plugins = iter(self.binds)
+
+        def advance(status: Status | None) -> None:
+            if status is None or status.code is not Code.SKIP:
+                done(status)
+                return
+            plugin = next(plugins, None)
+            if plugin is None:
+                done(Status(Code.ERROR, ("no Bind plugin took the pod",)))
+            else:
+                plugin.bind(state, pod, node, advance)
+
+        advance(Status(Code.SKIP))
+
+    def run_post_binds(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> None:
+        """Tell everybody."""
+        for plugin in self.post_binds:
+            plugin.post_bind(state, pod, node)
+
+
+def _rankable(plugin: ScorePlugin) -> bool:
+    if type(plugin).normalize_scores is not ScorePlugin.normalize_scores:
+        return False
+    return plugin.normalizer is None or not plugin.depends_on_pods

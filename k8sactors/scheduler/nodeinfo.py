@@ -1,0 +1,127 @@
+"""A node and what the pods on it use, in plain integers.
+
+This is the truth about one node; the arrays of `table.py` mirror it for questions about all nodes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from k8sactors.scheduler.podinfo import HostPort, PodInfo
+from k8sactors.scheduler.resources import parse_resources
+from k8sactors.scheduler.taints import Taint, parse_taints
+
+__all__ = ["NodeInfo", "NodeSpec"]
+
+_WILDCARD = "0.0.0.0"  # noqa: S104 - the API's wildcard address
+
+
+@attrs.frozen
+class NodeSpec:
+    """What the Node object says that matters here; equal specs mean nothing has changed."""
+
+    labels: dict[str, str]
+    taints: tuple[Taint, ...]
+    unschedulable: bool
+    allocatable: dict[str, int]
+
+    @classmethod
+    def parse(cls, obj: Mapping[str, Any]) -> "NodeSpec":
+        """From a Node object."""
+        spec = obj.get("spec") or {}
+        status = obj.get("status") or {}
+        return cls(
+            labels=obj["metadata"].get("labels") or {},
+            taints=parse_taints(spec.get("taints")),
+            unschedulable=bool(spec.get("unschedulable")),
+            allocatable=parse_resources(status.get("allocatable") or status.get("capacity")),
+        )
+
+
+@attrs.define(eq=False)
+class NodeInfo:
+    """A node, its allocatable resources, and the sums over the pods assigned to it."""
+
+    name: str
+    row: int = -1
+    """The row in the node table; -1 while there is no Node object of this name."""
+    labels: dict[str, str] = attrs.Factory(dict)
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+
+    allocatable_milli_cpu: int = 0
+    allocatable_memory: int = 0
+    allocatable_ephemeral: int = 0
+    allocatable_pods: int = 0
+    allocatable_extended: dict[str, int] = attrs.Factory(dict)
+
+    requested_milli_cpu: int = 0
+    requested_memory: int = 0
+    requested_ephemeral: int = 0
+    requested_extended: dict[str, int] = attrs.Factory(dict)
+    scored_milli_cpu: int = 0
+    scored_memory: int = 0
+    pod_count: int = 0
+
+    pods: dict[str, PodInfo] = attrs.Factory(dict)
+    """By uid."""
+    host_ports: dict[HostPort, int] = attrs.Factory(dict)
+    """How many pods take each port."""
+
+    def apply_spec(self, spec: NodeSpec) -> None:
+        """Take over what the Node object says."""
+        self.labels = spec.labels
+        self.taints = spec.taints
+        self.unschedulable = spec.unschedulable
+        allocatable = dict(spec.allocatable)
+        self.allocatable_milli_cpu = allocatable.pop("cpu", 0)
+        self.allocatable_memory = allocatable.pop("memory", 0)
+        self.allocatable_ephemeral = allocatable.pop("ephemeral-storage", 0)
+        self.allocatable_pods = allocatable.pop("pods", 0)
+        self.allocatable_extended = allocatable
+
+    def add_pod(self, pod: PodInfo) -> None:
+        """Count a pod in."""
+        self.pods[pod.uid] = pod
+        self._count(pod, 1)
+
+    def remove_pod(self, uid: str) -> None:
+        """Count a pod out."""
+        self._count(self.pods.pop(uid), -1)
+
+    def _count(self, pod: PodInfo, sign: int) -> None:
+        need = pod.requirements
+        self.requested_milli_cpu += sign * need.milli_cpu
+        self.requested_memory += sign * need.memory_bytes
+        self.requested_ephemeral += sign * need.ephemeral_bytes
+        self.scored_milli_cpu += sign * need.scored_milli_cpu
+        self.scored_memory += sign * need.scored_memory_bytes
+        self.pod_count += sign
+        for name, amount in need.extended.items():
+            self.requested_extended[name] = self.requested_extended.get(name, 0) + sign * amount
+        for port in need.host_ports:
+            users = self.host_ports.get(port, 0) + sign
+            if users:
+                self.host_ports[port] = users
+            else:
+                del self.host_ports[port]
+
+    def port_conflicts(self, wanted: HostPort) -> bool:
+        """Whether a pod here takes the port; the wildcard address stands for every address."""
+        if not self.host_ports:
+            return False
+        if wanted.host_ip == _WILDCARD:
+            return any(
+                p.protocol == wanted.protocol and p.port == wanted.port for p in self.host_ports
+            )
+        return wanted in self.host_ports or wanted._replace(host_ip=_WILDCARD) in self.host_ports
+
+    def copy(self) -> "NodeInfo":
+        """A copy whose pods can be added and removed without touching this node."""
+        return attrs.evolve(
+            self,
+            pods=dict(self.pods),
+            host_ports=dict(self.host_ports),
+            requested_extended=dict(self.requested_extended),
+        )
