@@ -1,1 +1,23 @@
 """The fault catalogue: one injector per file, and the plan that schedules them."""
+
+from k8sactors.faults.errors import FaultError, UnknownFaultError
+from k8sactors.faults.fault import Injector, Targets
+from k8sactors.faults.plan import (
+    CATALOGUE,
+    PlannedFault,
+    draw_plan,
+    heal_everything,
+    schedule_plan,
+)
+
+__all__ = [
+    "CATALOGUE",
+    "FaultError",
+    "Injector",
+    "PlannedFault",
+    "Targets",
+    "UnknownFaultError",
+    "draw_plan",
+    "heal_everything",
+    "schedule_plan",
+]

@@ -1,0 +1,1 @@
+"""Chaos campaigns: a scenario under random faults, seed by seed, judged by every checker."""
