@@ -1,1 +1,21 @@
-"""Revisions, key index, transactions, watches, leases and compaction, without I/O."""
+"""Revisions, key index, transactions, watches, leases and compaction, without I/O.
+
+A member uses it so::
+
+    store = Store(cluster_id=..., member_id=...)
+    watches = WatchHub(store)
+
+    check_request(op, fields)                     # before proposing; raises StoreError
+    reply = store.apply_wire(op, fields, now_ns)  # per committed entry, the same on every member
+    reply = store.read_wire(op, fields, now_ns)   # range and the like; never goes through the log
+    watch_id = watches.create(fields, sink)       # WatchCreateRequest fields; sink is handed back
+    for sink, payload in watches.collect():       # once per applied batch: WatchResponse fields
+        ...
+    watches.cancel(watch_id)                      # with a last item; `drop` without one
+
+A reply is ``[0, response fields]`` or ``[code, message]``. `apply_wire` takes put, delete_range,
+txn, compact, lease_grant and lease_revoke; `read_wire` range, hash_kv, lease_time_to_live and
+lease_leases. Lease time runs on the leader alone: `store.leases.promote(now_ns)`, `.demote()`,
+`.renew(id, now_ns)`, `.expired(now_ns)`; the leader proposes lease_revoke for what has expired.
+`store.snapshot()` yields chunks of bytes that `store.restore(chunks)` takes.
+"""

@@ -1,0 +1,321 @@
+"""The API client: verbs as callbacks, and as awaitables.
+
+Reactors use `submit`, which runs its callback in the actor's turn; processes await the verbs. Both
+go the same way and raise the same StatusError. A read is repeated on another server when the
+connection breaks; a write is not, because nobody knows whether it happened: the caller looks again
+and decides (UnreachableError).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import trio
+
+from k8sactors.actors import Future
+from k8sactors.api import codec
+from k8sactors.api.errors import StatusError
+from k8sactors.client.environment import Context
+from k8sactors.client.errors import FencedError, UnreachableError, error_in, is_conflict
+from k8sactors.client.pool import SECOND_NS, ServerPool, Watch
+
+Object = dict[str, Any]
+OnDone = Callable[[Object], None]
+OnError = Callable[[StatusError], None]
+
+DEFAULT_TIMEOUT_NS = 30 * SECOND_NS
+MAX_THROTTLED_RETRIES = 10
+FIRST_ERROR_CODE = 400
+TOO_MANY_REQUESTS = 429
+READS = frozenset({"get", "list"})
+
+
+class Client:
+    """Talks to one of `servers` on behalf of `user`.
+
+    `fence`, when given, is asked before every write leaves; a write that it refuses ends with
+    FencedError. Leader election uses it so that a leader whose lease has run out by its own clock
+    cannot act any more.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        servers: Sequence[str],
+        user: str,
+        *,
+        fence: Callable[[], bool] | None = None,
+    ) -> None:
+        self.ctx = ctx
+        self.user = user
+        self.fence = fence
+        self._pool = ServerPool(ctx, servers)
+        self._default_options = {"user": user}
+        self.requests = 0
+
+    @property
+    def server(self) -> str:
+        """Address of the API server in use."""
+        return self._pool.server
+
+    @property
+    def failovers(self) -> int:
+        """How often a server was left for another one."""
+        return self._pool.failovers
+
+    def close(self) -> None:
+        """End the connection; calls in flight are not answered."""
+        self._pool.close()
+
+    # --- callback style
+
+    def submit(
+        self,
+        verb: str,
+        resource: str,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str | None = None,
+        body: Any = None,
+        options: Mapping[str, Any] | None = None,
+        on_done: OnDone,
+        on_error: OnError,
+        timeout_ns: int = DEFAULT_TIMEOUT_NS,
+        decode: bool = True,
+    ) -> None:
+        """Send one request; one of `on_done` and `on_error` runs, later, in the actor's turn.
+
+        `decode=False` saves the decoding of an answer that nobody reads: `on_done` gets an empty
+        dict.
+        """
+        if self.fence is not None and verb not in READS and not self.fence():
+            self.ctx.after(0, lambda: on_error(FencedError("no longer allowed to write")))
+            return
+        payload = [
+            verb,
+            resource,
+            namespace,
+            name,
+            subresource,
+            None if body is None else codec.encode_value(body),
+            {"user": self.user, **options} if options else self._default_options,
+        ]
+
+        def replied(reply: Any) -> None:
+            on_done(_decode_reply(reply) if decode else {})
+
+        self.call(payload, replied, on_error, timeout_ns)
+
+    def call(
+        self,
+        payload: list[Any],
+        on_reply: Callable[[list[Any]], None],
+        on_error: OnError,
+        timeout_ns: int = DEFAULT_TIMEOUT_NS,
+    ) -> None:
+        """Send an `api.request` payload; `on_reply` gets that of a successful `api.response`."""
+        deadline_ns = self.ctx.now_ns() + timeout_ns
+        throttled = 0
+        reads = payload[0] in READS
+
+        def replied(reply: list[Any]) -> None:
+            nonlocal throttled
+            code = reply[0]
+            if code < FIRST_ERROR_CODE:
+                on_reply(reply)
+                return
+            error = error_in(code, reply[2])
+            if (
+                code == TOO_MANY_REQUESTS
+                and error.retry_after_seconds
+                and throttled < MAX_THROTTLED_RETRIES
+            ):
+                throttled += 1
+                self.ctx.after(error.retry_after_seconds * SECOND_NS, send)
+                return
+            on_error(error)
+
+        def failed(error: UnreachableError) -> None:
+            # Reading twice does no harm, so a read follows the client to the next server.
+            if reads and self.ctx.now_ns() < deadline_ns:
+                send()
+            else:
+                on_error(error)
+
+        def send() -> None:
+            self.requests += 1
+            left_ns = max(1, deadline_ns - self.ctx.now_ns())
+            self._pool.request("api.request", payload, replied, failed, left_ns)
+
+        send()
+
+    def watch(
+        self,
+        resource: str,
+        *,
+        namespace: str | None,
+        options: Mapping[str, Any],
+        on_item: Callable[[Any], None],
+        on_close: Callable[[str], None],
+    ) -> Watch:
+        """Open a raw watch stream: `on_item` gets the payload of each `api.events`."""
+        watch = Watch([resource, namespace, {"user": self.user, **options}], on_item, on_close)
+        self._pool.watch(watch, DEFAULT_TIMEOUT_NS)
+        return watch
+
+    def suspect_server(self, reason: str) -> None:
+        """Leave the server in use, which owes an answer."""
+        self._pool.suspect(reason)
+
+    # --- async style
+
+    async def request(
+        self,
+        verb: str,
+        resource: str,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str | None = None,
+        body: Any = None,
+        options: Mapping[str, Any] | None = None,
+        timeout_ns: int = DEFAULT_TIMEOUT_NS,
+    ) -> Object:
+        """Send one request and wait for its object; raises StatusError."""
+        future: Future[Object] = Future()
+        self.submit(
+            verb,
+            resource,
+            namespace=namespace,
+            name=name,
+            subresource=subresource,
+            body=body,
+            options=options,
+            on_done=future.set_result,
+            on_error=future.set_error,
+            timeout_ns=timeout_ns,
+        )
+        return await future.wait()
+
+    async def get(
+        self, resource: str, name: str, namespace: str | None = None, **options: Any
+    ) -> Object:
+        """The object of that name."""
+        return await self.request("get", resource, namespace=namespace, name=name, options=options)
+
+    async def list(self, resource: str, namespace: str | None = None, **options: Any) -> Object:
+        """A List object with `items` and `metadata.resourceVersion`."""
+        return await self.request("list", resource, namespace=namespace, options=options)
+
+    async def create(
+        self, resource: str, body: Object, namespace: str | None = None, **options: Any
+    ) -> Object:
+        """Create an object; its namespace is that of its metadata unless given."""
+        return await self.request(
+            "create",
+            resource,
+            namespace=namespace or body["metadata"].get("namespace"),
+            body=body,
+            options=options,
+        )
+
+    async def update(
+        self, resource: str, body: Object, subresource: str | None = None, **options: Any
+    ) -> Object:
+        """Replace an object; 409 when its resourceVersion is not the current one."""
+        metadata = body["metadata"]
+        return await self.request(
+            "update",
+            resource,
+            namespace=metadata.get("namespace"),
+            name=metadata["name"],
+            subresource=subresource,
+            body=body,
+            options=options,
+        )
+
+    async def update_status(self, resource: str, body: Object, **options: Any) -> Object:
+        """Replace the status of an object."""
+        return await self.update(resource, body, "status", **options)
+
+    async def patch(
+        self,
+        resource: str,
+        name: str,
+        body: Any,
+        namespace: str | None = None,
+        subresource: str | None = None,
+        patch_type: str = "merge",
+        **options: Any,
+    ) -> Object:
+        """Patch an object; `patch_type` is merge, json or strategic."""
+        return await self.request(
+            "patch",
+            resource,
+            namespace=namespace,
+            name=name,
+            subresource=subresource,
+            body=body,
+            options={"patchType": patch_type, **options},
+        )
+
+    async def delete(
+        self, resource: str, name: str, namespace: str | None = None, **options: Any
+    ) -> Object:
+        """Delete an object; options are those of DeleteOptions."""
+        return await self.request(
+            "delete", resource, namespace=namespace, name=name, options=options
+        )
+
+    async def delete_collection(
+        self, resource: str, namespace: str | None = None, **options: Any
+    ) -> Object:
+        """Delete every object that the selectors in `options` match."""
+        return await self.request(
+            "deletecollection", resource, namespace=namespace, options=options
+        )
+
+    async def bind(self, name: str, namespace: str, node: str) -> Object:
+        """Assign a pod to a node."""
+        return await self.request(
+            "create",
+            "pods",
+            namespace=namespace,
+            name=name,
+            subresource="binding",
+            body={"target": {"kind": "Node", "name": node}},
+        )
+
+
+async def retry_on_conflict(
+    client: Client, attempt: Callable[[], Any], *, steps: int = 5, base_delay_ns: int = 10_000_000
+) -> Any:
+    """Await `attempt()` again while it fails with 409 Conflict, as client-go's RetryOnConflict.
+
+    `attempt` must read the object anew each time; after `steps` tries the last conflict is raised.
+    """
+    for step in range(steps):
+        try:
+            return await attempt()
+        except StatusError as error:
+            if not is_conflict(error) or step == steps - 1:
+                raise
+            delay_ns = base_delay_ns + int(base_delay_ns * 0.1 * client.ctx.random.random())
+            await trio.sleep(delay_ns / SECOND_NS)
+    raise AssertionError("steps must be positive")
+
+
+def _decode_reply(reply: list[Any]) -> Object:
+    """The object, Status or List in a successful `api.response`."""
+    body = reply[2]
+    if isinstance(body, list):
+        metadata: Object = {"resourceVersion": str(reply[1])}
+        if reply[3]:
+            metadata["continue"] = reply[3]
+        if reply[4] is not None:
+            metadata["remainingItemCount"] = reply[4]
+        items = [codec.decode(data, revision) for revision, data in body]
+        return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}
+    if body is None:
+        return {}
+    return codec.decode(body, reply[1])

@@ -1,0 +1,26 @@
+"""Kubernetes' two forms of time: seconds (`metav1.Time`) and microseconds (`metav1.MicroTime`)."""
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND_NS = 1_000_000_000
+
+
+def time_string(wall_ns: int) -> str:
+    """`2025-01-01T00:00:00Z` for nanoseconds since the Unix epoch."""
+    moment = _EPOCH + timedelta(seconds=wall_ns // _SECOND_NS)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro_time(wall_ns: int) -> str:
+    """`2025-01-01T00:00:00.000000Z` for nanoseconds since the Unix epoch."""
+    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> int:
+    """Nanoseconds since the Unix epoch, from either form."""
+    moment = datetime.fromisoformat(text)
+    delta = moment - _EPOCH
+    seconds = delta.days * 86_400 + delta.seconds
+    return seconds * _SECOND_NS + delta.microseconds * 1000
