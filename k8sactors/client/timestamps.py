@@ -1,6 +1,7 @@
 """Kubernetes' two forms of time: seconds (`metav1.Time`) and microseconds (`metav1.MicroTime`)."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND_NS = 1_000_000_000
@@ -8,8 +9,13 @@ _SECOND_NS = 1_000_000_000
 
 def time_string(wall_ns: int) -> str:
     """`2025-01-01T00:00:00Z` for nanoseconds since the Unix epoch."""
-    moment = _EPOCH + timedelta(seconds=wall_ns // _SECOND_NS)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second_string(wall_ns // _SECOND_NS)
+
+
+@lru_cache(maxsize=64)
+def _second_string(seconds: int) -> str:
+    # Under load, thousands of objects carry the same second.
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro_time(wall_ns: int) -> str:

@@ -219,6 +219,7 @@ def test_bookmarks_keep_the_version_fresh_and_410_lists_anew() -> None:
         informer = factory.informer("pods")
         factory.start()
         await factory.wait_synced()
+        await trio.sleep(0.1)
         [server] = [each for each in store.servers if each.streams]
         server.send_to_watchers([["BOOKMARK", 77, None]])
         await trio.sleep(1)
