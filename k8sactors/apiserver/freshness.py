@@ -1,0 +1,98 @@
+"""How fresh a read must be: the one place where that is decided.
+
+Source: Kubernetes API concepts, "Resource versions" and "the resourceVersionMatch parameter";
+consistent reads from the watch cache are KEP-2340. A server's cache may lag behind the store, and
+behind other servers: which reads it may answer keeps a client from travelling back in time.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, NamedTuple
+
+from k8sactors.api import errors
+from k8sactors.api.errors import Cause, StatusError
+
+
+class Source(enum.Enum):
+    """Where a read may be answered from."""
+
+    ANY = enum.auto()  # whatever the cache holds
+    NOT_OLDER = enum.auto()  # the cache, once it has reached a revision
+    CURRENT = enum.auto()  # as new as the store is now
+    EXACT = enum.auto()  # the store, at one revision
+
+
+class Freshness(NamedTuple):
+    """The demand of a read; `revision` belongs to NOT_OLDER and EXACT."""
+
+    source: Source
+    revision: int = 0
+
+
+CURRENT = Freshness(Source.CURRENT)
+ANY = Freshness(Source.ANY)
+
+
+def required_freshness(options: dict[str, Any]) -> Freshness:
+    """What the options of a get, list or watch demand.
+
+    Unset: the most recent state. "0": any state, however old. N: not older than N; with a limit or
+    resourceVersionMatch=Exact, the state at N.
+    """
+    text = options.get("resourceVersion")
+    if not text:
+        return CURRENT
+    if text == "0":
+        return ANY
+    revision = parse_revision(text)
+    match = options.get("resourceVersionMatch")
+    if match == "Exact" or (not match and options.get("limit")):
+        return Freshness(Source.EXACT, revision)
+    return Freshness(Source.NOT_OLDER, revision)
+
+
+def parse_revision(text: Any) -> int:
+    """A resourceVersion as a number.
+
+    Raises:
+        StatusError: 400, it is not one.
+    """
+    if isinstance(text, int):
+        return text
+    if isinstance(text, str) and text.isascii() and text.isdigit():
+        return int(text)
+    raise errors.bad_request(f'invalid resource version "{text}": not a number')
+
+
+def check_list_options(options: dict[str, Any], *, watch: bool = False) -> None:
+    """Refuse combinations that have no meaning.
+
+    Raises:
+        StatusError: 422, as the real server answers.
+    """
+    match = options.get("resourceVersionMatch")
+    if not match:
+        return
+    version = options.get("resourceVersion")
+    problem = ""
+    if watch:
+        problem = "Forbidden: resourceVersionMatch is forbidden for watch"
+    elif not version:
+        problem = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+    elif options.get("continue"):
+        problem = "Forbidden: resourceVersionMatch is forbidden when continue is provided"
+    elif match == "Exact" and version == "0":
+        problem = 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+    if problem:
+        raise _invalid_options(Cause("resourceVersionMatch", "FieldValueForbidden", problem))
+    if match not in {"Exact", "NotOlderThan"}:
+        text = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        raise _invalid_options(Cause("resourceVersionMatch", "FieldValueNotSupported", text))
+
+
+def _invalid_options(cause: Cause) -> StatusError:
+    message = f'ListOptions.meta.k8s.io "" is invalid: {cause}'
+    return StatusError(
+        422, "Invalid", message, causes=[cause], group="meta.k8s.io", kind="ListOptions"
+    )
