@@ -1,0 +1,44 @@
+"""The limits and timeouts of one member, checked at construction."""
+
+import attrs
+
+from .messages import Entry, HardState, Snapshot
+
+MEBIBYTE = 1 << 20
+
+
+@attrs.frozen
+class RaftConfig:
+    """How a member behaves. Timeouts count calls of `tick`."""
+
+    id: int
+    voters: tuple[int, ...]
+    election_ticks: int = 10
+    heartbeat_ticks: int = 1
+    max_bytes_per_message: int = MEBIBYTE
+    max_entries_per_message: int = 4096
+    max_inflight_messages: int = 256
+    max_uncommitted_bytes: int = 64 * MEBIBYTE
+    max_committed_bytes_per_ready: int = 16 * MEBIBYTE
+    snapshot_resend_heartbeats: int = 30
+    """How long a leader waits for the acknowledgement of a snapshot before it probes again."""
+    pre_vote: bool = True
+    check_quorum: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        assert self.id > 0, "member ids start at 1"
+        assert self.election_ticks > self.heartbeat_ticks > 0, "an election outlasts a heartbeat"
+        assert self.max_inflight_messages > 0, "nothing could be replicated"
+        assert self.max_entries_per_message > 0, "nothing could be replicated"
+
+
+@attrs.frozen
+class RecoveredState:
+    """What a member finds on its disk: nothing at first.
+
+    Later its snapshot and the entries behind it.
+    """
+
+    hard_state: HardState = attrs.field(factory=HardState)
+    snapshot: Snapshot = attrs.field(factory=Snapshot)
+    entries: tuple[Entry, ...] | list[Entry] = ()

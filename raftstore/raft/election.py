@@ -1,0 +1,172 @@
+"""Leader election (Raft section 5.2) with PreVote.
+
+(dissertation 9.6), CheckQuorum and leadership transfer (3.10).
+"""
+
+from .messages import (
+    CAMPAIGN_TRANSFER,
+    NO_MEMBER,
+    PRE_VOTE,
+    PRE_VOTE_RESPONSE,
+    TIMEOUT_NOW,
+    TRANSFER_LEADER,
+    VOTE,
+    VOTE_RESPONSE,
+    EntryKind,
+    Message,
+)
+from .quorum import VoteResult
+from .reads import Reads
+from .state import LEADER, PRE_CANDIDATE
+
+
+class Election(Reads):
+    """Timeouts, campaigns and votes."""
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """One unit of time has passed."""
+        if self.role is LEADER:
+            self._tick_leader()
+            return
+        self.election_elapsed += 1
+        if self.is_promotable() and self.election_elapsed >= self.election_timeout:
+            self.election_elapsed = 0
+            self.campaign()
+
+    def _tick_leader(self) -> None:
+        self.heartbeat_elapsed += 1
+        self.election_elapsed += 1
+        if self.election_elapsed >= self.config.election_ticks:
+            self.election_elapsed = 0
+            self.transferee = NO_MEMBER
+            if self.config.check_quorum and not self.hears_quorum():
+                self.become_follower(self.term, NO_MEMBER)
+                return
+        if self.heartbeat_elapsed >= self.config.heartbeat_ticks:
+            self.heartbeat_elapsed = 0
+            self.age_snapshots()
+            self.broadcast_heartbeat(self.last_read_context())
+
+    def hears_quorum(self) -> bool:
+        """Whether a quorum spoke within the last election timeout; starts the next period."""
+        heard = {member: progress.recent_active for member, progress in self.progress.items()}
+        heard[self.id] = True
+        for progress in self.progress.values():
+            progress.recent_active = False
+        return self.quorum.vote_result(heard) is VoteResult.WON
+
+    # -- campaigns ----------------------------------------------------------------------------
+
+    def campaign(self) -> None:
+        """Stand for election, asking first whether it could be won."""
+        if self.role is LEADER or not self.is_promotable():
+            return
+        if self.config.pre_vote:
+            self.become_pre_candidate()
+            self._request_votes(PRE_VOTE, self.term + 1, b"")
+        else:
+            self._start_election(b"")
+
+    def _start_election(self, context: bytes) -> None:
+        self.become_candidate()
+        self._request_votes(VOTE, self.term, context)
+
+    def _request_votes(self, kind: int, term: int, context: bytes) -> None:
+        """Ask every voter; the own vote counts once it is on disk, as everybody else's."""
+        response = VOTE_RESPONSE if kind == VOTE else PRE_VOTE_RESPONSE
+        index, log_term = self.log.last_index, self.log.last_term
+        for voter in self.quorum.voters:
+            if voter == self.id:
+                self.send(Message(response, voter, term=term))
+            else:
+                self.send(
+                    Message(kind, voter, term=term, index=index, log_term=log_term, context=context)
+                )
+
+    def handle_timeout_now(self) -> None:
+        """The leader hands over.
+
+        Campaign at once and without PreVote, as leases must not hinder it.
+        """
+        if self.is_promotable():
+            self._start_election(CAMPAIGN_TRANSFER)
+
+    def handle_vote_response(self, message: Message) -> None:
+        """Count a vote."""
+        expected = PRE_VOTE_RESPONSE if self.role is PRE_CANDIDATE else VOTE_RESPONSE
+        if message.kind != expected:
+            return
+        self.votes.setdefault(message.sender, not message.reject)
+        result = self.quorum.vote_result(self.votes)
+        if result is VoteResult.WON:
+            if self.role is PRE_CANDIDATE:
+                self._start_election(b"")
+            else:
+                self.become_leader()
+        elif result is VoteResult.LOST:
+            self.become_follower(self.term, NO_MEMBER)
+
+    def become_leader(self) -> None:
+        """Lead: everything that followers have is unknown, and one empty entry commits the past.
+
+        (section 8).
+        """
+        self._reset(self.term)
+        self.leader = self.id
+        self.role = LEADER
+        own = self.progress[self.id]
+        own.become_replicate()
+        own.recent_active = True
+        self.append_own(EntryKind.EMPTY, [b""])
+        self.broadcast_append()
+
+    # -- votes --------------------------------------------------------------------------------
+
+    def in_leader_lease(self, message: Message) -> bool:
+        """A member that hears its leader does not help to depose it (dissertation 4.2.3)."""
+        return (
+            self.config.check_quorum
+            and self.leader != NO_MEMBER
+            and self.election_elapsed < self.config.election_ticks
+            and message.context != CAMPAIGN_TRANSFER
+        )
+
+    def handle_vote_request(self, message: Message) -> None:
+        """Answer a candidate or pre-candidate (Raft section 5.2, 5.4.1)."""
+        response = VOTE_RESPONSE if message.kind == VOTE else PRE_VOTE_RESPONSE
+        granted = self.can_vote(message) and self.log.is_up_to_date(message.index, message.log_term)
+        if granted:
+            self.send(Message(response, message.sender, term=message.term))
+            if message.kind == VOTE:
+                self.election_elapsed = 0
+                self.vote = message.sender
+        else:
+            self.send(Message(response, message.sender, term=self.term, reject=True))
+
+    def can_vote(self, message: Message) -> bool:
+        """One vote per term, first come first served; a pre-vote for a later term binds nobody."""
+        return (
+            self.vote == message.sender
+            or (self.vote == NO_MEMBER and self.leader == NO_MEMBER)
+            or (message.kind == PRE_VOTE and message.term > self.term)
+        )
+
+    # -- transfer -----------------------------------------------------------------------------
+
+    def transfer_leader(self, transferee: int) -> None:
+        """Hand leadership to another voter, or ask the leader to (dissertation 3.10)."""
+        if self.role is not LEADER:
+            if self.leader != NO_MEMBER:
+                self.send(Message(TRANSFER_LEADER, self.leader, index=transferee))
+            return
+        progress = self.progress.get(transferee)
+        if progress is None or transferee in (self.id, self.transferee):
+            return
+        self.election_elapsed = 0
+        self.transferee = transferee
+        if progress.match == self.log.last_index:
+            self.send(Message(TIMEOUT_NOW, transferee))
+        else:
+            self.send_append(transferee)

@@ -1,0 +1,32 @@
+"""The errors of the consensus package.
+
+RaftError
+├── ProposalDroppedError    the proposal was not taken; nothing was appended, so it is safe to retry
+├── CompactedError          the entry was compacted away: only a snapshot has its effect
+├── UnavailableError        the entry is not in the log (yet)
+└── InvariantViolationError a safety rule of Raft does not hold: always a defect, never a fault
+"""
+
+
+class RaftError(Exception):
+    """Base of all errors of this package."""
+
+
+class ProposalDroppedError(RaftError):
+    """There is no leader, leadership is moving, or too much is uncommitted already."""
+
+
+class CompactedError(RaftError):
+    """The log no longer holds the asked index."""
+
+
+class UnavailableError(RaftError):
+    """The log does not hold the asked index yet."""
+
+
+class InvariantViolationError(RaftError):
+    """A safety property of Raft (figure 3 of the paper) was seen broken."""
+
+    def __init__(self, check: str, message: str) -> None:
+        super().__init__(f"{check}: {message}")
+        self.check = check

@@ -1,0 +1,118 @@
+"""What a leader knows about one follower's log, and how fast it may send to it.
+
+Three states, as in etcd's raft. *Probe*: the leader does not know where the logs meet and sends one
+append per answer. *Replicate*: it knows, and streams appends optimistically up to a limit of
+unanswered ones. *Snapshot*: the entries that the follower lacks are compacted, a snapshot is on its
+way, nothing else is sent.
+"""
+
+from collections import deque
+from enum import Enum
+
+import attrs
+
+
+class ProgressState(Enum):
+    """How the leader sends to a follower."""
+
+    PROBE = "probe"
+    REPLICATE = "replicate"
+    SNAPSHOT = "snapshot"
+
+
+PROBE = ProgressState.PROBE
+REPLICATE = ProgressState.REPLICATE
+SNAPSHOT = ProgressState.SNAPSHOT
+
+
+@attrs.define
+class Progress:
+    """A leader's view of one member. `match` <= what it holds; `next` is the next index to send."""
+
+    max_inflight: int
+    match: int = 0
+    next: int = 1
+    state: ProgressState = ProgressState.PROBE
+    recent_active: bool = False
+    paused: bool = False
+    pending_snapshot: int = 0
+    snapshot_age_heartbeats: int = 0
+    inflight: deque[int] = attrs.Factory(deque)
+    """Last index of each append that is not answered yet, oldest first."""
+
+    def reset_state(self, state: ProgressState) -> None:
+        """Enter a state with nothing on its way."""
+        self.state = state
+        self.paused = False
+        self.pending_snapshot = 0
+        self.snapshot_age_heartbeats = 0
+        self.inflight.clear()
+
+    def become_probe(self) -> None:
+        """Look for the meeting point again, behind the snapshot if one was being sent."""
+        if self.state is SNAPSHOT:
+            self.next = max(self.match + 1, self.pending_snapshot + 1)
+        else:
+            self.next = self.match + 1
+        self.reset_state(PROBE)
+
+    def become_replicate(self) -> None:
+        """Stream from the first entry that the member lacks."""
+        self.reset_state(REPLICATE)
+        self.next = self.match + 1
+
+    def become_snapshot(self, index: int) -> None:
+        """Wait until the snapshot at `index` is acknowledged."""
+        self.reset_state(SNAPSHOT)
+        self.pending_snapshot = index
+
+    def is_paused(self) -> bool:
+        """Whether nothing may be sent now."""
+        return self.paused or self.state is SNAPSHOT
+
+    def is_full(self) -> bool:
+        """Whether as many appends are unanswered as may be."""
+        return len(self.inflight) >= self.max_inflight
+
+    def sent_entries(self, count: int) -> None:
+        """Account for an append of `count` entries from `next` on."""
+        if not count:
+            return
+        if self.state is REPLICATE:
+            self.next += count
+            self.inflight.append(self.next - 1)
+            self.paused = self.is_full()
+        else:
+            self.paused = True
+
+    def maybe_update(self, index: int) -> bool:
+        """Take an acknowledgement of `index`; False when it is old news."""
+        updated = index > self.match
+        if updated:
+            self.match = index
+            self.paused = False
+        self.next = max(self.next, index + 1)
+        return updated
+
+    def maybe_decrease(self, rejected: int, hint: int) -> bool:
+        """Take a rejection of an append after `rejected`; False when it is stale.
+
+        (Raft section 5.3).
+        """
+        if self.state is REPLICATE:
+            if rejected <= self.match:
+                return False
+            self.next = self.match + 1
+            return True
+        if self.next - 1 != rejected:
+            return False
+        self.next = max(min(rejected, hint + 1), self.match + 1)
+        self.paused = False
+        return True
+
+    def free_inflight(self, index: int) -> None:
+        """Forget the appends that an acknowledgement of `index` answers."""
+        inflight = self.inflight
+        while inflight and inflight[0] <= index:
+            inflight.popleft()
+        self.paused = False

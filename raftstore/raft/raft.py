@@ -1,0 +1,161 @@
+"""The dispatch of incoming messages by term and role.
+
+("Rules for Servers", figure 2 of the paper).
+"""
+
+from .election import Election
+from .errors import ProposalDroppedError
+from .messages import (
+    APPEND,
+    APPEND_RESPONSE,
+    COMMIT,
+    HEARTBEAT,
+    HEARTBEAT_RESPONSE,
+    NO_MEMBER,
+    PRE_VOTE,
+    PRE_VOTE_RESPONSE,
+    PROPOSE,
+    READ_INDEX,
+    READ_INDEX_RESPONSE,
+    SNAPSHOT,
+    TIMEOUT_NOW,
+    TRANSFER_LEADER,
+    VOTE,
+    VOTE_RESPONSE,
+    Entry,
+    EntryKind,
+    Message,
+)
+from .state import FOLLOWER, LEADER, TERMLESS
+
+_FROM_LEADER = frozenset((APPEND, COMMIT, HEARTBEAT, SNAPSHOT))
+_VOTE_REQUESTS = frozenset((VOTE, PRE_VOTE))
+_VOTE_RESPONSES = frozenset((VOTE_RESPONSE, PRE_VOTE_RESPONSE))
+
+
+class Raft(Election):
+    """One member: `tick`, `step`, `propose` change it.
+
+    `messages` and the log tell what is to be done.
+    """
+
+    def propose(self, payloads: list[bytes]) -> None:
+        """Append entries to the replicated log, here or through the leader.
+
+        Raises:
+            ProposalDroppedError: nothing was appended.
+        """
+        if self.role is not LEADER:
+            if self.leader == NO_MEMBER:
+                raise ProposalDroppedError("there is no leader")
+            entries = [Entry(0, 0, EntryKind.NORMAL.value, data) for data in payloads]
+            self.send(Message(PROPOSE, self.leader, entries=entries))
+            return
+        if self.transferee != NO_MEMBER:
+            raise ProposalDroppedError("leadership is being transferred")
+        self.append_own(EntryKind.NORMAL, payloads)
+        self.broadcast_append()
+
+    def step(self, message: Message) -> None:
+        """Take one message of a peer.
+
+        Raises:
+            ProposalDroppedError: a forwarded proposal cannot be taken.
+        """
+        if message.term != self.term and not self.admit_term(message):
+            return
+        kind = message.kind
+        if kind in _VOTE_REQUESTS:
+            self.handle_vote_request(message)
+        elif self.role is LEADER:
+            self._step_leader(kind, message)
+        else:
+            self._step_follower(kind, message)
+
+    # -- terms --------------------------------------------------------------------------------
+
+    def admit_term(self, message: Message) -> bool:
+        """Settle a difference of terms; False when the message ends here."""
+        kind = message.kind
+        if kind in TERMLESS:
+            return True
+        if message.term < self.term:
+            return self.admit_older_term(message)
+        if kind in _VOTE_REQUESTS and self.in_leader_lease(message):
+            return False
+        if kind == PRE_VOTE or (kind == PRE_VOTE_RESPONSE and not message.reject):
+            return True
+        leader = message.sender if kind in _FROM_LEADER else NO_MEMBER
+        self.become_follower(message.term, leader)
+        return True
+
+    def admit_older_term(self, message: Message) -> bool:
+        """Ignore the past, but let a deposed leader or a stuck candidate learn of the present."""
+        kind = message.kind
+        if kind in _FROM_LEADER and (self.config.check_quorum or self.config.pre_vote):
+            self.send(Message(APPEND_RESPONSE, message.sender))
+        elif kind == PRE_VOTE:
+            self.send(Message(PRE_VOTE_RESPONSE, message.sender, term=self.term, reject=True))
+        return False
+
+    # -- roles --------------------------------------------------------------------------------
+
+    def _step_leader(self, kind: int, message: Message) -> None:
+        if kind == APPEND_RESPONSE:
+            self.handle_append_response(message)
+            self.release_early_reads()
+        elif kind == HEARTBEAT_RESPONSE:
+            self.handle_heartbeat_response(message)
+        elif kind == PROPOSE:
+            self.propose([entry.data for entry in message.entries])
+        elif kind == READ_INDEX:
+            self.handle_read_index(message)
+        elif kind == TRANSFER_LEADER:
+            self.transfer_leader(message.index)
+        else:
+            assert kind not in _FROM_LEADER, f"two leaders in term {self.term}"
+
+    def _step_follower(self, kind: int, message: Message) -> None:
+        if kind in _FROM_LEADER:
+            self._follow(message)
+            self._step_from_leader(kind, message)
+        elif kind in _VOTE_RESPONSES:
+            if self.role is not FOLLOWER:
+                self.handle_vote_response(message)
+        elif kind == PROPOSE:
+            self._forward_proposal(message)
+        elif kind == TIMEOUT_NOW:
+            if self.role is FOLLOWER:
+                self.handle_timeout_now()
+        elif kind == READ_INDEX_RESPONSE:
+            self.handle_read_index_response(message)
+
+    def _step_from_leader(self, kind: int, message: Message) -> None:
+        if kind == APPEND:
+            self.handle_append(message)
+        elif kind == COMMIT:
+            self.handle_commit(message)
+        elif kind == HEARTBEAT:
+            self.handle_heartbeat(message)
+        else:
+            self.handle_snapshot(message)
+
+    def _follow(self, message: Message) -> None:
+        """Whoever sends as a leader in this term is its leader."""
+        if self.role is not FOLLOWER:
+            self.become_follower(message.term, message.sender)
+        self.leader = message.sender
+        self.election_elapsed = 0
+
+    def _forward_proposal(self, message: Message) -> None:
+        """It reached a former leader.
+
+        A proposal may travel on once, but never back to where it came from.
+        """
+        if self.leader not in (NO_MEMBER, message.sender):
+            self.propose([entry.data for entry in message.entries])
+
+    def acknowledge_own(self) -> None:
+        """Count the own disk, and start reads that waited for the first commit."""
+        super().acknowledge_own()
+        self.release_early_reads()

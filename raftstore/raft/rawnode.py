@@ -1,0 +1,232 @@
+"""The face of the package.
+
+Feed it ticks, messages and proposals, carry out what `Ready` says, `advance`.
+
+The contract of a `Ready`, in this order:
+
+1. send `messages`, at any time from now on: they promise nothing;
+2. write `snapshot`, `entries` and `hard_state` to the disk, and sync if `must_sync`;
+3. only then send `messages_after_persist`;
+4. apply `snapshot`, then `committed_entries` (a quorum has synced those: it need not wait for 2);
+5. `advance`. There is one `Ready` at a time; messages, ticks and proposals may come in between.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from .config import RaftConfig, RecoveredState
+from .messages import Entry, HardState, Message, Snapshot
+from .raft import Raft
+from .state import LEADER, ReadState, Rng, Role
+
+
+@attrs.frozen
+class SoftState:
+    """What changes without being persisted."""
+
+    leader: int
+    role: Role
+
+
+@attrs.define
+class Ready:
+    """Work for the environment. `None` and empty lists mean that nothing changed."""
+
+    entries: list[Entry]
+    committed_entries: list[Entry]
+    messages: list[Message]
+    messages_after_persist: list[Message]
+    read_states: list[ReadState]
+    hard_state: HardState | None
+    soft_state: SoftState | None
+    snapshot: Snapshot | None
+    must_sync: bool
+
+
+class RawNode:
+    """A Raft member with the bookkeeping between its state and its environment."""
+
+    def __init__(
+        self,
+        config: RaftConfig,
+        recovered: RecoveredState,
+        rng: Rng,
+        snapshot_source: Callable[[], Snapshot],
+    ) -> None:
+        self.raft = Raft(config, recovered, rng, snapshot_source)
+        self._hard_state = self.raft.hard_state()
+        self._soft_leader = self.raft.leader
+        self._soft_role = self.raft.role
+        self._own_messages: list[Message] = []
+        self._outstanding = False
+
+    # -- input --------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """One unit of time has passed."""
+        self.raft.tick()
+
+    def step(self, message: Message) -> None:
+        """Take a message of a peer.
+
+        Raises:
+            ProposalDroppedError: a forwarded proposal cannot be taken.
+        """
+        self.raft.step(message)
+
+    def propose(self, payloads: list[bytes]) -> None:
+        """Append a batch of entries to the replicated log.
+
+        Raises:
+            ProposalDroppedError: none of them was appended.
+        """
+        self.raft.propose(payloads)
+
+    def campaign(self) -> None:
+        """Stand for election now."""
+        self.raft.campaign()
+
+    def transfer_leader(self, transferee: int) -> None:
+        """Ask for `transferee` to become the leader."""
+        self.raft.transfer_leader(transferee)
+
+    def read_index(self, context: bytes) -> bool:
+        """Ask for a linearizable read index.
+
+        The answer is a `ReadState` with this unique context.
+        """
+        return self.raft.read_index(context)
+
+    def compact(self, index: int) -> None:
+        """Forget log entries up to `index`; the snapshot source must cover them.
+
+        Raises:
+            CompactedError: they are gone already.
+        """
+        self.raft.compact(index)
+
+    # -- output -------------------------------------------------------------------------------
+
+    def has_ready(self) -> bool:
+        """Whether there is something to carry out (and nothing is being carried out)."""
+        if self._outstanding:
+            return False
+        raft, log = self.raft, self.raft.log
+        return bool(
+            raft.messages
+            or raft.messages_after_persist
+            or log.stable < log.last_index
+            or log.applied < log.committed
+            or raft.read_states
+            or log.pending_snapshot is not None
+            or self._hard_state.commit != log.committed
+            or self._hard_state.term != raft.term
+            or self._hard_state.vote != raft.vote
+            or self._soft_leader != raft.leader
+            or self._soft_role is not raft.role
+        )
+
+    def ready(self) -> Ready:
+        """Take what is to be carried out."""
+        assert not self._outstanding, "the last Ready was not advanced"
+        self._outstanding = True
+        raft, log = self.raft, self.raft.log
+        entries = log.unstable_entries() if log.stable < log.last_index else []
+        hard_state = raft.hard_state()
+        old = self._hard_state
+        must_sync = bool(
+            entries
+            or log.pending_snapshot is not None
+            or hard_state.term != old.term
+            or hard_state.vote != old.vote
+        )
+        after_persist, self._own_messages = self._split_own(raft.messages_after_persist)
+        ready = Ready(
+            entries,
+            log.next_committed(raft.config.max_committed_bytes_per_ready),
+            raft.messages,
+            after_persist,
+            raft.read_states,
+            hard_state if hard_state != old else None,
+            self._soft_change(),
+            log.pending_snapshot,
+            must_sync,
+        )
+        self._hard_state = hard_state
+        raft.messages = []
+        raft.messages_after_persist = []
+        raft.read_states = []
+        return ready
+
+    def _split_own(self, messages: list[Message]) -> tuple[list[Message], list[Message]]:
+        own_id = self.raft.id
+        own = [message for message in messages if message.to == own_id]
+        if not own:
+            return messages, own
+        return [message for message in messages if message.to != own_id], own
+
+    def _soft_change(self) -> SoftState | None:
+        raft = self.raft
+        if raft.leader == self._soft_leader and raft.role is self._soft_role:
+            return None
+        self._soft_leader, self._soft_role = raft.leader, raft.role
+        return SoftState(raft.leader, raft.role)
+
+    def advance(self, ready: Ready) -> None:
+        """The Ready is persisted, sent and applied."""
+        assert self._outstanding, "there is no Ready to advance"
+        self._outstanding = False
+        raft, log = self.raft, self.raft.log
+        if ready.snapshot is not None:
+            if log.pending_snapshot is ready.snapshot:
+                log.pending_snapshot = None
+            log.applied_to(ready.snapshot.index)
+        if ready.committed_entries:
+            log.applied_to(ready.committed_entries[-1].index)
+            if raft.role is LEADER:
+                self._reduce_uncommitted(ready.committed_entries)
+        if ready.entries:
+            last = ready.entries[-1]
+            log.stable_to(last.index, last.term)
+            if raft.role is LEADER:
+                raft.acknowledge_own()
+        for message in self._own_messages:
+            raft.step(message)
+        self._own_messages = []
+
+    def _reduce_uncommitted(self, committed: list[Entry]) -> None:
+        raft = self.raft
+        if raft.uncommitted_bytes:
+            size = sum([len(entry[3]) for entry in committed])
+            raft.uncommitted_bytes = max(0, raft.uncommitted_bytes - size)
+
+    # -- state --------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The member's view, as plain data."""
+        raft, log = self.raft, self.raft.log
+        return {
+            "id": raft.id,
+            "role": raft.role.value,
+            "leader": raft.leader,
+            "term": raft.term,
+            "vote": raft.vote,
+            "committed": log.committed,
+            "applied": log.applied,
+            "first_index": log.first_index,
+            "last_index": log.last_index,
+            "transferee": raft.transferee,
+            "progress": {
+                member: {
+                    "match": progress.match,
+                    "next": progress.next,
+                    "state": progress.state.value,
+                    "recent_active": progress.recent_active,
+                }
+                for member, progress in raft.progress.items()
+            }
+            if raft.role is LEADER
+            else {},
+        }

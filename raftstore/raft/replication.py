@@ -1,0 +1,297 @@
+"""Log replication (Raft section 5.3), commitment (5.3, 5.4.2) and snapshot transfer (7)."""
+
+from .errors import ProposalDroppedError
+from .messages import (
+    APPEND,
+    APPEND_RESPONSE,
+    COMMIT,
+    HEARTBEAT,
+    HEARTBEAT_RESPONSE,
+    SNAPSHOT,
+    TIMEOUT_NOW,
+    Entry,
+    EntryKind,
+    Message,
+    Snapshot,
+)
+from .progress import PROBE, REPLICATE, Progress, ProgressState
+from .state import FOLLOWER, RaftState
+
+
+class Replication(RaftState):
+    """Leader: send, count, commit. Follower: check, append, answer."""
+
+    # -- leader: new entries ------------------------------------------------------------------
+
+    def append_own(self, kind: EntryKind, payloads: list[bytes]) -> None:
+        """Append new entries of this leader.
+
+        Raises:
+            ProposalDroppedError: too much is uncommitted already.
+        """
+        size = sum([len(data) for data in payloads])
+        if not self.admits(size):
+            raise ProposalDroppedError("too many bytes are not committed yet")
+        self.uncommitted_bytes += size
+        term, first, number = self.term, self.log.last_index + 1, int(kind)
+        self.log.append(
+            [Entry(term, index, number, data) for index, data in enumerate(payloads, first)]
+        )
+
+    def admits(self, size_bytes: int) -> bool:
+        """Whether so much more may wait for its commit; anything goes when nothing waits."""
+        total = self.uncommitted_bytes + size_bytes
+        return (
+            not self.uncommitted_bytes
+            or not size_bytes
+            or total <= self.config.max_uncommitted_bytes
+        )
+
+    def acknowledge_own(self) -> None:
+        """Count this leader's own disk, synced up to `log.stable`, as one of the quorum."""
+        own = self.progress.get(self.id)
+        if own is not None and own.maybe_update(self.log.stable) and self.maybe_commit():
+            self.on_commit_advanced()
+
+    # -- leader: commitment -------------------------------------------------------------------
+
+    def maybe_commit(self) -> bool:
+        """Move the commit index to what a quorum holds."""
+        index = self.quorum.committed_index(
+            {member: progress.match for member, progress in self.progress.items()}
+        )
+        if index > self.log.committed and self.may_commit(index):
+            self.log.commit_to(index)
+            return True
+        return False
+
+    def may_commit(self, index: int) -> bool:
+        """Only entries of the leader's own term are committed by counting.
+
+        (Raft section 5.4.2, figure 8).
+        """
+        return self.log.term(index) == self.term
+
+    def on_commit_advanced(self) -> None:
+        """Tell the followers at once."""
+        for member, progress in self.progress.items():
+            if member != self.id and not self.maybe_send_append(member, send_if_empty=False):
+                self._send_commit(member, progress)
+
+    def _send_commit(self, member: int, progress: Progress) -> None:
+        """Followers that are being streamed to have (or will get) everything before `next`."""
+        if progress.state is not REPLICATE:
+            return
+        previous = progress.next - 1
+        if previous >= self.log.offset:
+            self.send(
+                Message(
+                    COMMIT,
+                    member,
+                    index=previous,
+                    log_term=self.log.term(previous),
+                    commit=self.log.committed,
+                )
+            )
+
+    # -- leader: sending ----------------------------------------------------------------------
+
+    def broadcast_append(self) -> None:
+        """Send to every follower what it lacks."""
+        for member in self.progress:
+            if member != self.id:
+                self.send_append(member)
+
+    def send_append(self, member: int) -> None:
+        """Send an append even if it carries no entries: its answer tells where the follower is."""
+        self.maybe_send_append(member, send_if_empty=True)
+
+    def maybe_send_append(self, member: int, *, send_if_empty: bool) -> bool:
+        """Send the next append, or a snapshot when its entries are compacted.
+
+        False if nothing was sent.
+        """
+        progress = self.progress[member]
+        if progress.is_paused():
+            return False
+        previous = progress.next - 1
+        log = self.log
+        if previous < log.offset:
+            return self._send_snapshot(member, progress)
+        if previous == log.last_index or (progress.state is REPLICATE and progress.is_full()):
+            entries: list[Entry] = []
+        else:
+            config = self.config
+            entries = log.slice(
+                progress.next, config.max_entries_per_message, config.max_bytes_per_message
+            )
+        if not entries and not send_if_empty:
+            return False
+        self.send(
+            Message(
+                APPEND,
+                member,
+                index=previous,
+                log_term=log.term(previous),
+                commit=log.committed,
+                entries=entries,
+            )
+        )
+        progress.sent_entries(len(entries))
+        return True
+
+    def _send_snapshot(self, member: int, progress: Progress) -> bool:
+        if not progress.recent_active:
+            return False
+        snapshot = self._snapshot_source()
+        assert snapshot.index >= self.log.offset, "the snapshot does not reach the log"
+        self.send(Message(SNAPSHOT, member, snapshot=snapshot))
+        progress.become_snapshot(snapshot.index)
+        return True
+
+    def broadcast_heartbeat(self, context: bytes) -> None:
+        """Assert leadership; the commit index sent is one that the follower is known to hold."""
+        committed = self.log.committed
+        for member, progress in self.progress.items():
+            if member != self.id:
+                commit = min(progress.match, committed)
+                self.send(Message(HEARTBEAT, member, commit=commit, context=context))
+
+    def age_snapshots(self) -> None:
+        """Probe again when a snapshot was not acknowledged for long.
+
+        It, or the answer, was lost.
+        """
+        for progress in self.progress.values():
+            if progress.state is ProgressState.SNAPSHOT:
+                progress.snapshot_age_heartbeats += 1
+                if progress.snapshot_age_heartbeats >= self.config.snapshot_resend_heartbeats:
+                    progress.pending_snapshot = 0
+                    progress.become_probe()
+
+    # -- leader: answers ----------------------------------------------------------------------
+
+    def handle_append_response(self, message: Message) -> None:
+        """A follower tells what it holds, or that an append did not fit."""
+        progress = self.progress.get(message.sender)
+        if progress is None:
+            return
+        progress.recent_active = True
+        if message.reject:
+            self._handle_rejection(progress, message)
+            return
+        was_paused = progress.is_paused()
+        if not progress.maybe_update(message.index) and not (
+            progress.match == message.index and progress.state is PROBE
+        ):
+            return
+        self._resume(progress, message.index)
+        sender = message.sender
+        if message.index > self.log.committed and self.maybe_commit():
+            self.on_commit_advanced()
+        elif was_paused:
+            self.send_append(sender)
+        while self.maybe_send_append(sender, send_if_empty=False):
+            pass
+        if sender == self.transferee and progress.match == self.log.last_index:
+            self.send(Message(TIMEOUT_NOW, sender))
+
+    def _resume(self, progress: Progress, index: int) -> None:
+        if progress.state is REPLICATE:
+            progress.free_inflight(index)
+        elif progress.state is PROBE or progress.match >= self.log.offset:
+            progress.become_replicate()
+
+    def _handle_rejection(self, progress: Progress, message: Message) -> None:
+        hint = message.reject_hint
+        if message.log_term > 0:
+            hint, _ = self.log.find_conflict_by_term(hint, message.log_term)
+        if progress.maybe_decrease(message.index, hint):
+            if progress.state is REPLICATE:
+                progress.become_probe()
+            self.send_append(message.sender)
+
+    def resume_after_heartbeat(self, message: Message) -> None:
+        """A live follower may have lost appends: let it say so."""
+        progress = self.progress[message.sender]
+        progress.recent_active = True
+        progress.paused = False
+        if progress.match < self.log.last_index or progress.state is PROBE:
+            self.send_append(message.sender)
+
+    def report_unreachable(self, member: int) -> None:
+        """The transport dropped messages: stop streaming into the void."""
+        progress = self.progress.get(member)
+        if progress is not None and progress.state is REPLICATE:
+            progress.become_probe()
+
+    # -- follower -----------------------------------------------------------------------------
+
+    def handle_append(self, message: Message) -> None:
+        """Append what fits, answer with the last agreeing index or with a hint of where to look."""
+        log = self.log
+        if message.index < log.committed:
+            self.send(Message(APPEND_RESPONSE, message.sender, index=log.committed))
+            return
+        last = log.maybe_append(message.index, message.log_term, message.commit, message.entries)
+        if last is not None:
+            self.send(Message(APPEND_RESPONSE, message.sender, index=last))
+        else:
+            self._reject(message)
+
+    def handle_commit(self, message: Message) -> None:
+        """Move the commit index.
+
+        Say so if the entry before does not fit, as a lost append would show.
+        """
+        if self.log.matches(message.index, message.log_term):
+            self.log.commit_to(min(message.commit, message.index))
+        elif message.index > self.log.committed:
+            self._reject(message)
+
+    def _reject(self, message: Message) -> None:
+        hint, hint_term = self.log.find_conflict_by_term(
+            min(message.index, self.log.last_index), message.log_term
+        )
+        self.send(
+            Message(
+                APPEND_RESPONSE,
+                message.sender,
+                index=message.index,
+                reject=True,
+                reject_hint=hint,
+                log_term=hint_term,
+            )
+        )
+
+    def handle_heartbeat(self, message: Message) -> None:
+        """The leader lives; what it says is committed is known to be here."""
+        self.log.commit_to(message.commit)
+        self.send(Message(HEARTBEAT_RESPONSE, message.sender, context=message.context))
+
+    def handle_snapshot(self, message: Message) -> None:
+        """Take a snapshot instead of the compacted entries, unless the log is further already."""
+        assert message.snapshot is not None, "a snapshot message carries a snapshot"
+        installed = self._restore(message.snapshot)
+        index = self.log.last_index if installed else self.log.committed
+        self.send(Message(APPEND_RESPONSE, message.sender, index=index))
+
+    def _restore(self, snapshot: Snapshot) -> bool:
+        log = self.log
+        if snapshot.index <= log.committed or self.role is not FOLLOWER:
+            return False
+        if self.id not in snapshot.voters:
+            return False
+        if log.matches(snapshot.index, snapshot.term):
+            log.commit_to(snapshot.index)
+            return False
+        log.restore(snapshot)
+        return True
+
+    def compact(self, index: int) -> None:
+        """Drop entries that a snapshot covers; followers that still need them get the snapshot.
+
+        Raises:
+            CompactedError: they are gone already.
+        """
+        self.log.compact(index)
