@@ -39,6 +39,10 @@ class HostView(Protocol):
         """The failure zone it stands in."""
 
     @property
+    def boots(self) -> int:
+        """How many times it has been powered on."""
+
+    @property
     def clock(self) -> HostClock:
         """The host's clock."""
 

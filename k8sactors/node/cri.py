@@ -3,8 +3,8 @@
 Kinds are `cri.<Method>` with the method names of the CRI's RuntimeService and ImageService, so that
 a trace reads like a recording of the gRPC calls.  A reply is `cri.response` with `[code, body]`: an
 empty code means success, otherwise the code is a gRPC status name and the body its message.
-`cri.GetContainerEvents` is a stream (KEP-3386, evented lifecycle): items of kind `cri.event` carry
-`[container id]` and spare the kubelet the periodic relist.
+`cri.GetContainerEvents` is a stream (KEP-3386, evented lifecycle): items of kind `cri.event` are
+the status of a container that has ended, which spares the kubelet the periodic relist.
 
 The kubelet knows only this module; any actor that answers these kinds is a container runtime.
 """
