@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from k8sactors.client.timestamps import time_string
 from k8sactors.node import pod_spec
 from k8sactors.node.container_record import ContainerRecord, Exit, Stage
-from k8sactors.client.timestamps import time_string
 
 CRASH_LOOP = "CrashLoopBackOff"
 _OWN_CONDITIONS = (

@@ -14,6 +14,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+from k8sactors.client.timestamps import time_string
 from k8sactors.node import cri, pod_spec
 from k8sactors.node.container_record import ContainerRecord, Exit, Stage, records_of
 from k8sactors.node.container_starter import ContainerStarter
@@ -21,7 +22,6 @@ from k8sactors.node.errors import CRIError
 from k8sactors.node.pod_status import CRASH_LOOP, next_init, phase_of, pod_status
 from k8sactors.node.programs import NEVER_NS, seconds_to_ns
 from k8sactors.node.services import NodeServices
-from k8sactors.client.timestamps import time_string
 
 _SECOND = 1_000_000_000
 _MOUNT_RETRY_FIRST_NS, _MOUNT_RETRY_LIMIT_NS = _SECOND // 2, 122 * _SECOND
