@@ -65,6 +65,10 @@ class DecisionEngine:
         """Signatures that have been met once and have no ranking."""
         self._diagnoses: OrderedDict[Hashable, tuple[int, FitError]] = OrderedDict()
 
+    def _obstacles(self, framework: "Framework", pod: "PodInfo") -> dict[str, list["PodInfo"]]:
+        nominations = framework.handle.nominations
+        return nominations.against(pod) if nominations else {}
+
     def decide(self, framework: "Framework", pod: "PodInfo") -> Decision:
         """A node for the pod.
 
@@ -74,7 +78,9 @@ class DecisionEngine:
         """
         if not self._cache.node_count:
             raise NoNodesAvailableError
-        signature = framework.signature(pod) if framework.can_rank else None
+        obstacles = self._obstacles(framework, pod)
+        rankable = framework.can_rank and not obstacles
+        signature = framework.signature(pod) if rankable else None
         key = (framework.name, signature)
         if signature is not None:
             remembered = self._rankings.get(key)
@@ -91,14 +97,14 @@ class DecisionEngine:
             )
         framework.run_pre_scores(state, pod)
         if outcome is not None:
-            return self._from_named(framework, state, pod, outcome, restricting)
+            return self._from_named(framework, state, pod, outcome, restricting, obstacles)
         if signature is not None and self._is_repeated(key):
             remembered = _Remembered(state, Ranking(state, pod, self._cache))
             self._rankings[key] = remembered
             if len(self._rankings) > _MAX_RANKINGS:
                 self._rankings.popitem(last=False)
             return self._from_ranking(framework, pod, key, remembered)
-        return self._from_scan(framework, state, pod, self._cache.table.rows())
+        return self._from_scan(framework, state, pod, self._cache.table.rows(), obstacles)
 
     def _is_repeated(self, key: Hashable) -> bool:
         if key in self._seen:
@@ -127,12 +133,15 @@ class DecisionEngine:
         pod: "PodInfo",
         names: frozenset[str],
         restricting: tuple[str, ...],
+        obstacles: dict[str, list["PodInfo"]],
     ) -> Decision:
         nodes = self._cache.nodes
         rows = sorted(nodes[name].row for name in names if name in nodes and nodes[name].row >= 0)
         reason = f"node(s) didn't satisfy plugin(s) [{' '.join(restricting)}]"
         self._cache.table.sync()
-        return self._from_scan(framework, state, pod, np.array(rows, dtype=np.intp), reason)
+        return self._from_scan(
+            framework, state, pod, np.array(rows, dtype=np.intp), obstacles, reason
+        )
 
     def _from_scan(
         self,
@@ -140,16 +149,19 @@ class DecisionEngine:
         state: CycleState,
         pod: "PodInfo",
         rows: Rows,
+        obstacles: dict[str, list["PodInfo"]],
         absent_reason: str = "",
     ) -> Decision:
         table = self._cache.table
         feasible = rows
         for plugin in state.filters:
             feasible = feasible[filter_rows(plugin, state, pod, table, feasible)]
+        if obstacles:
+            feasible = self._without_promised(state, pod, feasible, obstacles)
         if not feasible.size:
             error = FitError(
                 self._cache.node_count,
-                self._refusals(state, pod, rows),
+                self._refusals(state, pod, rows, obstacles),
                 absent_reason=absent_reason,
             )
             raise self._post_filtered(framework, state, pod, error)
@@ -159,6 +171,21 @@ class DecisionEngine:
         node = table.nodes[row]
         assert node is not None, "only rows in use are looked at"
         return Decision(node, state, scored=feasible.size > 1)
+
+    def _without_promised(
+        self,
+        state: CycleState,
+        pod: "PodInfo",
+        feasible: Rows,
+        obstacles: dict[str, list["PodInfo"]],
+    ) -> Rows:
+        nodes = self._cache.nodes
+        taken = [
+            nodes[name].row
+            for name in obstacles
+            if name in nodes and filter_node(state, pod, _crowded(nodes[name], obstacles))
+        ]
+        return feasible[~np.isin(feasible, np.array(taken, dtype=np.intp))]
 
     def _best_of(self, state: CycleState, pod: "PodInfo", feasible: Rows) -> int:
         table = self._cache.table
@@ -182,7 +209,7 @@ class DecisionEngine:
         if known is not None and known[0] == journal_end:
             return known[1]
         rows = self._cache.table.rows()
-        error = FitError(self._cache.node_count, self._refusals(state, pod, rows))
+        error = FitError(self._cache.node_count, self._refusals(state, pod, rows, {}))
         error = self._post_filtered(framework, state, pod, error)
         if not error.nominated_node:
             self._diagnoses[key] = (journal_end, error)
@@ -190,12 +217,20 @@ class DecisionEngine:
                 self._diagnoses.popitem(last=False)
         return error
 
-    def _refusals(self, state: CycleState, pod: "PodInfo", rows: Rows) -> dict[str, Status]:
+    def _refusals(
+        self,
+        state: CycleState,
+        pod: "PodInfo",
+        rows: Rows,
+        obstacles: dict[str, list["PodInfo"]],
+    ) -> dict[str, Status]:
         refused: dict[str, Status] = {}
         for row in rows:
             node = self._cache.table.nodes[row]
-            status = filter_node(state, pod, node) if node is not None else None
-            if node is not None and status is not None:
+            if node is None:
+                continue
+            status = filter_node(state, pod, _crowded(node, obstacles))
+            if status is not None:
                 refused[node.name] = status
         return refused
 
@@ -206,3 +241,14 @@ class DecisionEngine:
         error.nominated_node = result.nominated_node
         error.add_post_filter_message(result.message)
         return error
+
+
+def _crowded(node: "NodeInfo", obstacles: dict[str, list["PodInfo"]]) -> "NodeInfo":
+    """The node with the pods counted in that have been promised a place on it."""
+    promised = obstacles.get(node.name)
+    if not promised:
+        return node
+    crowded = node.copy()
+    for pod in promised:
+        crowded.add_pod(pod)
+    return crowded

@@ -1,6 +1,6 @@
 """Why a pod goes where it goes: every filter's answer and every score, node by node."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -64,6 +64,33 @@ class Explanation:
             return []
         top = max((n.total, -n.pod_count) for n in feasible)
         return [n.node for n in feasible if (n.total, -n.pod_count) == top]
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain data for a message."""
+        return {
+            "pod": self.pod,
+            "refusal": self.refusal.message if self.refusal else None,
+            "best": self.best,
+            "nodes": [
+                {
+                    "node": n.node,
+                    "pods": n.pod_count,
+                    "refusedBy": n.refusal.plugin if n.refusal else None,
+                    "reasons": list(n.refusal.reasons) if n.refusal else [],
+                    "total": n.total,
+                    "scores": [
+                        {
+                            "plugin": s.plugin,
+                            "raw": s.raw,
+                            "normalized": s.normalized,
+                            "weight": s.weight,
+                        }
+                        for s in n.scores
+                    ],
+                }
+                for n in self.nodes
+            ],
+        }
 
 
 def explain(framework: "Framework", pod: "PodInfo", cache: "Cache") -> Explanation:

@@ -7,7 +7,9 @@ import attrs
 
 from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.framework.status import Status
+from k8sactors.scheduler.nominations import Nominations
 from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.waiting import WaitingPods
 
 __all__ = ["ApiAccess", "Handle"]
 
@@ -29,5 +31,7 @@ class Handle:
     cache: Cache
     api: ApiAccess | None = None
     """None where nothing is ever bound: in tests and explanations."""
+    nominations: Nominations = attrs.Factory(Nominations)
+    waiting: WaitingPods = attrs.Factory(WaitingPods)
     extras: dict[str, Any] = attrs.Factory(dict)
     """For user plugins: whatever the embedding program wants to pass in."""

@@ -5,6 +5,7 @@ Most pods are stamped from few templates, so what matters for placement is parse
 template share one object. Its identity is the pod's scheduling signature.
 """
 
+import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,9 +15,20 @@ import msgpack
 from k8sactors.scheduler import resources, taints
 from k8sactors.scheduler.node_selector import SelectorTerm, parse_term, parse_terms
 
-__all__ = ["HostPort", "PodInfo", "PodParser", "QueuedPod", "Requirements"]
+__all__ = ["HostPort", "Place", "PodInfo", "PodParser", "QueuedPod", "Requirements"]
 
 _MAX_INTERNED = 16_384
+
+
+class Place(enum.Enum):
+    """Where a queued pod is."""
+
+    NOWHERE = "nowhere"
+    ACTIVE = "active"
+    BACKOFF = "backoff"
+    UNSCHEDULABLE = "unschedulable"
+    GATED = "gated"
+    IN_FLIGHT = "in flight"
 
 
 class HostPort(NamedTuple):
@@ -92,7 +104,9 @@ class QueuedPod:
     attempts: int = 0
     rejected_by: frozenset[str] = frozenset()
     """The plugins that refused the pod at the last attempt."""
-    gated: bool = False
+    place: Place = Place.NOWHERE
+    ticket: int = 0
+    """Tells the entry of a heap that counts from those that were left behind."""
     backoff_until_ns: int = 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from k8sactors.scheduler.errors import ConfigurationError
+from k8sactors.scheduler.framework.events import EventHint
 from k8sactors.scheduler.framework.interfaces import (
     BindPlugin,
     FilterPlugin,
@@ -91,6 +92,14 @@ class Framework:
             return pod.requirements
         fragments = tuple(plugin.sign(pod) for plugin in self._signers)
         return None if None in fragments else fragments
+
+    def registrations(self) -> dict[str, tuple[EventHint, ...] | None]:
+        """Per plugin the events that may help a pod it refused; None stands for every event."""
+        registered: dict[str, tuple[EventHint, ...] | None] = {}
+        for plugin in self.plugins:
+            hints = plugin.events_to_register()
+            registered[plugin.name] = None if hints is None else tuple(hints)
+        return registered
 
     def run_pre_enqueue(self, pod: "PodInfo") -> Status | None:
         """The first refusal, if any."""

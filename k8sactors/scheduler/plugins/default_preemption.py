@@ -54,6 +54,10 @@ class DefaultPreemption(PostFilterPlugin):
             return PostFilterResult(
                 message="preemption: not eligible due to preemptionPolicy=Never."
             )
+        promised = self._handle.nominations.node_of(pod.uid)
+        if self._awaits_victims(pod, promised):
+            message = "not eligible due to a terminating pod on the nominated node."
+            return PostFilterResult(promised, f"preemption: {message}")
         candidates, failures = self._find_candidates(state, pod, refused)
         if not candidates:
             node_count = self._handle.cache.node_count
@@ -70,6 +74,13 @@ class DefaultPreemption(PostFilterPlugin):
     def events_to_register(self) -> Sequence[EventHint]:
         """The victims go."""
         return (EventHint(ClusterEvent("AssignedPod", ActionType.DELETE)),)
+
+    def _awaits_victims(self, pod: PodInfo, promised: str) -> bool:
+        node = self._handle.cache.nodes.get(promised)
+        return node is not None and any(
+            present.priority < pod.priority and "deletionTimestamp" in present.obj["metadata"]
+            for present in node.pods.values()
+        )
 
     def _find_candidates(
         self, state: CycleState, pod: PodInfo, refused: Mapping[str, Status]

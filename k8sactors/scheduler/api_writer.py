@@ -1,0 +1,128 @@
+"""Everything the scheduler writes: bindings, conditions of pods, events, and deletions of victims."""
+
+from collections.abc import Callable
+from typing import Any
+
+from k8sactors.api.errors import StatusError
+from k8sactors.client import Client, EventRecorder, time_string
+from k8sactors.scheduler.framework.status import Code, Status
+from k8sactors.scheduler.podinfo import PodInfo
+
+__all__ = ["ApiWriter"]
+
+_NOTE_LIMIT = 1024
+"""Longest message of an event."""
+
+Done = Callable[[Status | None], None]
+
+
+class ApiWriter:
+    """Writes through one client; implements `handle.ApiAccess`."""
+
+    def __init__(self, client: Client, recorder: EventRecorder) -> None:
+        self._client = client
+        self._recorder = recorder
+        self.lost_writes = 0
+        """Conditions and deletions that failed; the next attempt of the pod repeats them."""
+
+    def bind(self, pod: PodInfo, node_name: str, done: Done) -> None:
+        """POST pods/binding."""
+        self._client.submit(
+            "create",
+            "pods",
+            namespace=pod.namespace,
+            name=pod.name,
+            subresource="binding",
+            body={
+                "apiVersion": "v1",
+                "kind": "Binding",
+                "metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid},
+                "target": {"kind": "Node", "name": node_name},
+            },
+            on_done=lambda _: done(None),
+            on_error=lambda error: done(Status(Code.ERROR, (str(error),), "DefaultBinder")),
+            decode=False,
+        )
+
+    def delete_pod(self, pod: PodInfo, message: str) -> None:
+        """Evict a victim of preemption: condition, event, graceful deletion."""
+        if "deletionTimestamp" in pod.obj["metadata"]:
+            return
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "PreemptionByScheduler",
+            "message": message,
+        }
+        self._patch_status(pod, {"conditions": self._with_condition(pod, condition)})
+        self._recorder.event(pod.obj, "Normal", "Preempted", message)
+        self._client.submit(
+            "delete",
+            "pods",
+            namespace=pod.namespace,
+            name=pod.name,
+            options={"preconditions": {"uid": pod.uid}},
+            on_done=_ignore,
+            on_error=self._lost,
+            decode=False,
+        )
+
+    def scheduled(self, pod: PodInfo, node_name: str) -> None:
+        """Tell that the pod has been bound."""
+        message = f"Successfully assigned {pod.namespace}/{pod.name} to {node_name}"
+        self._recorder.event(pod.obj, "Normal", "Scheduled", message)
+
+    def failed(self, pod: PodInfo, reason: str, message: str, nominated_node: str) -> None:
+        """Tell that the attempt failed: event, and the condition if it says something new."""
+        note = message if len(message) <= _NOTE_LIMIT else message[: _NOTE_LIMIT - 4] + " ..."
+        self._recorder.event(pod.obj, "Warning", "FailedScheduling", note)
+        condition = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": reason,
+            "message": message,
+        }
+        status = pod.obj.get("status") or {}
+        patch: dict[str, Any] = {}
+        if not _says(status, condition):
+            patch["conditions"] = self._with_condition(pod, condition)
+        if nominated_node != (status.get("nominatedNodeName") or ""):
+            patch["nominatedNodeName"] = nominated_node or None
+        if patch:
+            self._patch_status(pod, patch)
+
+    def _with_condition(self, pod: PodInfo, condition: dict[str, Any]) -> list[dict[str, Any]]:
+        """The pod's conditions with one replaced; a merge patch carries the list as a whole."""
+        present = (pod.obj.get("status") or {}).get("conditions") or []
+        old = next((c for c in present if c["type"] == condition["type"]), None)
+        if old is not None and old["status"] == condition["status"]:
+            changed = old.get("lastTransitionTime")
+        else:
+            changed = time_string(self._client.ctx.wall_ns())
+        new = {**condition, "lastProbeTime": None, "lastTransitionTime": changed}
+        return [*(c for c in present if c["type"] != condition["type"]), new]
+
+    def _patch_status(self, pod: PodInfo, status: dict[str, Any]) -> None:
+        self._client.submit(
+            "patch",
+            "pods",
+            namespace=pod.namespace,
+            name=pod.name,
+            subresource="status",
+            body={"metadata": {"uid": pod.uid}, "status": status},
+            options={"patchType": "merge"},
+            on_done=_ignore,
+            on_error=self._lost,
+            decode=False,
+        )
+
+    def _lost(self, _error: StatusError) -> None:
+        self.lost_writes += 1
+
+
+def _says(status: dict[str, Any], condition: dict[str, Any]) -> bool:
+    return any(condition.items() <= present.items() for present in status.get("conditions") or ())
+
+
+def _ignore(_answer: dict[str, Any]) -> None:
+    """The watch will show it."""

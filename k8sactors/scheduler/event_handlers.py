@@ -1,0 +1,177 @@
+"""From what the watches say to cache, queue and nominations (kube-scheduler's eventhandlers.go).
+
+A pod is in one of three states here: waiting (no node, ours), placed (has a node) or irrelevant
+(ended, or another scheduler's). Every handler asks for the state before and after.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from k8sactors.client import SharedInformer
+from k8sactors.scheduler.cache import Cache
+from k8sactors.scheduler.framework.events import ActionType, ClusterEvent
+from k8sactors.scheduler.framework.runtime import Framework
+from k8sactors.scheduler.nodeinfo import NodeSpec
+from k8sactors.scheduler.nominations import Nominations
+from k8sactors.scheduler.podinfo import PodParser
+from k8sactors.scheduler.queue import SchedulingQueue
+
+__all__ = ["EventHandlers"]
+
+Object = dict[str, Any]
+
+_POD_ADDED = ClusterEvent("AssignedPod", ActionType.ADD)
+_POD_DELETED = ClusterEvent("AssignedPod", ActionType.DELETE)
+_POD_CHANGED = ClusterEvent(
+    "AssignedPod", ActionType.UPDATE_POD_SCALE_DOWN | ActionType.UPDATE_POD_LABEL
+)
+
+
+class EventHandlers:
+    """Feeds the scheduler's state from informers."""
+
+    def __init__(
+        self,
+        frameworks: Mapping[str, Framework],
+        cache: Cache,
+        queue: SchedulingQueue,
+        nominations: Nominations,
+    ) -> None:
+        self._frameworks = frameworks
+        self._cache = cache
+        self._queue = queue
+        self._nominations = nominations
+        self.parser = PodParser()
+
+    def attach(self, pods: SharedInformer, nodes: SharedInformer) -> None:
+        """Subscribe."""
+        nodes.add_handler(
+            on_add=self._node_changed,
+            on_update=lambda _, node: self._node_changed(node),
+            on_delete=self._node_deleted,
+        )
+        pods.add_handler(
+            on_add=self._pod_added, on_update=self._pod_updated, on_delete=self._pod_deleted
+        )
+
+    # --- nodes
+
+    def _node_changed(self, obj: Object) -> None:
+        name = obj["metadata"]["name"]
+        action = self._cache.set_node(name, NodeSpec.parse(obj))
+        if action:
+            event = ClusterEvent("Node", action)
+            self._queue.move(event, None, self._cache.nodes[name])
+
+    def _node_deleted(self, obj: Object) -> None:
+        self._cache.remove_node(obj["metadata"]["name"])
+
+    # --- pods
+
+    def _pod_added(self, obj: Object) -> None:
+        if _is_placed(obj):
+            self._place(obj)
+        elif self._is_waiting(obj):
+            self._wait(obj)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        if _uid(old) != _uid(new):
+            self._pod_deleted(old)
+            self._pod_added(new)
+        elif _is_placed(new):
+            if _is_placed(old):
+                self._placed_pod_changed(old, new)
+            else:
+                self._pod_got_node(new)
+        elif _is_placed(old):
+            self._displace(old)
+        elif self._is_waiting(new):
+            self._waiting_pod_changed(old, new)
+        elif self._is_waiting(old):
+            self._stop_waiting(_uid(old))
+
+    def _pod_deleted(self, obj: Object) -> None:
+        if _is_placed(obj):
+            self._displace(obj)
+        else:
+            self._stop_waiting(_uid(obj))
+            if self._cache.forget(_uid(obj)):
+                self._queue.move(_POD_DELETED, self.parser.parse(obj), None)
+
+    def _pod_got_node(self, obj: Object) -> None:
+        self._stop_waiting(_uid(obj))
+        if not self._cache.confirm(_uid(obj), obj["spec"]["nodeName"]):
+            self._place(obj)
+
+    def _place(self, obj: Object) -> None:
+        pod = self.parser.parse(obj)
+        self._cache.set_pod(pod)
+        if self._queue.concerns(_POD_ADDED):
+            self._queue.move(_POD_ADDED, None, pod)
+
+    def _placed_pod_changed(self, old: Object, new: Object) -> None:
+        terminates = "deletionTimestamp" in new["metadata"]
+        if (
+            old["spec"] == new["spec"]
+            and terminates == ("deletionTimestamp" in old["metadata"])
+            and old["metadata"].get("labels") == new["metadata"].get("labels")
+        ):
+            return
+        pod = self.parser.parse(new)
+        before = self._cache.pod(pod.uid)
+        self._cache.set_pod(pod)
+        if self._queue.concerns(_POD_CHANGED):
+            self._queue.move(_POD_CHANGED, before, pod)
+
+    def _displace(self, obj: Object) -> None:
+        self._stop_waiting(_uid(obj))
+        gone = self._cache.remove_pod(_uid(obj))
+        if gone is not None:
+            self._queue.move(_POD_DELETED, gone, None)
+
+    def _wait(self, obj: Object) -> None:
+        pod = self.parser.parse(obj)
+        nominated = (obj.get("status") or {}).get("nominatedNodeName")
+        if nominated:
+            self._nominations.add(pod, nominated)
+        self._queue.add(pod)
+
+    def _waiting_pod_changed(self, old: Object, new: Object) -> None:
+        uid = _uid(new)
+        if self._cache.is_assumed(uid):
+            self._queue.refresh(uid, new)
+        elif not self._is_waiting(old):
+            self._wait(new)
+        elif old["spec"] == new["spec"] and old["metadata"].get("labels") == new["metadata"].get(
+            "labels"
+        ):
+            self._queue.refresh(uid, new)
+        else:
+            self._queue.update(self.parser.parse(new))
+
+    def _stop_waiting(self, uid: str) -> None:
+        self._queue.delete(uid)
+        self._nominations.remove(uid)
+
+    def _is_waiting(self, obj: Object) -> bool:
+        spec = obj["spec"]
+        return (
+            not spec.get("nodeName")
+            and (spec.get("schedulerName") or "default-scheduler") in self._frameworks
+            and "deletionTimestamp" not in obj["metadata"]
+            and not _has_ended(obj)
+        )
+
+
+def _uid(obj: Object) -> str:
+    metadata = obj["metadata"]
+    uid: str = metadata.get("uid") or f"{metadata.get('namespace', 'default')}/{metadata['name']}"
+    return uid
+
+
+def _is_placed(obj: Object) -> bool:
+    return bool(obj["spec"].get("nodeName")) and not _has_ended(obj)
+
+
+def _has_ended(obj: Object) -> bool:
+    return (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed")
