@@ -1,4 +1,4 @@
-"""Everything the scheduler writes: bindings, conditions of pods, events, and deletions of victims."""
+"""What the scheduler writes: bindings, conditions of pods, events, deletions of victims."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,8 +1,8 @@
 """One attempt to place one pod, from the queue to the binding, and every way it can fail.
 
-    decide -> assume -> BindingCycle -> bound: event, the watch confirms the cache
-       |                     `--------> failed: forget, requeue with back-off
-       `-> no node: condition, event, wait for a change of the cluster
+decide -> assume -> BindingCycle -> bound: event, the watch confirms the cache
+   |                     `--------> failed: forget, requeue with back-off
+   `-> no node: condition, event, wait for a change of the cluster
 """
 
 from collections.abc import Callable, Iterable, Mapping
