@@ -19,3 +19,19 @@ lease_leases. Lease time runs on the leader alone: `store.leases.promote(now_ns)
 `.renew(id, now_ns)`, `.expired(now_ns)`; the leader proposes lease_revoke for what has expired.
 `store.snapshot()` yields chunks of bytes that `store.restore(chunks)` takes.
 """
+
+from raftstore.mvcc.keyspace import KV, KeySpace
+from raftstore.mvcc.snapshot import SnapshotFormatError
+from raftstore.mvcc.store import Store
+from raftstore.mvcc.validation import MAX_TXN_OPERATIONS, check_request
+from raftstore.mvcc.watch import WatchHub
+
+__all__ = [
+    "KV",
+    "MAX_TXN_OPERATIONS",
+    "KeySpace",
+    "SnapshotFormatError",
+    "Store",
+    "WatchHub",
+    "check_request",
+]

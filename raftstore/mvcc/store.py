@@ -1,0 +1,280 @@
+"""The replicated state machine: applies committed requests, straight from their positional lists.
+
+Everything that changes state comes through `Store.apply_wire` in the order of the Raft log, and
+depends on nothing else, so that all members hold the same state after the same entry. The
+exception is lease time, which is no replicated state (see `raftstore.mvcc.lease`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from raftstore.errors import (
+    INVALID_ARGUMENT,
+    KEY_NOT_FOUND,
+    LEASE_NOT_FOUND,
+    UNKNOWN_METHOD,
+    Status,
+    StoreError,
+)
+from raftstore.mvcc.compare import choose_branches
+from raftstore.mvcc.keyspace import KV, LEASE, VALUE, KeySpace, upper_bound
+from raftstore.mvcc.lease import Leases
+from raftstore.mvcc.ranges import read_range
+from raftstore.mvcc.snapshot import dump, load
+from raftstore.wire import OP_DELETE_RANGE, OP_PUT, OP_RANGE, OP_TXN
+
+NO_LEASE_ID: Final = Status(INVALID_ARGUMENT, "etcdserver: lease id is not provided")
+
+
+class Store:
+    """Revisions, keys and leases of one member."""
+
+    def __init__(self, cluster_id: int = 0, member_id: int = 0) -> None:
+        self.cluster_id = cluster_id
+        self.member_id = member_id
+        self.raft_term = 0
+        self.space = KeySpace()
+        self.leases = Leases()
+        # Called before history is dropped, and before and after it is replaced: for the watches.
+        self.before_compaction: list[Callable[[], None]] = []
+        self.before_restore: list[Callable[[], None]] = []
+        self.after_restore: list[Callable[[], None]] = []
+        self._writers: dict[str, Callable[[list[Any], int], list[Any]]] = {
+            "put": self._put,
+            "txn": self._txn,
+            "delete_range": self._delete_range,
+            "compact": self._compact,
+            "lease_grant": self._lease_grant,
+            "lease_revoke": self._lease_revoke,
+        }
+        self._readers: dict[str, Callable[[list[Any], int], list[Any]]] = {
+            "range": self._range,
+            "hash_kv": self._hash_kv,
+            "lease_time_to_live": self._lease_time_to_live,
+            "lease_leases": self._lease_leases,
+        }
+
+    @property
+    def revision(self) -> int:
+        """The newest revision."""
+        return self.space.revision
+
+    @property
+    def compact_revision(self) -> int:
+        """The oldest revision that can still be read; 0: never compacted."""
+        return self.space.compact_revision
+
+    def header(self) -> list[int]:
+        """The ResponseHeader fields of an answer given now."""
+        return [self.cluster_id, self.member_id, self.space.revision, self.raft_term]
+
+    def apply_wire(self, op: str, fields: list[Any], now_ns: int = 0) -> list[Any]:
+        """Apply one committed request; answers ``[0, response fields]`` or ``[code, message]``."""
+        try:
+            return self._writers[op](fields, now_ns)
+        except StoreError as refusal:
+            return refusal.to_wire()
+        except KeyError:
+            if op in self._writers:
+                raise
+            return list(UNKNOWN_METHOD)
+
+    def read_wire(self, op: str, fields: list[Any], now_ns: int = 0) -> list[Any]:
+        """Answer a request that changes nothing, from the present state."""
+        reader = self._readers.get(op)
+        if reader is None:
+            return list(UNKNOWN_METHOD)
+        try:
+            return [0, [self.header(), *reader(fields, now_ns)]]
+        except StoreError as refusal:
+            return refusal.to_wire()
+
+    @property
+    def write_ops(self) -> frozenset[str]:
+        """Names of the requests that go through the log."""
+        return frozenset(self._writers)
+
+    @property
+    def read_ops(self) -> frozenset[str]:
+        """Names of the requests that `read_wire` answers."""
+        return frozenset(self._readers)
+
+    # Writes
+
+    def _put(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        space = self.space
+        key, value, lease, want_prev, ignore_value, ignore_lease = fields
+        old = space.live.get(key)
+        if lease and lease not in self.leases.by_id:
+            return list(LEASE_NOT_FOUND)
+        if ignore_value or ignore_lease:
+            if old is None:
+                return list(KEY_NOT_FOUND)
+            value = old[VALUE] if ignore_value else value
+            lease = old[LEASE] if ignore_lease else lease
+        revision = space.revision + 1
+        space.log.append(space.put(revision, key, value, lease, old))
+        space.revision = revision
+        if lease or (old is not None and old[5]):
+            self.leases.move(key, 0 if old is None else old[5], lease)
+        return [
+            0,
+            [
+                [self.cluster_id, self.member_id, revision, self.raft_term],
+                old if want_prev else None,
+            ],
+        ]
+
+    def _delete_range(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        space = self.space
+        revision = space.revision + 1
+        written: list[KV] = []
+        result = self._write_delete(fields, revision, written)
+        if written:
+            space.commit(revision, written)
+        return [0, [self.header(), *result]]
+
+    def _write_delete(self, fields: list[Any], revision: int, written: list[KV]) -> list[Any]:
+        space = self.space
+        key, range_end, want_prev = fields
+        if range_end:
+            doomed = list(space.select_live(key, upper_bound(range_end)))
+        else:
+            old = space.live.get(key)
+            doomed = [] if old is None else [old]
+        for old in doomed:
+            written.append(space.delete(revision, old))
+            if old[LEASE]:
+                self.leases.move(old[0], old[LEASE], 0)
+        return [len(doomed), doomed if want_prev else []]
+
+    def _write_put(self, fields: list[Any], revision: int, written: list[KV]) -> list[Any]:
+        space = self.space
+        key, value, lease, want_prev, ignore_value, ignore_lease = fields
+        old = space.live.get(key)
+        if old is not None:
+            value = old[VALUE] if ignore_value else value
+            lease = old[LEASE] if ignore_lease else lease
+        written.append(space.put(revision, key, value, lease, old))
+        if lease or (old is not None and old[LEASE]):
+            self.leases.move(key, 0 if old is None else old[LEASE], lease)
+        return [old if want_prev else None]
+
+    def _compact(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        for notify in self.before_compaction:
+            notify()
+        self.space.compact(fields[0])
+        return [0, [self.header()]]
+
+    def _lease_grant(self, fields: list[Any], now_ns: int) -> list[Any]:
+        ttl_s, lease_id = fields
+        if not lease_id:
+            return list(NO_LEASE_ID)
+        lease = self.leases.grant(lease_id, ttl_s, now_ns)
+        return [0, [self.header(), lease_id, lease.ttl_s, ""]]
+
+    def _lease_revoke(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        space = self.space
+        revision = space.revision + 1
+        written = [space.delete(revision, space.live[key]) for key in self.leases.revoke(fields[0])]
+        if written:
+            space.commit(revision, written)
+        return [0, [self.header()]]
+
+    # Transactions
+
+    def _txn(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        space = self.space
+        branches: list[bool] = []
+        choose_branches(space, fields, branches)
+        # Nothing is undone: what could be refused is found out before the first write.
+        self._check_branch(fields, iter(branches))
+        revision = space.revision + 1
+        written: list[KV] = []
+        result = self._run_branch(fields, iter(branches), revision, written)
+        if written:
+            space.commit(revision, written)
+        return [0, [self.header(), *result]]
+
+    def _check_branch(self, fields: list[Any], branches: Iterator[bool]) -> None:
+        for number, operation in fields[1] if next(branches) else fields[2]:
+            if number == OP_PUT:
+                if operation[2] and operation[2] not in self.leases.by_id:
+                    raise StoreError(*LEASE_NOT_FOUND)
+                if (operation[4] or operation[5]) and operation[0] not in self.space.live:
+                    raise StoreError(*KEY_NOT_FOUND)
+            elif number == OP_RANGE:
+                if operation[3]:
+                    self.space.check_revision(operation[3])
+            elif number == OP_TXN:
+                self._check_branch(operation, branches)
+
+    def _run_branch(
+        self, fields: list[Any], branches: Iterator[bool], revision: int, written: list[KV]
+    ) -> list[Any]:
+        """``[succeeded, responses]``; operations see what earlier ones of the transaction wrote."""
+        succeeded = next(branches)
+        responses = []
+        for number, operation in fields[1] if succeeded else fields[2]:
+            if number == OP_PUT:
+                result = self._write_put(operation, revision, written)
+            elif number == OP_RANGE:
+                newest = revision if written else revision - 1
+                result = read_range(self.space, operation, newest)
+            elif number == OP_DELETE_RANGE:
+                result = self._write_delete(operation, revision, written)
+            else:
+                result = self._run_branch(operation, branches, revision, written)
+            header = [0, 0, revision if written else revision - 1, 0]
+            responses.append([number, [header, *result]])
+        return [succeeded, responses]
+
+    # Reads
+
+    def _range(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        if fields[3] > 0:
+            self.space.check_revision(fields[3])
+        return read_range(self.space, fields, self.space.revision)
+
+    def _hash_kv(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        revision = fields[0] or self.space.revision
+        return [self.space.hash(revision), self.space.compact_revision, revision]
+
+    def _lease_time_to_live(self, fields: list[Any], now_ns: int) -> list[Any]:
+        lease_id, want_keys = fields
+        lease = self.leases.by_id.get(lease_id)
+        if lease is None:
+            return [lease_id, -1, 0, []]
+        remaining_s = self.leases.remaining_s(lease_id, now_ns)
+        return [lease_id, remaining_s, lease.ttl_s, sorted(lease.keys) if want_keys else []]
+
+    def _lease_leases(self, _fields: list[Any], _now_ns: int) -> list[Any]:
+        return [sorted(self.leases.by_id)]
+
+    def keep_alive_wire(self, fields: list[Any], now_ns: int) -> list[Any]:
+        """Renew a lease on the leader. One that is gone answers with a TTL of 0, as etcd does."""
+        lease_id = fields[0]
+        try:
+            ttl_s = self.leases.renew(lease_id, now_ns)
+        except StoreError as refusal:
+            if refusal.status != LEASE_NOT_FOUND:
+                return refusal.to_wire()
+            ttl_s = 0
+        return [0, [self.header(), lease_id, ttl_s]]
+
+    # Snapshot
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The whole state as chunks of bytes, as of the call, whatever is applied meanwhile."""
+        return dump(self.space, self.leases)
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        """Replace the whole state by a snapshot's."""
+        for notify in self.before_restore:
+            notify()
+        assert not self.leases.primary, "only a follower installs a snapshot"
+        self.space, self.leases = load(chunks)
+        for notify in self.after_restore:
+            notify()
