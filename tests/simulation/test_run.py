@@ -1,6 +1,7 @@
 """Virtual time, random streams, stalls, and the trace hash across processes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,18 +125,38 @@ print(simulation.run(main, seed=42))
 """
 
 
+def _interpreters() -> list[str]:
+    """This interpreter, and other supported ones that are installed and start (pyenv's too)."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = {sys.version_info[:2]: sys.executable}
+    for minor in (11, 12, 13):
+        candidates = [shutil.which(f"python3.{minor}")]
+        candidates += map(str, sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python")))
+        for path in filter(None, candidates):
+            starts = subprocess.run([path, "-c", ""], capture_output=True, check=False)
+            if starts.returncode == 0:
+                found.setdefault((3, minor), path)
+    return list(found.values())
+
+
 def test_the_trace_hash_does_not_depend_on_hash_seeds_addresses_or_python_version() -> None:
-    # K8SACTORS_PYTHONS: further interpreters that have the dependencies, separated by colons.
-    others = os.environ.get("K8SACTORS_PYTHONS", "").split(":")
+    # Other interpreters borrow this one's packages: all that the canary needs is pure Python
+    # (msgpack falls back to its Python implementation there).
+    packages = Path(trio.__file__).parents[1]
     hashes = {
         subprocess.run(
             [python, "-c", CANARY, hash_seed],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": hash_seed,
+                "PYTHONPATH": f"{ROOT}:{packages}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             capture_output=True,
             text=True,
             check=True,
         ).stdout
-        for python in (sys.executable, *filter(None, others))
+        for python in _interpreters()
         for hash_seed in ("1", "2", "77")
     }
     assert len(hashes) == 1
