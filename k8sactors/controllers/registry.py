@@ -7,10 +7,13 @@ all but this one. The short names from before Kubernetes 1.28 are understood too
 from collections.abc import Sequence
 
 from k8sactors.controllers.base import Controller
+from k8sactors.controllers.deployment import DeploymentController
 from k8sactors.controllers.errors import UnknownControllerError
 from k8sactors.controllers.replicaset import ReplicaSetController
 
-CONTROLLERS: dict[str, type[Controller]] = {kind.name: kind for kind in (ReplicaSetController,)}
+CONTROLLERS: dict[str, type[Controller]] = {
+    kind.name: kind for kind in (DeploymentController, ReplicaSetController)
+}
 OLD_NAMES = {
     "serviceaccount": "serviceaccount-controller",
     "namespace": "namespace-controller",
