@@ -77,9 +77,12 @@ def test_keeping_alive_starts_the_time_anew(store: Store) -> None:
     store.apply_wire("lease_grant", [10, 7], 0)
     assert store.keep_alive_wire([7], 9 * SECOND_NS) == [0, [[0, 0, 1, 0], 7, 10]]
     assert store.leases.expired(18 * SECOND_NS) == []
-    assert store.read_wire("lease_time_to_live", [7, False], 18 * SECOND_NS)[1][
-        1:
-    ] == [7, 1, 10, []]
+    assert store.read_wire("lease_time_to_live", [7, False], 18 * SECOND_NS)[1][1:] == [
+        7,
+        1,
+        10,
+        [],
+    ]
     assert store.leases.expired(19 * SECOND_NS) == [7]
 
 
