@@ -118,7 +118,7 @@ def test_a_failed_binding_frees_the_node_and_is_repeated() -> None:
         stage.add_nodes(node_object("n0", cpu="1"))
         stage.add_scheduler(leader_elect=False)
         await trio.sleep(1)
-        stage.store.fail_next.append(errors.internal_error("the store is away"))
+        stage.store.fail_next.append(errors.conflict("pods/binding", "p"))
         stage.add_pods(pod_object("p", cpu="1"))
         await trio.sleep(0.5)
         assert stage.node_of("p") is None
@@ -126,6 +126,25 @@ def test_a_failed_binding_frees_the_node_and_is_repeated() -> None:
         await trio.sleep(2)
         assert stage.node_of("p") == "n0"
         assert stage.schedulers[0].statistics()["errors"] == 1
+
+    on_stage(body)
+
+
+def test_a_binding_of_unknown_outcome_is_repeated_on_the_same_node() -> None:
+    async def body(stage: Stage) -> None:
+        stage.add_nodes(node_object("n0", cpu="1"), node_object("n1", cpu="1"))
+        stage.add_scheduler(leader_elect=False)
+        await trio.sleep(1)
+        stage.store.fail_next.append(errors.timeout("etcdserver: request timed out"))
+        stage.add_pods(pod_object("p", cpu="1"))
+        await trio.sleep(0.5)
+        assert stage.node_of("p") is None
+        meant = stage.schedulers[0].cache.pod(stage.store.list("pods")[0]["metadata"]["uid"])
+        assert meant is not None
+        stage.add_pods(pod_object("q", cpu="1"))
+        await trio.sleep(3)
+        assert {stage.node_of("p"), stage.node_of("q")} == {"n0", "n1"}
+        assert stage.schedulers[0].statistics()["errors"] == 0
 
     on_stage(body)
 
