@@ -22,6 +22,7 @@ from k8sactors.client import (
     object_key,
 )
 from k8sactors.client.environment import Context
+from k8sactors.controllers.errors import ControllersError
 
 Object = dict[str, Any]
 SECOND_NS = 1_000_000_000
@@ -119,9 +120,9 @@ class Controller:
                 await self.reconcile(key)
             except FencedError:
                 return  # no longer leading: everything stops
-            except StatusError as error:
+            except (StatusError, ControllersError) as error:
                 self.failures += 1
-                self.log.debug("reconcile failed", key=key, error=error.message)
+                self.log.debug("reconcile failed", key=key, error=str(error))
                 queue.add_rate_limited(key)
             else:
                 queue.forget(key)

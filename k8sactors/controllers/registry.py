@@ -8,11 +8,19 @@ from collections.abc import Sequence
 
 from k8sactors.controllers.base import Controller
 from k8sactors.controllers.deployment import DeploymentController
+from k8sactors.controllers.endpoints import EndpointsController
+from k8sactors.controllers.endpointslice import EndpointSliceController
 from k8sactors.controllers.errors import UnknownControllerError
 from k8sactors.controllers.replicaset import ReplicaSetController
 
 CONTROLLERS: dict[str, type[Controller]] = {
-    kind.name: kind for kind in (DeploymentController, ReplicaSetController)
+    kind.name: kind
+    for kind in (
+        DeploymentController,
+        ReplicaSetController,
+        EndpointsController,
+        EndpointSliceController,
+    )
 }
 OLD_NAMES = {
     "serviceaccount": "serviceaccount-controller",
