@@ -1,6 +1,4 @@
-"""The safety properties of Raft.
-
-(figure 3 of the paper) as a monitor that watches every step of every run.
+"""The safety properties of Raft (figure 3 of the paper), watched at every step of every run.
 
 One `RaftMonitor` watches all members of one cluster; each member tells it what happened. Costs are
 constant per entry: logs are compared as list slices against one reference log, so an entry that

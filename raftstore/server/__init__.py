@@ -1,1 +1,19 @@
-"""A member: drives raft and mvcc over a transport and a disk."""
+"""A store member: consensus and key space, driven over a transport and a disk."""
+
+from .config import MemberConfig, Peer
+from .disk import Disk, SimulatedDisk, WalRecord
+from .forwarding import Transport
+from .member import Member
+from .requests import ClientHandle, Respond
+
+__all__ = [
+    "ClientHandle",
+    "Disk",
+    "Member",
+    "MemberConfig",
+    "Peer",
+    "Respond",
+    "SimulatedDisk",
+    "Transport",
+    "WalRecord",
+]

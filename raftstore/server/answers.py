@@ -1,0 +1,69 @@
+"""What a member answers without writing: from its store, and about itself."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from raftstore.errors import UNKNOWN_METHOD
+from raftstore.mvcc import Store
+from raftstore.raft import RawNode
+
+from .config import MemberConfig
+
+VERSION: Final = "3.6.0"
+"""The etcd release whose behaviour is followed."""
+
+
+class Answers:
+    """Reads of one member, by the name of the request."""
+
+    def __init__(
+        self, config: MemberConfig, store: Store, node: RawNode, now_ns: Callable[[], int]
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._node = node
+        self._now_ns = now_ns
+        self._own: dict[str, Callable[[list[Any]], list[Any]]] = {
+            "status": self._status,
+            "member_list": self._member_list,
+            "lease_keep_alive": self._keep_alive,
+        }
+
+    def answer(self, op: str, fields: list[Any]) -> list[Any]:
+        """The payload of a ``store.response``."""
+        own = self._own.get(op)
+        if own is not None:
+            return own(fields)
+        if op in self._store.read_ops:
+            return self._store.read_wire(op, fields, self._now_ns())
+        return list(UNKNOWN_METHOD)
+
+    def _keep_alive(self, fields: list[Any]) -> list[Any]:
+        return self._store.keep_alive_wire(fields, self._now_ns())
+
+    def _member_list(self, _fields: list[Any]) -> list[Any]:
+        members = [
+            [peer.id, peer.name, list(peer.peer_urls), list(peer.client_urls), False]
+            for peer in self._config.peers
+        ]
+        return [0, [self._store.header(), members]]
+
+    def _status(self, _fields: list[Any]) -> list[Any]:
+        raft = self._node.raft
+        size = self._store.space.size_bytes
+        errors = [] if raft.leader else ["etcdserver: no leader"]
+        return [
+            0,
+            [
+                self._store.header(),
+                VERSION,
+                size,
+                raft.leader,
+                raft.log.committed,
+                raft.term,
+                raft.log.applied,
+                errors,
+                size,
+                False,
+            ],
+        ]

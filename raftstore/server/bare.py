@@ -1,0 +1,155 @@
+"""A cluster without an event loop: members whose messages are carried by hand, in a fixed order.
+
+For tests that look at a member from all sides, and for measurements of the store alone. Time stands
+still until `advance`; frames are packed and unpacked as on a real network, so nothing is shared.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgpack
+
+from raftstore.raft import RaftMonitor
+from raftstore.raft.state import Rng
+
+from .config import MemberConfig, Peer
+from .disk import SimulatedDisk
+from .member import Member
+
+
+class _Outbox:
+    """The transport of one member: one frame per destination and batch."""
+
+    def __init__(self) -> None:
+        self.frames: dict[int, list[list[Any]]] = {}
+
+    def send_peer(self, member_id: int, wire: list[Any]) -> None:
+        frame = self.frames.get(member_id)
+        if frame is None:
+            self.frames[member_id] = [wire]
+        else:
+            frame.append(wire)
+
+
+def _take(outbox: _Outbox) -> list[tuple[int, list[list[Any]]]]:
+    frames, outbox.frames = outbox.frames, {}
+    return list(frames.items())
+
+
+class BareCluster:
+    """Members 1..n on disks of their own, and the network between them."""
+
+    def __init__(
+        self,
+        size: int,
+        make_rng: Callable[[int], Rng],
+        *,
+        monitor: RaftMonitor | None = None,
+        configure: Callable[[MemberConfig], MemberConfig] = lambda config: config,
+    ) -> None:
+        self.peers = tuple(Peer(number, f"member-{number}") for number in range(1, size + 1))
+        self.disks = {peer.id: SimulatedDisk() for peer in self.peers}
+        self.members: dict[int, Member] = {}
+        self.now_ns = 0
+        self.monitor = monitor
+        self._cut: dict[tuple[int, int], None] = {}
+        self._make_rng = make_rng
+        self._configure = configure
+        self._outboxes: dict[int, _Outbox] = {}
+        for peer in self.peers:
+            self.start(peer.id)
+
+    # -- life and death -----------------------------------------------------------------------
+
+    def start(self, member_id: int) -> Member:
+        """Start a member on what its disk holds."""
+        outbox = self._outboxes[member_id] = _Outbox()
+        member = self.members[member_id] = Member(
+            self._configure(MemberConfig(member_id, self.peers)),
+            self.disks[member_id],
+            outbox,
+            self._make_rng(member_id),
+            lambda: self.now_ns,
+            self.monitor,
+        )
+        return member
+
+    def kill(self, member_id: int) -> None:
+        """Cut a member's power: its memory and what its disk had not synced are gone."""
+        del self.members[member_id]
+        del self._outboxes[member_id]
+        self.disks[member_id].crash()
+
+    def restart(self, member_id: int) -> Member:
+        """Kill a member, unless it is dead already, and start it again."""
+        if member_id in self.members:
+            self.kill(member_id)
+        return self.start(member_id)
+
+    def isolate(self, member_id: int) -> None:
+        """Cut a member from all others."""
+        for peer in self.peers:
+            self._cut[member_id, peer.id] = self._cut[peer.id, member_id] = None
+
+    def heal(self) -> None:
+        """Join everything again."""
+        self._cut.clear()
+
+    # -- running ------------------------------------------------------------------------------
+
+    def settle(self, max_rounds: int = 10_000) -> None:
+        """Carry messages until nobody has anything to say."""
+        for _ in range(max_rounds):
+            for member in list(self.members.values()):
+                member.finish_batch()
+            if not self._deliver():
+                return
+        raise AssertionError("the members do not come to rest")
+
+    def _deliver(self) -> bool:
+        frames = [
+            (sender, receiver, msgpack.packb(frame))
+            for sender, outbox in self._outboxes.items()
+            for receiver, frame in _take(outbox)
+        ]
+        for sender, receiver, data in frames:
+            member = self.members.get(receiver)
+            if member is not None and (sender, receiver) not in self._cut:
+                for wire in msgpack.unpackb(data):
+                    member.receive_peer(sender, wire)
+        return bool(frames)
+
+    def advance(self, ticks: int = 1) -> None:
+        """Let time pass."""
+        for _ in range(ticks):
+            self.now_ns += self.members_tick_ns
+            for member in list(self.members.values()):
+                member.tick()
+            self.settle()
+
+    @property
+    def members_tick_ns(self) -> int:
+        """How long a tick lasts."""
+        return self._configure(MemberConfig(1, self.peers)).tick_ns
+
+    def leader(self) -> Member:
+        """The leader of the highest term; time passes until there is one that a quorum follows."""
+        for _ in range(200):
+            leaders = [member for member in self.members.values() if member.is_leader]
+            if leaders:
+                newest = max(leaders, key=lambda member: member.node.raft.term)
+                if newest.node.raft.committed_in_own_term() and self._is_followed(newest):
+                    return newest
+            self.advance()
+        raise AssertionError("no leader was elected")
+
+    def _is_followed(self, leader: Member) -> bool:
+        followers = [m for m in self.members.values() if m.node.raft.leader == leader.id]
+        return len(followers) > len(self.peers) // 2
+
+    def call(self, member_id: int, op: str, fields: Iterable[Any]) -> list[Any]:
+        """One request, carried until it is answered; an empty list if it is not answered yet."""
+        answers: list[list[Any]] = []
+        self.members[member_id].receive_client("caller", op, list(fields), answers.append)
+        self.settle()
+        return answers[0] if answers else []

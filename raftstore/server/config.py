@@ -1,0 +1,61 @@
+"""The configuration of a member: who it is, and its limits, with etcd's defaults."""
+
+import attrs
+
+from raftstore.raft import RaftConfig
+
+MILLISECOND_NS = 1_000_000
+SECOND_NS = 1_000_000_000
+MEBIBYTE = 1 << 20
+
+
+@attrs.frozen
+class Peer:
+    """A member as others know it."""
+
+    id: int
+    name: str = ""
+    peer_urls: tuple[str, ...] = ()
+    client_urls: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class MemberConfig:
+    """One member of a store cluster. `tick` must be called every `tick_ns`."""
+
+    id: int
+    peers: tuple[Peer, ...]
+    cluster_id: int = 1
+    tick_ns: int = 100 * MILLISECOND_NS
+    heartbeat_ticks: int = 1
+    election_ticks: int = 10
+    snapshot_entries: int = 100_000
+    """A snapshot is made after so many applied entries (etcd: --snapshot-count)."""
+    catch_up_entries: int = 5_000
+    """How many entries stay behind a snapshot for followers that are only a little late."""
+    max_request_bytes: int = MEBIBYTE * 3 // 2
+    max_pending_requests: int = 50_000
+    max_proposal_batch: int = 4_096
+    pre_vote: bool = True
+    check_quorum: bool = True
+
+    @property
+    def voters(self) -> tuple[int, ...]:
+        """Ids of all members."""
+        return tuple(sorted(peer.id for peer in self.peers))
+
+    @property
+    def request_timeout_ns(self) -> int:
+        """How long a request may wait: disk, queue, and two elections (etcd: ReqTimeout)."""
+        return 5 * SECOND_NS + 2 * self.election_ticks * self.tick_ns
+
+    def raft(self) -> RaftConfig:
+        """The part that the consensus needs."""
+        return RaftConfig(
+            id=self.id,
+            voters=self.voters,
+            election_ticks=self.election_ticks,
+            heartbeat_ticks=self.heartbeat_ticks,
+            pre_vote=self.pre_vote,
+            check_quorum=self.check_quorum,
+        )

@@ -1,0 +1,53 @@
+"""Requests that only the leader can answer, handed on to it: whatever concerns the time of a lease.
+
+Between members they travel beside Raft's messages, told apart by the first field.
+"""
+
+from typing import Any, Final, Protocol
+
+from raftstore.errors import TIMEOUT
+
+from .requests import Request
+
+ASK_LEADER: Final = 100
+"""``[ASK_LEADER, number, op, fields]``"""
+LEADER_ANSWER: Final = 101
+"""``[LEADER_ANSWER, number, store.response payload]``"""
+
+
+class Transport(Protocol):
+    """How members reach each other: messages may be lost, doubled and overtake each other."""
+
+    def send_peer(self, member_id: int, wire: list[Any], /) -> None:
+        """Send plain msgpack data to a member."""
+
+
+class Forwarding:
+    """Requests of local clients that the leader is asked to answer."""
+
+    def __init__(self, transport: Transport, first_number: int) -> None:
+        self._transport = transport
+        self._last = first_number
+        self._asked: dict[int, Request] = {}
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def ask(self, leader: int, request: Request) -> None:
+        """Hand a request on."""
+        self._last += 1
+        self._asked[self._last] = request
+        self._transport.send_peer(leader, [ASK_LEADER, self._last, request.op, request.fields])
+
+    def answered(self, wire: list[Any]) -> None:
+        """The leader's answer; late ones have nobody left to go to."""
+        _, number, payload = wire
+        request = self._asked.pop(number, None)
+        if request is not None:
+            request.respond(payload)
+
+    def expire(self, now_ns: int) -> None:
+        """Answer what has waited too long."""
+        expired = [number for number, asked in self._asked.items() if asked.deadline_ns <= now_ns]
+        for number in expired:
+            self._asked.pop(number).respond(list(TIMEOUT))

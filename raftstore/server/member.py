@@ -1,0 +1,395 @@
+"""A store member: Raft and the key space, driven by whoever delivers messages and time.
+
+It does no I/O of its own. The environment hands in what arrived (`receive_client`, `receive_peer`,
+`watch`, `tick`); all this only queues or steps. Then it calls `finish_batch` once, which proposes
+everything that waits as one batch and carries out what Raft says until nothing is left: send,
+write, sync, answer, apply, push. So batches grow with the load by themselves (group commit), and an
+idle member has no delay.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from raftstore.errors import (
+    INVALID_ARGUMENT,
+    NO_LEADER,
+    NOT_LEADER,
+    REQUEST_TOO_LARGE,
+    TIMEOUT,
+    TOO_MANY_REQUESTS,
+    StoreError,
+)
+from raftstore.mvcc import Store, WatchHub, check_request
+from raftstore.raft import (
+    NO_MEMBER,
+    Entry,
+    HardState,
+    Message,
+    ProposalDroppedError,
+    RaftMonitor,
+    RawNode,
+    Ready,
+    Role,
+    Snapshot,
+    SoftState,
+)
+from raftstore.raft.state import Rng
+
+from .answers import Answers
+from .config import MemberConfig
+from .disk import Disk, WalRecord
+from .forwarding import ASK_LEADER, LEADER_ANSWER, Forwarding, Transport
+from .leases import LeaseKeeper
+from .proposals import Proposals
+from .reads import ReadQueue
+from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond, decode
+from .snapshots import Snapshots
+
+LEADER_OPS: Final = frozenset(("lease_keep_alive", "lease_time_to_live"))
+LINEARIZABLE_OPS: Final = frozenset(("range", "lease_leases", "member_list"))
+SERIALIZABLE_FIELD: Final = 6
+"""Place of `serializable` in a RangeRequest."""
+LEASE_ID_FIELD: Final = 1
+"""Place of `id` in a LeaseGrantRequest."""
+MALFORMED: Final = [INVALID_ARGUMENT, "etcdserver: malformed request"]
+PROGRESS_TICKS: Final = 6_000
+"""How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
+
+
+class Member:
+    """One member. All methods are synchronous; only `finish_batch` sends, answers and pushes."""
+
+    def __init__(
+        self,
+        config: MemberConfig,
+        disk: Disk,
+        transport: Transport,
+        rng: Rng,
+        now_ns: Callable[[], int],
+        monitor: RaftMonitor | None = None,
+    ) -> None:
+        self.config = config
+        self.id = config.id
+        self.monitor = monitor
+        self._disk = disk
+        self._transport = transport
+        self._now_ns = now_ns
+        session, recovered = disk.open()
+        self._keys = RequestKeys(config.id, session)
+        self.store = Store(config.cluster_id, config.id)
+        self._snapshots = Snapshots(config, recovered.snapshot)
+        self.node = RawNode(config.raft(), recovered, rng, lambda: self._snapshots.latest)
+        self.watches = WatchHub(self.store)
+        if recovered.snapshot.index:
+            self._snapshots.installed(recovered.snapshot, self.store)
+        self.store.raft_term = recovered.hard_state.term
+        self._answers = Answers(config, self.store, self.node, now_ns)
+        self._proposals = Proposals(self._keys, config.max_proposal_batch)
+        self._reads = ReadQueue(self._keys, self._answers.answer)
+        self._forwarding = Forwarding(transport, session << 32)
+        self._leases = LeaseKeeper(self.store, now_ns)
+        self._moves: list[tuple[int, Request]] = []
+        self._client_watches: dict[ClientHandle, dict[int, None]] = {}
+        self._ticks = 0
+        self._leaderless_ticks = 0
+        self._sync_position = disk.written
+        """The record that must be durable before anything is promised."""
+        self._running = False
+        if monitor is not None:
+            monitor.restarted(self.id, self.node.raft.term, self.node.raft.log.applied)
+
+    # -- input --------------------------------------------------------------------------------
+
+    def receive_client(
+        self, client: ClientHandle, op: str, fields: list[Any], respond: Respond
+    ) -> None:
+        """Take a request; `respond` is called once with the payload of the answer."""
+        del client
+        try:
+            check_request(op, fields)
+            self._dispatch(op, fields, respond)
+        except StoreError as refusal:
+            respond(refusal.to_wire())
+        except (IndexError, KeyError, TypeError, ValueError):
+            respond(MALFORMED)
+
+    def _dispatch(self, op: str, fields: list[Any], respond: Respond) -> None:
+        if op in self.store.write_ops:
+            self._submit(op, fields, respond)
+            return
+        deadline_ns = self._now_ns() + self.config.request_timeout_ns
+        request = Request(op, fields, respond, deadline_ns)
+        if op in LEADER_OPS:
+            self._ask_leader(request)
+        elif op == "move_leader":
+            self._move_leader(request)
+        elif op in LINEARIZABLE_OPS and self.must_linearize(op, fields):
+            self._reads.waiting.append(request)
+        else:
+            respond(self._answers.answer(op, fields))
+
+    def must_linearize(self, op: str, fields: list[Any]) -> bool:
+        """Whether the leader has to be asked before the local state may be read."""
+        if op == "range":
+            return not fields[SERIALIZABLE_FIELD]
+        return op != "member_list" or bool(fields[0])
+
+    def _submit(self, op: str, fields: list[Any], respond: Respond) -> None:
+        config = self.config
+        if len(self._proposals.pending) >= config.max_pending_requests:
+            raise StoreError(*TOO_MANY_REQUESTS)
+        if op == "lease_grant" and not fields[LEASE_ID_FIELD]:
+            fields = [fields[0], self._keys.next_number()]
+        deadline_ns = self._now_ns() + config.request_timeout_ns
+        if not self._proposals.submit(op, fields, respond, deadline_ns, config.max_request_bytes):
+            raise StoreError(*REQUEST_TOO_LARGE)
+
+    def _ask_leader(self, request: Request) -> None:
+        leader = self.node.raft.leader
+        if leader == self.id:
+            # The round of heartbeats proves that no successor keeps the lease's time by now.
+            self._reads.waiting.append(request)
+        elif leader == NO_MEMBER:
+            raise StoreError(*NO_LEADER)
+        else:
+            self._forwarding.ask(leader, request)
+
+    def _move_leader(self, request: Request) -> None:
+        (target,) = request.fields
+        if self.node.raft.role is not Role.LEADER:
+            raise StoreError(*NOT_LEADER)
+        if target == self.id:
+            request.respond([0, [self.store.header()]])
+            return
+        if target not in self.config.voters:
+            raise StoreError(INVALID_ARGUMENT, "etcdserver: bad leader transferee")
+        self._moves.append((target, request))
+        self.node.transfer_leader(target)
+
+    def receive_peer(self, sender_id: int, wire: list[Any]) -> None:
+        """Take a message of another member."""
+        kind = wire[0]
+        if kind < ASK_LEADER:
+            try:
+                self.node.step(Message.from_wire(wire))
+            except ProposalDroppedError:
+                # The member that passed the proposal on answers its client when time is over.
+                return
+        elif kind == ASK_LEADER:
+            self._asked_by_peer(sender_id, wire)
+        elif kind == LEADER_ANSWER:
+            self._forwarding.answered(wire)
+
+    def _asked_by_peer(self, sender_id: int, wire: list[Any]) -> None:
+        _, number, op, fields = wire
+
+        def respond(payload: list[Any]) -> None:
+            self._transport.send_peer(sender_id, [LEADER_ANSWER, number, payload])
+
+        if self.node.raft.role is not Role.LEADER or op not in LEADER_OPS:
+            respond(list(NOT_LEADER))
+            return
+        deadline_ns = self._now_ns() + self.config.request_timeout_ns
+        self._reads.waiting.append(Request(op, fields, respond, deadline_ns))
+
+    # -- watches ------------------------------------------------------------------------------
+
+    def watch(
+        self, client: ClientHandle, fields: list[Any], push: Callable[[list[Any]], None]
+    ) -> int:
+        """Open a watch on this member's state; `push` takes the payloads of ``store.events``.
+
+        Raises:
+            StoreError: the request is refused.
+        """
+        watch_id = self.watches.create(fields, push)
+        self._client_watches.setdefault(client, {})[watch_id] = None
+        return watch_id
+
+    def cancel_watch(self, client: ClientHandle, watch_id: int) -> None:
+        """End a watch; a last item says so."""
+        if self._client_watches.get(client, {}).pop(watch_id, watch_id) is None:
+            self.watches.cancel(watch_id)
+
+    def close_client(self, client: ClientHandle) -> None:
+        """The client is gone, and its watches with it."""
+        for watch_id in self._client_watches.pop(client, {}):
+            self.watches.drop(watch_id)
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """`config.tick_ns` have passed."""
+        self._ticks += 1
+        self.node.tick()
+        now_ns = self._now_ns()
+        self._proposals.expire(now_ns)
+        self._reads.expire(now_ns)
+        self._reads.retry(self._ticks)
+        self._forwarding.expire(now_ns)
+        self._expire_moves(now_ns)
+        self._refuse_without_leader()
+        for op, fields in self._leases.expired(self.node, self._ticks):
+            self._submit(op, fields, _ignore)
+        if self._ticks % PROGRESS_TICKS == 0:
+            self.watches.notify_progress()
+
+    def _refuse_without_leader(self) -> None:
+        """Let clients try another member when an election takes longer than it should."""
+        if self.node.raft.leader != NO_MEMBER:
+            self._leaderless_ticks = 0
+            return
+        self._leaderless_ticks += 1
+        if self._leaderless_ticks >= 2 * self.config.election_ticks:
+            self._proposals.refuse_waiting(NO_LEADER)
+            self._reads.refuse_waiting()
+
+    def _expire_moves(self, now_ns: int) -> None:
+        for _, request in [move for move in self._moves if move[1].deadline_ns <= now_ns]:
+            request.respond(list(TIMEOUT))
+        self._moves = [move for move in self._moves if move[1].deadline_ns > now_ns]
+
+    # -- the batch ----------------------------------------------------------------------------
+
+    def finish_batch(self) -> None:
+        """Carry out everything that the input since the last call has caused."""
+        if self._running:
+            return
+        self._running = True
+        node = self.node
+        if self._proposals.has_waiting:
+            self._proposals.propose(node, leading=node.raft.role is Role.LEADER)
+        if self._reads.waiting:
+            self._reads.ask(node, self._ticks)
+        while node.has_ready():
+            self._carry_out(node.ready())
+        self._reads.serve(node.raft.log.applied)
+        for push, payload in self.watches.collect():
+            push(payload)
+        self._running = False
+
+    def _carry_out(self, ready: Ready) -> None:
+        if ready.soft_state is not None:
+            self._roles_changed(ready.soft_state)
+        send = self._transport.send_peer
+        for message in ready.messages:
+            send(message.to, message.to_wire())
+        if ready.entries or ready.hard_state is not None or ready.snapshot is not None:
+            self._write(ready)
+        if ready.committed_entries:
+            self._apply(ready.committed_entries)
+        if ready.read_states:
+            self._reads.confirm(ready.read_states)
+        if ready.must_sync:
+            self._sync_position = self._disk.written
+            self.sync_disk(partial(self._persisted, ready))
+        else:
+            self._persisted(ready)
+
+    def _write(self, ready: Ready) -> None:
+        self._disk.append(WalRecord(ready.hard_state, ready.entries, ready.snapshot))
+        if self.monitor is not None and ready.entries:
+            self.monitor.appended(self.id, ready.entries)
+
+    def sync_disk(self, on_synced: Callable[[], None]) -> None:
+        """Wait for the disk before anything is promised to anybody."""
+        self._disk.sync(on_synced)
+
+    def _persisted(self, ready: Ready) -> None:
+        """What the Ready asked to write is durable: promises may leave."""
+        if self.monitor is not None:
+            self._observe(self.monitor, ready)
+        if ready.snapshot is not None:
+            self._install(ready.snapshot)
+        send = self._transport.send_peer
+        for message in ready.messages_after_persist:
+            send(message.to, message.to_wire())
+        self.node.advance(ready)
+        if self._snapshots.is_due(self.node.raft.log.applied):
+            self._snapshots.make(self.node, self.store, self._disk)
+        self.finish_batch()
+
+    def _observe(self, monitor: RaftMonitor, ready: Ready) -> None:
+        state: HardState | None = ready.hard_state
+        if state is not None:
+            monitor.persisted(self.id, state.term, state.vote)
+            monitor.committed(self.id, state.commit)
+        durable = self._disk.synced >= self._sync_position
+        for message in ready.messages_after_persist:
+            monitor.replied(self.id, message, durable=durable)
+
+    # -- the state machine --------------------------------------------------------------------
+
+    def _apply(self, entries: list[Entry]) -> None:
+        """Apply committed entries in one go, and answer the requests of this member among them."""
+        if self.monitor is not None:
+            self.monitor.applied(self.id, entries)
+        now_ns = self._now_ns()
+        apply = self.store.apply_wire
+        take = self._proposals.pending.pop
+        key_slice = KEY_SLICE
+        for _, _, _, data in entries:
+            if not data:
+                continue
+            request = take(data[key_slice], None)
+            if request is None:
+                op, fields = decode(data)
+                apply(op, fields, now_ns)
+            else:
+                request.respond(apply(request.op, request.fields, now_ns))
+        self._proposals.settle(entries[-1].index)
+
+    def _install(self, snapshot: Snapshot) -> None:
+        if self.monitor is not None:
+            self.monitor.installed(self.id, snapshot.index)
+        self._proposals.fate_unknown()
+        self._snapshots.installed(snapshot, self.store)
+
+    # -- roles --------------------------------------------------------------------------------
+
+    def _roles_changed(self, state: SoftState) -> None:
+        raft = self.node.raft
+        self.store.raft_term = raft.term
+        self._proposals.leader_changed()
+        self._reads.leader_changed()
+        leading = state.role is Role.LEADER
+        self._leases.set_leading(leading=leading)
+        if leading and self.monitor is not None:
+            self.monitor.leader_elected(self.id, raft.term, self._term_at)
+        if state.leader != NO_MEMBER:
+            for target, request in self._moves:
+                moved = target == state.leader
+                request.respond([0, [self.store.header()]] if moved else list(TIMEOUT))
+            self._moves = []
+
+    def _term_at(self, index: int) -> int | None:
+        log = self.node.raft.log
+        if index <= log.offset:
+            return None
+        return log.term(index) if index <= log.last_index else 0
+
+    # -- what is asked about it ---------------------------------------------------------------
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this member believes to lead."""
+        return self.node.raft.role is Role.LEADER
+
+    def statistics(self) -> dict[str, Any]:
+        """Sizes and positions, for metrics and for whoever watches."""
+        return {
+            **self.node.status(),
+            "revision": self.store.revision,
+            "pending_proposals": len(self._proposals.pending),
+            "pending_reads": len(self._reads),
+            "forwarded": len(self._forwarding),
+            "snapshots": self._snapshots.count,
+            "snapshot_index": self._snapshots.latest.index,
+            "disk_unsynced_records": self._disk.written - self._disk.synced,
+            **self.watches.statistics(),
+        }
+
+
+def _ignore(_payload: list[Any]) -> None:
+    """The member itself asked, and looks at its state instead."""

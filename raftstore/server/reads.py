@@ -1,0 +1,111 @@
+"""Linearizable reads in batches: one round of ReadIndex for all reads that came in together.
+
+A read *waits* until a round starts, is *asked* while the quorum confirms the leader, and
+*confirmed* until this member has applied what was committed when the round began. Then it reads the
+local state.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from raftstore.errors import LEADER_CHANGED, NO_LEADER, TIMEOUT, Status
+from raftstore.raft import RawNode, ReadState
+
+from .requests import Request, RequestKeys
+
+RETRY_TICKS = 5
+"""A round without an answer is asked anew after so long (etcd: readIndexRetryTime, 500 ms)."""
+
+
+@attrs.define
+class Round:
+    """Reads that share one ReadIndex."""
+
+    requests: list[Request]
+    started_tick: int
+
+
+class ReadQueue:
+    """The linearizable reads of one member."""
+
+    def __init__(self, keys: RequestKeys, answer: Callable[[str, list[Any]], list[Any]]) -> None:
+        self.waiting: list[Request] = []
+        self._keys = keys
+        self._answer = answer
+        self._rounds: dict[bytes, Round] = {}
+        self._confirmed: list[tuple[int, list[Request]]] = []
+
+    def __len__(self) -> int:
+        asked = sum(len(asked.requests) for asked in self._rounds.values())
+        return len(self.waiting) + asked + sum(len(requests) for _, requests in self._confirmed)
+
+    def ask(self, node: RawNode, tick: int) -> None:
+        """Start a round for everything that waits, under a context never used before."""
+        context = self._keys.next()
+        if node.read_index(context):
+            self._rounds[context] = Round(self.waiting, tick)
+            self.waiting = []
+
+    def confirm(self, states: list[ReadState]) -> None:
+        """The quorum has confirmed rounds."""
+        for state in states:
+            asked = self._rounds.pop(state.context, None)
+            if asked is not None:
+                self._confirmed.append((state.index, asked.requests))
+
+    def serve(self, applied: int) -> None:
+        """Answer the confirmed reads whose index is applied."""
+        if not self._confirmed:
+            return
+        later = []
+        for index, requests in self._confirmed:
+            if index > applied:
+                later.append((index, requests))
+                continue
+            for request in requests:
+                request.respond(self._answer(request.op, request.fields))
+        self._confirmed = later
+
+    def retry(self, tick: int) -> None:
+        """Let the reads of unanswered rounds wait again: a message was lost."""
+        old = [
+            context
+            for context, asked in self._rounds.items()
+            if tick - asked.started_tick >= RETRY_TICKS
+        ]
+        for context in old:
+            self.waiting = self._rounds.pop(context).requests + self.waiting
+
+    def leader_changed(self) -> None:
+        """Whoever was asked cannot answer any more (etcd answers the same)."""
+        rounds, self._rounds = self._rounds, {}
+        for asked in rounds.values():
+            _refuse(asked.requests, LEADER_CHANGED)
+
+    def refuse_waiting(self) -> None:
+        """There is nobody to ask."""
+        requests, self.waiting = self.waiting, []
+        _refuse(requests, NO_LEADER)
+
+    def expire(self, now_ns: int) -> None:
+        """Answer what has waited too long."""
+        self.waiting = _expire(self.waiting, now_ns)
+        for asked in self._rounds.values():
+            asked.requests = _expire(asked.requests, now_ns)
+        self._confirmed = [
+            (index, _expire(requests, now_ns)) for index, requests in self._confirmed
+        ]
+
+
+def _refuse(requests: list[Request], status: Status) -> None:
+    for request in requests:
+        request.respond(list(status))
+
+
+def _expire(requests: list[Request], now_ns: int) -> list[Request]:
+    if not requests or requests[0].deadline_ns > now_ns:
+        return requests
+    _refuse([request for request in requests if request.deadline_ns <= now_ns], TIMEOUT)
+    return [request for request in requests if request.deadline_ns > now_ns]

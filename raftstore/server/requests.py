@@ -1,0 +1,69 @@
+"""Requests on their way through a member, and the form in which writes stand in the Raft log.
+
+An entry's data is the msgpack list ``[key, op, fields]``. The key names the request among all that
+were ever proposed: member, session of that member (counted durably), number within the session.
+Where the member that took a request applies its entry, the key finds the request again, decoded.
+"""
+
+import struct
+from collections.abc import Callable, Hashable
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+Respond = Callable[[list[Any]], None]
+"""Takes a ``store.response`` payload: ``[0, fields]`` or ``[code, message]``."""
+
+ClientHandle = Hashable
+"""Whatever names a client's connection; its watches end with it."""
+
+_KEY_BYTES: Final = 14
+_HEADER_BYTES: Final = 3
+_KEY_END: Final = _HEADER_BYTES + _KEY_BYTES
+KEY_SLICE: Final = slice(_HEADER_BYTES, _KEY_END)
+"""Where the key lies in an entry's data: behind the headers of the list and of the key itself."""
+
+
+class Request(NamedTuple):
+    """A request that waits for its answer."""
+
+    op: str
+    fields: list[Any]
+    respond: Respond
+    deadline_ns: int
+
+
+class RequestKeys:
+    """The source of keys of one session of one member."""
+
+    def __init__(self, member_id: int, session: int) -> None:
+        self._prefix = struct.pack(">HI", member_id, session)
+        self._last = 0
+
+    def next(self) -> bytes:
+        """A key never used before."""
+        self._last += 1
+        return self._prefix + self._last.to_bytes(8, "big")
+
+    def next_number(self) -> int:
+        """A positive 63-bit number never used before, for leases that get their id here."""
+        self._last += 1
+        member_id: int
+        session: int
+        member_id, session = struct.unpack(">HI", self._prefix)
+        return (member_id & 0x7FF) << 52 | (session & 0xFFFF) << 36 | self._last & (1 << 36) - 1
+
+
+_pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+
+
+def encode(key: bytes, op: str, fields: list[Any]) -> bytes:
+    """A request as an entry's data."""
+    data: bytes = _pack((key, op, fields))
+    return data
+
+
+def decode(data: bytes) -> tuple[str, list[Any]]:
+    """The request in an entry's data."""
+    _, op, fields = msgpack.unpackb(data)
+    return op, fields
