@@ -4,6 +4,7 @@ The texts are those of etcd's ``api/v3rpc/rpctypes/error.go``: callers (and peop
 
     RaftStoreError
     ├── StoreError                 an answer of the store: code + message, travels on the wire
+    │   └── WatchCancelledError    the store ended a watch, perhaps because of compaction
     └── ClientError                what the client itself found out
         ├── UnavailableError       surely not carried out: no endpoint took the request in time
         ├── UnknownOutcomeError    a write was sent and no answer came: it may take effect
@@ -45,6 +46,14 @@ class StoreError(RaftStoreError):
     def to_wire(self) -> list[str]:
         """The error as it stands in a ``store.response`` payload."""
         return [self.code, self.message]
+
+
+class WatchCancelledError(StoreError):
+    """The store ended a watch. `compact_revision` > 0: history that it needed is gone."""
+
+    def __init__(self, code: str, message: str, compact_revision: int) -> None:
+        super().__init__(code, message)
+        self.compact_revision = compact_revision
 
 
 class ClientError(RaftStoreError):

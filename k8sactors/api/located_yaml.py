@@ -118,7 +118,7 @@ def load_documents(text: str, file: str) -> list[Document]:
     problems: list[Problem] = []
     try:
         for node in yaml.compose_all(text, Loader=_Loader):
-            if node is None or (isinstance(node, yaml.ScalarNode) and node.value == ""):
+            if isinstance(node, yaml.ScalarNode) and node.value == "":
                 continue
             builder = _Builder(Document(file, None))
             builder.document.data = builder.build(node, ())

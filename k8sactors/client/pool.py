@@ -44,7 +44,7 @@ class Watch:
         self.ended = True
         if self.connection is not None and not self.connection.closed:
             self.connection.unsubscribe(self.stream_id)
-            self.connection.send("api.watch_cancel", self.stream_id)
+            self.connection.send("api.watch_cancel", [self.stream_id])
 
 
 @define(slots=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k8sactors.client.timestamps import time_string
+from k8sactors.api.meta import format_time
 from k8sactors.node import pod_spec
 from k8sactors.node.container_record import ContainerRecord, Exit, Stage
 
@@ -65,8 +65,8 @@ def _terminated(ended: Exit) -> dict[str, Any]:
     state: dict[str, Any] = {
         "exitCode": ended.exit_code,
         "reason": ended.reason,
-        "startedAt": time_string(ended.started_at_ns),
-        "finishedAt": time_string(ended.finished_at_ns),
+        "startedAt": format_time(ended.started_at_ns),
+        "finishedAt": format_time(ended.finished_at_ns),
         "containerID": f"containerd://{ended.container_id}",
     }
     if ended.message:
@@ -83,7 +83,7 @@ def container_status(
     """
     last = record.last
     if record.stage is Stage.RUNNING:
-        state: dict[str, Any] = {"running": {"startedAt": time_string(record.started_at_ns)}}
+        state: dict[str, Any] = {"running": {"startedAt": format_time(record.started_at_ns)}}
     elif record.stage is Stage.EXITED and record.exit is not None:
         if record.waiting_reason == CRASH_LOOP and not ended:
             state = _waiting(record, blocked=blocked)

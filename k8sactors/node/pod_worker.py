@@ -14,7 +14,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from k8sactors.client.timestamps import time_string
+from k8sactors.api.meta import format_time
 from k8sactors.node import cri, pod_spec
 from k8sactors.node.container_record import ContainerRecord, Exit, Stage, records_of
 from k8sactors.node.container_starter import ContainerStarter
@@ -54,7 +54,7 @@ class PodWorker:
         self.records = records_of(pod)
         status = pod.get("status") or {}
         self.conditions: list[dict[str, Any]] = list(status.get("conditions") or ())
-        self.start_time: str = status.get("startTime") or time_string(services.clock.wall_ns())
+        self.start_time: str = status.get("startTime") or format_time(services.clock.wall_ns())
         self.sandbox_id = ""
         self.sandbox_attempt = 0
         self.ip: str = status.get("podIP") or ""
@@ -451,7 +451,7 @@ class PodWorker:
             pod_ip=self.ip,
             sandbox_ready=bool(self.sandbox_id),
             start_time=self.start_time,
-            now_text=time_string(self.services.clock.wall_ns()),
+            now_text=format_time(self.services.clock.wall_ns()),
             ended_as=self.ended_as,
         )
         if self.failure is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from k8sactors.api.errors import StatusError
-from k8sactors.client import Client, EventRecorder, time_string
+from k8sactors.client import Client, EventRecorder, FencedError, is_conflict, time_string
 from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.podinfo import PodInfo
 
@@ -12,6 +12,10 @@ __all__ = ["ApiWriter"]
 
 _NOTE_LIMIT = 1024
 """Longest message of an event."""
+_SERVER_ERROR = 500
+"""From this HTTP code on nobody knows whether a write has happened."""
+_FIRST_REPEAT_NS = 1_000_000_000
+_LAST_REPEAT_NS = 16_000_000_000
 
 Done = Callable[[Status | None], None]
 
@@ -22,11 +26,33 @@ class ApiWriter:
     def __init__(self, client: Client, recorder: EventRecorder) -> None:
         self._client = client
         self._recorder = recorder
+        self.repeated_bindings = 0
         self.lost_writes = 0
         """Conditions and deletions that failed; the next attempt of the pod repeats them."""
 
     def bind(self, pod: PodInfo, node_name: str, done: Done) -> None:
-        """POST pods/binding."""
+        """POST pods/binding, until it is certain what became of it.
+
+        A binding whose answer was lost may exist, or come into being later. Giving the room to
+        another pod would then fill the node beyond its size, so the pod stays where it was meant
+        to go and the binding is repeated; a conflict says that the first one was carried out.
+        """
+        self._send_binding(pod, node_name, done, repeats=0)
+
+    def _send_binding(self, pod: PodInfo, node_name: str, done: Done, repeats: int) -> None:
+        def failed(error: StatusError) -> None:
+            if repeats and is_conflict(error):
+                done(None)
+            elif error.code >= _SERVER_ERROR and not isinstance(error, FencedError):
+                delay_ns = min(_FIRST_REPEAT_NS << min(repeats, 4), _LAST_REPEAT_NS)
+                self._client.ctx.after(delay_ns, again)
+            else:
+                done(Status(Code.ERROR, (error.message,), "DefaultBinder"))
+
+        def again() -> None:
+            self.repeated_bindings += 1
+            self._send_binding(pod, node_name, done, repeats + 1)
+
         self._client.submit(
             "create",
             "pods",
@@ -40,7 +66,7 @@ class ApiWriter:
                 "target": {"kind": "Node", "name": node_name},
             },
             on_done=lambda _: done(None),
-            on_error=lambda error: done(Status(Code.ERROR, (str(error),), "DefaultBinder")),
+            on_error=failed,
             decode=False,
         )
 

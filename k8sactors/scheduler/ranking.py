@@ -141,6 +141,7 @@ class Ranking:
             self._build()
             return
         self._position = journal.end
+        self._feasible_changed = False
         nodes = self._cache.table.nodes
         for entry in dict.fromkeys(entries) if len(entries) > 1 else entries:
             row = entry if entry >= 0 else ~entry
@@ -149,7 +150,7 @@ class Ranking:
                 self._update_static(row, node)
             if node is not None and self._static_ok[row]:
                 self._update(row, node)
-        if self._normalized and any(part.maximum_changed() for part in self._normalized):
+        if self._feasible_changed and any(part.maximum_changed() for part in self._normalized):
             self._build()
 
     def _update_static(self, row: int, node: "NodeInfo | None") -> None:
@@ -187,7 +188,8 @@ class Ranking:
         total = self._base[row] + 1
         for weight, scorer in self._scores:
             total += weight * scorer.score(state, pod, node)
-        if self._normalized and row not in self._buckets:
+        if row not in self._buckets:
+            self._feasible_changed = True
             for part in self._normalized:
                 part.feasible[part.raw[row]] += 1
         self._buckets.set(row, total * RANK_STEP - node.pod_count)
@@ -196,5 +198,6 @@ class Ranking:
         if row not in self._buckets:
             return
         self._buckets.discard(row)
+        self._feasible_changed = True
         for part in self._normalized:
             part.feasible[part.raw[row]] -= 1

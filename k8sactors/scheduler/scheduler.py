@@ -155,7 +155,7 @@ class Scheduler(Actor):
 
     def _wake_after(self, delay_ns: int) -> None:
         at_ns = self.ctx.now_ns() + delay_ns
-        if self._wake_at_ns is not None and self.ctx.now_ns() < self._wake_at_ns <= at_ns:
+        if self._wake_at_ns is not None and self._wake_at_ns <= at_ns:
             return
         self._wake_at_ns = at_ns
         self.ctx.after(delay_ns, self._woken)

@@ -118,7 +118,7 @@ class FakeAPI(Actor):
         if message.kind == "api.watch":
             self._watch(message)
         elif message.kind == "api.watch_cancel":
-            self.streams.pop((message.connection.id, message.payload), None)
+            self.streams.pop((message.connection.id, message.payload[0]), None)
         else:
             try:
                 reply = self._handle(*message.payload)

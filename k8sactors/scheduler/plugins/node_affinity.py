@@ -1,6 +1,8 @@
 """NodeAffinity: nodeSelector and required node affinity filter, preferred node affinity scores."""
 
 from collections.abc import Sequence
+from functools import partial
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -76,7 +78,7 @@ class NodeAffinity(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlugin):
         need = pod.requirements
         mask = np.ones(len(rows), dtype=np.bool_)
         for key, value in need.node_selector.items():
-            mask &= table.label_column(key).accepted_by(value.__eq__, rows)
+            mask &= table.label_column(key).accepted_by(partial(eq, value), rows)
         if need.required_terms is not None:
             any_term = np.zeros(len(rows), dtype=np.bool_)
             for term in need.required_terms:

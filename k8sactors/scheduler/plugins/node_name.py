@@ -1,6 +1,8 @@
 """NodeName: a pod that names its node runs nowhere else."""
 
 from collections.abc import Sequence
+from functools import partial
+from operator import eq
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +42,7 @@ class NodeName(FilterPlugin):
         del state
         if not pod.node_name:
             return np.ones(len(rows), dtype=np.bool_)
-        return table.name_mask(pod.node_name.__eq__, rows)
+        return table.name_mask(partial(eq, pod.node_name), rows)
 
     def events_to_register(self) -> Sequence[EventHint]:
         """The node appears."""

@@ -1,0 +1,5 @@
+"""The Deployment controller: rollouts from one template to the next, by way of ReplicaSets."""
+
+from k8sactors.controllers.deployment.controller import DeploymentController
+
+__all__ = ["DeploymentController"]

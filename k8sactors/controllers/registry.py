@@ -1,0 +1,57 @@
+"""Which controllers there are, and which of them a manager runs.
+
+Selection is that of `kube-controller-manager --controllers`: `*` means all, `name` one, `-name`
+all but this one. The short names from before Kubernetes 1.28 are understood too.
+"""
+
+from collections.abc import Sequence
+
+from k8sactors.controllers.base import Controller
+from k8sactors.controllers.deployment import DeploymentController
+from k8sactors.controllers.endpoints import EndpointsController
+from k8sactors.controllers.endpointslice import EndpointSliceController
+from k8sactors.controllers.errors import UnknownControllerError
+from k8sactors.controllers.replicaset import ReplicaSetController
+
+CONTROLLERS: dict[str, type[Controller]] = {
+    kind.name: kind
+    for kind in (
+        DeploymentController,
+        ReplicaSetController,
+        EndpointsController,
+        EndpointSliceController,
+    )
+}
+OLD_NAMES = {
+    "serviceaccount": "serviceaccount-controller",
+    "namespace": "namespace-controller",
+    "nodeipam": "node-ipam-controller",
+    "nodelifecycle": "node-lifecycle-controller",
+    "deployment": "deployment-controller",
+    "replicaset": "replicaset-controller",
+    "replicationcontroller": "replicationcontroller-controller",
+    "endpoint": "endpoints-controller",
+    "endpointslice": "endpointslice-controller",
+    "podgc": "pod-garbage-collector-controller",
+    "garbagecollector": "garbage-collector-controller",
+}
+
+
+def select_controllers(selection: Sequence[str]) -> list[type[Controller]]:
+    """The controllers that a selection asks for, in starting order.
+
+    Raises:
+        UnknownControllerError: a name in the selection is not that of a controller.
+    """
+    wanted: dict[str, bool] = {}
+    everything = False
+    for item in selection:
+        if item == "*":
+            everything = True
+            continue
+        name = item.removeprefix("-")
+        name = OLD_NAMES.get(name, name)
+        if name not in CONTROLLERS:
+            raise UnknownControllerError(name, list(CONTROLLERS))
+        wanted[name] = not item.startswith("-")
+    return [kind for name, kind in CONTROLLERS.items() if wanted.get(name, everything)]

@@ -1,0 +1,28 @@
+"""What can go wrong with a scenario.
+
+ScenarioError
++-- BadScenarioError   the file, or a manifest that it names, is wrong: nothing was started
++-- StepError          a step could not be carried out: the run goes on to its report
+"""
+
+from k8sactors.api.located_yaml import Problem
+
+
+class ScenarioError(Exception):
+    """Any error of this package."""
+
+
+class BadScenarioError(ScenarioError):
+    """The input is wrong.
+
+    Attributes:
+        problems: every mistake found, in order of appearance.
+    """
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class StepError(ScenarioError):
+    """A step cannot be carried out in the cluster as it is now."""

@@ -1,0 +1,62 @@
+"""One request on its way, and what its refusals mean for trying again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from raftstore.errors import (
+    LEADER_CHANGED,
+    NO_LEADER,
+    NOT_LEADER,
+    STOPPED,
+    TIMEOUT,
+    TIMEOUT_CONNECTION_LOST,
+    TIMEOUT_LEADER_FAILED,
+    TOO_MANY_REQUESTS,
+    UNHEALTHY,
+    RaftStoreError,
+)
+
+OnFields = Callable[[list[Any]], None]
+OnError = Callable[[RaftStoreError], None]
+
+# Carrying these out twice does no more than once.
+SAFE_OPS: Final = frozenset(
+    (
+        "range",
+        "hash_kv",
+        "lease_time_to_live",
+        "lease_leases",
+        "lease_keep_alive",
+        "member_list",
+        "status",
+    )
+)
+# The member refused before it proposed anything.
+NOT_PROPOSED: Final = frozenset((NO_LEADER, NOT_LEADER, STOPPED, TOO_MANY_REQUESTS))
+# The member does not know what became of its proposal.
+FATE_OPEN: Final = frozenset(
+    (TIMEOUT, TIMEOUT_LEADER_FAILED, TIMEOUT_CONNECTION_LOST, LEADER_CHANGED, UNHEALTHY)
+)
+
+
+@attrs.define(slots=True, eq=False)
+class Call:
+    """A request that waits for its answer. `sent`: it may have reached a member."""
+
+    number: int
+    op: str
+    fields: list[Any]
+    on_fields: OnFields
+    on_error: OnError
+    deadline_tick: int
+    attempts: int = 0
+    sent: bool = False
+
+    @property
+    def safe(self) -> bool:
+        """Whether it may be sent again whatever became of it."""
+        return self.op in SAFE_OPS

@@ -1,0 +1,163 @@
+"""ReplicaSets keep their number of pods."""
+
+from functools import partial
+
+import pytest
+import trio
+
+from k8sactors.api import errors
+from k8sactors.controllers.base import ControllerConfig
+from tests.controllers import harness
+from tests.controllers.harness import World, bare_pod, replica_set
+
+run = partial(harness.run, config=ControllerConfig(controllers=("replicaset-controller",)))
+RS = "replicasets.apps"
+
+
+@pytest.mark.covers("CT-30")
+def test_creates_the_missing_pods_with_its_owner_reference_and_reports_them() -> None:
+    async def body(world: World) -> None:
+        owner = world.put(RS, replica_set())
+        await trio.sleep(2)
+        pods = world.pods()
+        assert len(pods) == 3
+        assert pods[0]["metadata"]["ownerReferences"] == [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "name": "web",
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ]
+        assert pods[0]["metadata"]["name"].startswith("web-")
+        assert world.store.get(RS, "web", "default")["status"] == {
+            "replicas": 3,
+            "fullyLabeledReplicas": 3,
+            "readyReplicas": 3,
+            "availableReplicas": 3,
+            "observedGeneration": 1,
+        }
+        assert len(world.events("SuccessfulCreate")) == 3
+
+    run(body)
+
+
+def test_a_deleted_or_failed_pod_is_replaced() -> None:
+    async def body(world: World) -> None:
+        world.put(RS, replica_set())
+        await trio.sleep(2)
+        first, second, _ = world.pods()
+        world.store.remove("pods", first["metadata"]["name"], "default")
+        world.set_pod(second, ready=False, phase="Failed")
+        await trio.sleep(2)
+        assert len(world.pods()) == 4
+        assert sum(pod["status"]["phase"] == "Running" for pod in world.pods()) == 3
+
+    run(body)
+
+
+def test_ten_times_the_replicas_never_overshoots() -> None:
+    async def body(world: World) -> None:
+        world.put(RS, replica_set(replicas=40))
+        for _ in range(40):
+            await trio.sleep(0.05)
+            assert len(world.pods()) <= 40
+        assert len(world.pods()) == 40
+        world.store.edit(RS, "web", "default", spec={"replicas": 3})
+        await trio.sleep(3)
+        assert len(world.pods()) == 3
+
+    run(body)
+
+
+def test_surplus_goes_in_order_unready_first_then_cheap_to_delete() -> None:
+    async def body(world: World) -> None:
+        world.make_ready = lambda pod: pod["metadata"]["name"] != "sick"
+        for name, cost in (("sick", 0), ("cheap", -5), ("dear", 9), ("plain", 0)):
+            pod = bare_pod(name)
+            pod["metadata"]["annotations"] = {
+                "controller.kubernetes.io/pod-deletion-cost": str(cost)
+            }
+            world.put("pods", pod)
+        await trio.sleep(2)
+        world.put(RS, replica_set(replicas=2))
+        await trio.sleep(2)
+        assert sorted(pod["metadata"]["name"] for pod in world.pods()) == ["dear", "plain"]
+
+    run(body)
+
+
+@pytest.mark.covers("CT-29")
+def test_adopts_matching_orphans_and_releases_what_no_longer_matches() -> None:
+    async def body(world: World) -> None:
+        world.put("pods", bare_pod("orphan"))
+        foreign = bare_pod("foreign")
+        foreign["metadata"]["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "X", "name": "x", "uid": "other", "controller": True}
+        ]
+        world.put("pods", foreign)
+        world.put(RS, replica_set(replicas=2))
+        await trio.sleep(2)
+        assert len(world.pods()) == 3
+        orphan = world.store.get("pods", "orphan", "default")
+        assert orphan["metadata"]["ownerReferences"][0]["name"] == "web"
+        world.store.edit("pods", "orphan", "default", metadata={"labels": {"app": "debug"}})
+        await trio.sleep(2)
+        assert not world.store.get("pods", "orphan", "default")["metadata"]["ownerReferences"]
+        assert len(world.pods(app="web")) == 3
+
+    run(body)
+
+
+def test_refused_pods_are_reported_and_tried_again_slowly() -> None:
+    async def body(world: World) -> None:
+        def refuse(verb: str, resource: str, _value: object) -> None:
+            if (verb, resource) == ("create", "pods") and len(world.pods()) >= 2:
+                raise errors.forbidden("pods", "", "exceeded quota: small")
+
+        world.store.refuse = refuse
+        world.put(RS, replica_set(replicas=30))
+        await trio.sleep(1)
+        status = world.store.get(RS, "web", "default")["status"]
+        assert status["replicas"] == 2
+        [condition] = status["conditions"]
+        assert (condition["type"], condition["reason"]) == ("ReplicaFailure", "FailedCreate")
+        tries = sum(r[:2] == ("create", "pods") for r in world.store.requests)
+        assert tries < 40
+        world.store.refuse = None
+        await trio.sleep(60)
+        assert len(world.pods()) == 30
+        assert "conditions" not in world.store.get(RS, "web", "default")["status"]
+
+    run(body)
+
+
+def test_min_ready_seconds_delay_availability() -> None:
+    async def body(world: World) -> None:
+        world.put(RS, replica_set(replicas=2, minReadySeconds=10))
+        await trio.sleep(5)
+        status = world.store.get(RS, "web", "default")["status"]
+        assert status["readyReplicas"] == 2
+        assert "availableReplicas" not in status
+        await trio.sleep(8)
+        assert world.store.get(RS, "web", "default")["status"]["availableReplicas"] == 2
+
+    run(body)
+
+
+@pytest.mark.covers("CT-01")
+def test_repairs_what_happened_while_it_was_away() -> None:
+    async def body(world: World) -> None:
+        world.put(RS, replica_set())
+        await trio.sleep(2)
+        world.stop_manager()
+        for pod in world.pods()[:2]:
+            world.store.remove("pods", pod["metadata"]["name"], "default")
+        world.store.edit(RS, "web", "default", spec={"replicas": 5})
+        world.start_manager()
+        await trio.sleep(3)
+        assert len(world.pods()) == 5
+
+    run(body)

@@ -1,0 +1,105 @@
+"""Leases: keys go together, and only the leader keeps time."""
+
+from __future__ import annotations
+
+import pytest
+
+from raftstore import errors
+from raftstore.mvcc import Store
+from raftstore.mvcc.lease import MAX_TTL_S, SECOND_NS
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def put(store: Store, key: bytes, lease: int = 0) -> None:
+    assert store.apply_wire("put", [key, b"v", lease, False, False, False])[0] == 0
+
+
+def test_revoking_deletes_all_keys_in_one_revision(store: Store) -> None:
+    store.apply_wire("lease_grant", [60, 7])
+    put(store, b"b", 7)
+    put(store, b"a", 7)
+    put(store, b"c")
+    assert store.apply_wire("lease_revoke", [7]) == [0, [[0, 0, 5, 0]]]
+    assert list(store.space.live) == [b"c"]
+    assert [kv[0] for kv in store.space.written_since(5, 5)] == [b"a", b"b"]
+    assert store.apply_wire("lease_revoke", [7]) == list(errors.LEASE_NOT_FOUND)
+
+
+def test_revoking_a_lease_without_keys_takes_no_revision(store: Store) -> None:
+    store.apply_wire("lease_grant", [60, 7])
+    store.apply_wire("lease_revoke", [7])
+    assert store.revision == 1
+
+
+def test_a_key_leaves_its_lease_when_it_is_put_without_or_deleted(store: Store) -> None:
+    store.apply_wire("lease_grant", [60, 7])
+    store.apply_wire("lease_grant", [60, 8])
+    for key in (b"a", b"b", b"c"):
+        put(store, key, 7)
+    put(store, b"a")
+    put(store, b"b", 8)
+    store.apply_wire("delete_range", [b"c", b"", False])
+    assert store.read_wire("lease_time_to_live", [7, True])[1][4] == []
+    assert store.read_wire("lease_time_to_live", [8, True])[1][4] == [b"b"]
+
+
+def test_grants_that_are_refused(store: Store) -> None:
+    store.apply_wire("lease_grant", [60, 7])
+    assert store.apply_wire("lease_grant", [60, 7]) == list(errors.LEASE_EXISTS)
+    assert store.apply_wire("lease_grant", [MAX_TTL_S + 1, 8]) == list(errors.LEASE_TTL_TOO_LARGE)
+    assert store.apply_wire("lease_grant", [60, 0])[0] == errors.INVALID_ARGUMENT
+    assert store.apply_wire("put", [b"a", b"", 99, False, False, False]) == list(
+        errors.LEASE_NOT_FOUND
+    )
+
+
+def test_short_leases_are_raised_to_what_an_election_takes(store: Store) -> None:
+    assert store.apply_wire("lease_grant", [1, 7]) == [0, [[0, 0, 1, 0], 7, 2, ""]]
+
+
+def test_a_lease_expires_on_the_leader_only(store: Store) -> None:
+    store.apply_wire("lease_grant", [10, 7], 0)
+    assert store.leases.expired(1000 * SECOND_NS) == []
+    store.leases.promote(5 * SECOND_NS)
+    assert store.leases.expired(14 * SECOND_NS) == []
+    assert store.leases.expired(15 * SECOND_NS) == [7]
+    assert store.leases.expired(16 * SECOND_NS) == [7], "until it is revoked it comes again"
+    store.leases.demote()
+    assert store.leases.expired(20 * SECOND_NS) == []
+
+
+def test_keeping_alive_starts_the_time_anew(store: Store) -> None:
+    store.leases.promote(0)
+    store.apply_wire("lease_grant", [10, 7], 0)
+    assert store.keep_alive_wire([7], 9 * SECOND_NS) == [0, [[0, 0, 1, 0], 7, 10]]
+    assert store.leases.expired(18 * SECOND_NS) == []
+    assert store.read_wire("lease_time_to_live", [7, False], 18 * SECOND_NS)[1][1:] == [
+        7,
+        1,
+        10,
+        [],
+    ]
+    assert store.leases.expired(19 * SECOND_NS) == [7]
+
+
+def test_a_lease_that_is_over_cannot_be_kept_alive(store: Store) -> None:
+    store.leases.promote(0)
+    store.apply_wire("lease_grant", [10, 7], 0)
+    assert store.keep_alive_wire([7], 10 * SECOND_NS)[1][2] == 0
+    assert store.keep_alive_wire([99], 0)[1][2] == 0
+    store.leases.demote()
+    assert store.keep_alive_wire([7], 0) == list(errors.NOT_LEADER)
+
+
+def test_a_snapshot_carries_leases_and_their_keys(store: Store) -> None:
+    store.apply_wire("lease_grant", [10, 7])
+    put(store, b"a", 7)
+    other = Store()
+    other.restore(store.snapshot())
+    assert other.read_wire("lease_leases", [])[1][1:] == [[7]]
+    assert other.read_wire("lease_time_to_live", [7, True])[1][1:] == [7, 10, 10, [b"a"]]
+    assert other.read_wire("lease_time_to_live", [8, True])[1][2:] == [-1, 0, []]

@@ -1,0 +1,275 @@
+"""The kubelet, its runtime and a little API server on a simulated network."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from k8sactors import simulation
+from k8sactors.fabric import Host, Network, open_fabric
+from k8sactors.node.kubelet import Kubelet
+from k8sactors.node.node_object import NodeSpec
+from k8sactors.node.runtime import ContainerRuntime
+
+from .api_server import Key, LittleAPIServer
+from .fakes import a_container, a_pod
+
+POD_KEY = ("pods", "shop", "web")
+
+
+@attrs.define
+class World:
+    network: Network
+    objects: dict[Key, dict[str, Any]]
+    master: Host
+    worker: Host
+
+    @property
+    def api(self) -> LittleAPIServer:
+        actor = self.master.actor("apiserver")
+        assert isinstance(actor, LittleAPIServer)
+        return actor
+
+    def create(self, pod: dict[str, Any]) -> None:
+        metadata = pod["metadata"]
+        metadata = {**metadata, "resourceVersion": "1"}
+        self.api.store(
+            ("pods", metadata["namespace"], metadata["name"]),
+            {**pod, "metadata": metadata, "spec": {**pod["spec"], "nodeName": "worker-1"}},
+            "ADDED",
+        )
+
+    def pod(self, name: str = "web") -> dict[str, Any]:
+        return self.objects["pods", "shop", name]
+
+    def node(self) -> dict[str, Any]:
+        return self.objects["nodes", "", "worker-1"]
+
+    def set_pod_cidr(self) -> None:
+        node = self.node()
+        self.api.store(
+            ("nodes", "", "worker-1"),
+            {**node, "spec": {**node["spec"], "podCIDR": "10.244.1.0/24"}},
+            "MODIFIED",
+        )
+
+    def ready(self) -> str:
+        conditions = self.node()["status"]["conditions"]
+        return next(c["status"] for c in conditions if c["type"] == "Ready")
+
+
+def in_world(
+    main: Callable[[World], Awaitable[Any]], static_pods: list[dict[str, Any]] | None = None
+) -> Any:
+    async def run() -> Any:
+        async with open_fabric() as network:
+            objects: dict[Key, dict[str, Any]] = {}
+            master, worker = network.add_host("cp-1"), network.add_host("worker-1")
+            master.spawn("apiserver", lambda: LittleAPIServer(objects))
+            worker.spawn("containerd", lambda: ContainerRuntime("worker-1", "192.168.0.11"))
+            spec = NodeSpec("worker-1", "192.168.0.11", "zone-a", labels={"disk": "ssd"})
+            worker.spawn(
+                "kubelet",
+                lambda: Kubelet(spec, ["cp-1/apiserver"], "worker-1/containerd", static_pods or ()),
+            )
+            await trio.sleep(0.1)
+            return await main(World(network, objects, master, worker))
+
+    return simulation.run(run)
+
+
+async def up(world: World) -> None:
+    world.set_pod_cidr()
+    world.create(a_pod())
+    await trio.sleep(5)
+    assert world.pod()["status"]["phase"] == "Running"
+
+
+@pytest.mark.covers("ND-13", "ND-25", "ND-27")
+def test_a_kubelet_registers_and_renews_its_lease_every_ten_seconds() -> None:
+    async def main(world: World) -> None:
+        labels = world.node()["metadata"]["labels"]
+        assert (
+            labels["kubernetes.io/hostname"],
+            labels["topology.kubernetes.io/zone"],
+            labels["disk"],
+        ) == ("worker-1", "zone-a", "ssd")
+        times = []
+        for _ in range(4):
+            await trio.sleep(10)
+            lease = world.objects["leases.coordination.k8s.io", "kube-node-lease", "worker-1"]
+            times.append(lease["spec"]["renewTime"])
+        assert len(dict.fromkeys(times)) == 4
+        requests = len(world.api.requests)
+        await trio.sleep(100)
+        assert requests + 11 >= len(world.api.requests)
+
+    in_world(main)
+
+
+@pytest.mark.covers("NW-31")
+def test_the_node_is_ready_once_its_pod_range_is_known() -> None:
+    async def main(world: World) -> None:
+        assert world.ready() == "False"
+        world.create(a_pod())
+        await trio.sleep(3)
+        assert world.pod()["status"]["phase"] == "Pending"
+        world.set_pod_cidr()
+        await trio.sleep(3)
+        assert world.ready() == "True"
+        assert world.pod()["status"]["phase"] == "Running"
+
+    in_world(main)
+
+
+def test_a_pod_runs_reports_and_is_deleted() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        status = world.pod()["status"]
+        assert status["podIP"] == "10.244.1.2"
+        ready = {c["type"]: c["status"] for c in status["conditions"]}
+        assert {"True"} == set(ready.values())
+        reasons = [obj["reason"] for key, obj in world.objects.items() if key[0] == "events"]
+        for reason in ("Starting", "NodeReady", "Pulling", "Pulled", "Created", "Started"):
+            assert reason in reasons
+        world.api.delete(POD_KEY, None)
+        await trio.sleep(5)
+        assert POD_KEY not in world.objects
+        runtime = world.worker.actor("containerd")
+        assert isinstance(runtime, ContainerRuntime)
+        assert runtime.engine.sandboxes == {}
+
+    in_world(main)
+
+
+def test_a_status_is_written_twice_on_the_way_up_and_then_left_alone() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        patches = [r for r in world.api.requests if r == ("patch", "pods", "web/status")]
+        assert len(patches) <= 3
+        await trio.sleep(200)
+        again = [r for r in world.api.requests if r == ("patch", "pods", "web/status")]
+        assert len(patches) == len(again)
+
+    in_world(main)
+
+
+def test_containers_outlive_their_kubelet_and_are_adopted() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        before = world.pod()["status"]["containerStatuses"]
+        world.worker.kill_actor("kubelet")
+        await trio.sleep(30)
+        world.worker.restart_actor("kubelet")
+        await trio.sleep(10)
+        assert before == world.pod()["status"]["containerStatuses"]
+        assert world.pod()["status"]["podIP"] == "10.244.1.2"
+
+    in_world(main)
+
+
+def test_a_pod_deleted_while_the_kubelet_was_away_is_removed() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        world.worker.kill_actor("kubelet")
+        await trio.sleep(1)
+        world.api.delete(POD_KEY, 0)
+        world.worker.restart_actor("kubelet")
+        await trio.sleep(10)
+        runtime = world.worker.actor("containerd")
+        assert isinstance(runtime, ContainerRuntime)
+        assert runtime.engine.sandboxes == {}
+
+    in_world(main)
+
+
+def test_containers_outlive_their_runtime_too() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        before = world.pod()["status"]["containerStatuses"]
+        world.worker.kill_actor("containerd")
+        await trio.sleep(20)
+        assert world.ready() == "False"
+        world.worker.restart_actor("containerd")
+        await trio.sleep(10)
+        assert world.ready() == "True"
+        assert before == world.pod()["status"]["containerStatuses"]
+
+    in_world(main)
+
+
+def test_after_a_power_loss_pods_run_again_and_count_a_restart() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        world.worker.kill()
+        await trio.sleep(60)
+        world.worker.restart()
+        await trio.sleep(20)
+        status = world.pod()["status"]
+        assert (status["phase"], status["containerStatuses"][0]["restartCount"]) == ("Running", 1)
+        assert world.ready() == "True"
+
+    in_world(main)
+
+
+def test_a_pod_that_does_not_fit_is_rejected() -> None:
+    async def main(world: World) -> None:
+        world.set_pod_cidr()
+        big = a_container(resources={"requests": {"cpu": "3"}})
+        world.create(a_pod(big, name="one"))
+        await trio.sleep(1)
+        world.create(a_pod(big, name="two"))
+        world.create(a_pod(name="picky", nodeSelector={"disk": "tape"}))
+        await trio.sleep(5)
+        assert world.pod("one")["status"]["phase"] == "Running"
+        status = world.pod("two")["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
+        assert "requested: 3000, used: 3000, capacity: 4000" in status["message"]
+        assert world.pod("picky")["status"]["reason"] == "NodeAffinity"
+
+    in_world(main)
+
+
+@pytest.mark.covers("ND-03")
+def test_static_pods_show_as_mirrors_and_survive_their_deletion() -> None:
+    manifest = {
+        "metadata": {"name": "etcd"},
+        "spec": {"hostNetwork": True, "containers": [a_container(image="registry.k8s.io/etcd:3")]},
+    }
+
+    async def main(world: World) -> None:
+        await trio.sleep(5)
+        key = ("pods", "kube-system", "etcd-worker-1")
+        mirror = world.objects[key]
+        assert (
+            mirror["status"]["phase"],
+            mirror["status"]["podIP"],
+        ) == ("Running", "192.168.0.11")
+        world.api.delete(key, None)
+        await trio.sleep(5)
+        again = world.objects[key]
+        assert again["metadata"]["uid"] != mirror["metadata"]["uid"]
+        assert again["status"]["phase"] == "Running"
+        assert again["status"]["containerStatuses"][0]["restartCount"] == 0
+
+    in_world(main, [manifest])
+
+
+def test_a_node_marked_unknown_says_that_it_is_ready() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        node = world.node()
+        conditions = [
+            {**c, "status": "Unknown"} if c["type"] == "Ready" else c
+            for c in node["status"]["conditions"]
+        ]
+        status = {**node["status"], "conditions": conditions}
+        world.api.store(("nodes", "", "worker-1"), {**node, "status": status}, "MODIFIED")
+        await trio.sleep(1)
+        assert world.ready() == "True"
+
+    in_world(main)
