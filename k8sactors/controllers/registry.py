@@ -11,7 +11,9 @@ from k8sactors.controllers.deployment import DeploymentController
 from k8sactors.controllers.endpoints import EndpointsController
 from k8sactors.controllers.endpointslice import EndpointSliceController
 from k8sactors.controllers.errors import UnknownControllerError
+from k8sactors.controllers.node_lifecycle import NodeLifecycleController
 from k8sactors.controllers.replicaset import ReplicaSetController
+from k8sactors.controllers.taint_eviction import TaintEvictionController
 
 CONTROLLERS: dict[str, type[Controller]] = {
     kind.name: kind
@@ -20,6 +22,8 @@ CONTROLLERS: dict[str, type[Controller]] = {
         ReplicaSetController,
         EndpointsController,
         EndpointSliceController,
+        NodeLifecycleController,
+        TaintEvictionController,
     )
 }
 OLD_NAMES = {

@@ -1,0 +1,86 @@
+"""What is known of each node's heartbeats.
+
+A heartbeat is a new lastHeartbeatTime of the Ready condition or a renewed Lease. What counts is
+when *this* controller saw it change, by its own clock: nodes' clocks are never trusted.
+"""
+
+from typing import Any
+
+from attrs import define
+
+from k8sactors.client import time_string
+from k8sactors.controllers.pods import condition
+
+Object = dict[str, Any]
+CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+
+
+@define(slots=True)
+class NodeHealth:
+    """The last heartbeat of one node."""
+
+    seen_at_ns: int
+    heartbeat: str | None
+    renew_time: str | None
+
+    @classmethod
+    def first_seen(cls, node: Object, lease: Object | None, now_ns: int) -> "NodeHealth":
+        """A node that was not known before gets the benefit of the doubt."""
+        return cls(now_ns, _heartbeat(node), _renew_time(lease))
+
+    def observe(self, node: Object, lease: Object | None, now_ns: int) -> None:
+        """Take notice of a heartbeat, if there was one."""
+        heartbeat, renew_time = _heartbeat(node), _renew_time(lease)
+        if heartbeat != self.heartbeat:
+            self.heartbeat = heartbeat
+            self.seen_at_ns = now_ns
+        if renew_time is not None and (self.renew_time is None or renew_time > self.renew_time):
+            self.renew_time = renew_time
+            self.seen_at_ns = now_ns
+
+
+def _heartbeat(node: Object) -> str | None:
+    ready = condition(node, "Ready")
+    # A condition that we set ourselves keeps the last heartbeat's time.
+    heartbeat: str | None = ready.get("lastHeartbeatTime") if ready else None
+    return heartbeat
+
+
+def _renew_time(lease: Object | None) -> str | None:
+    if lease is None:
+        return None
+    renewed: str | None = (lease.get("spec") or {}).get("renewTime")
+    return renewed
+
+
+def unknown_status(node: Object, wall_ns: int) -> Object | None:
+    """The status of a node that has gone silent; None when it says so already."""
+    status = node.get("status") or {}
+    conditions = list(status.get("conditions") or ())
+    now = time_string(wall_ns)
+    created = node["metadata"].get("creationTimestamp")
+    changed = False
+    known = {each["type"]: number for number, each in enumerate(conditions)}
+    for kind in CONDITIONS:
+        if kind not in known:
+            conditions.append(
+                {
+                    "type": kind,
+                    "status": "Unknown",
+                    "reason": "NodeStatusNeverUpdated",
+                    "message": "Kubelet never posted node status.",
+                    "lastHeartbeatTime": created,
+                    "lastTransitionTime": now,
+                }
+            )
+            changed = True
+        elif conditions[known[kind]]["status"] != "Unknown":
+            conditions[known[kind]] = {
+                **conditions[known[kind]],
+                "status": "Unknown",
+                "reason": "NodeStatusUnknown",
+                "message": "Kubelet stopped posting node status.",
+                "lastTransitionTime": now,
+            }
+            changed = True
+    return {**status, "conditions": conditions} if changed else None
