@@ -97,6 +97,8 @@ class ContainerStarter:
         image = record.spec["image"]
         began_ns = self._services.clock.now_ns()
         self._event("Normal", "Pulling", f'Pulling image "{image}"')
+        # A pull takes its time: the sandbox's address is worth a report of its own.
+        self._services.status_changed(self._worker)
 
         def pulled(body: Any) -> None:
             if self._given_up(record):

@@ -163,11 +163,11 @@ class Kubelet(Actor):
         for container in listing.containers:
             by_sandbox.setdefault(container.sandbox_id, []).append(container)
         newest: dict[str, SandboxStatus] = {}
-        for sandbox in listing.sandboxes:
-            known = newest.get(sandbox.uid)
-            if sandbox.state == cri_kinds.SANDBOX_READY and (
-                known is None or known.attempt < sandbox.attempt
-            ):
+        for sandbox in sorted(listing.sandboxes, key=lambda sandbox: sandbox.attempt):
+            older = newest.pop(sandbox.uid, None)
+            if older is not None:
+                self._remove_sandbox(older.id)
+            if sandbox.state == cri_kinds.SANDBOX_READY:
                 newest[sandbox.uid] = sandbox
         self._left_over = {
             uid: (sandbox, by_sandbox.get(sandbox.id, [])) for uid, sandbox in newest.items()
@@ -210,8 +210,11 @@ class Kubelet(Actor):
             return
         left_over, self._left_over = self._left_over, {}
         for sandbox, _ in left_over.values():
-            self.cri.call(cri_kinds.STOP_POD_SANDBOX, [sandbox.id], _ignore, _ignore)
-            self.cri.call(cri_kinds.REMOVE_POD_SANDBOX, [sandbox.id], _ignore, _ignore)
+            self._remove_sandbox(sandbox.id)
+
+    def _remove_sandbox(self, sandbox_id: str) -> None:
+        self.cri.call(cri_kinds.STOP_POD_SANDBOX, [sandbox_id], _ignore, _ignore)
+        self.cri.call(cri_kinds.REMOVE_POD_SANDBOX, [sandbox_id], _ignore, _ignore)
 
     # The pods
 

@@ -14,7 +14,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from k8sactors.api.meta import format_time
+from k8sactors.api.meta import format_time, parse_time
 from k8sactors.node import cri, pod_spec
 from k8sactors.node.container_record import ContainerRecord, Exit, Stage, records_of
 from k8sactors.node.container_starter import ContainerStarter
@@ -92,7 +92,9 @@ class PodWorker:
                     record.restart_count += 1
         deadline = self.pod["spec"].get("activeDeadlineSeconds")
         if deadline is not None and not self.over:
-            self.services.clock.after(int(deadline) * _SECOND, self._past_deadline)
+            clock = self.services.clock
+            ends_ns = parse_time(self.start_time) + int(deadline) * _SECOND
+            clock.after(max(ends_ns - clock.wall_ns(), 0), self._past_deadline)
 
     # What the kubelet tells
 
@@ -278,7 +280,6 @@ class PodWorker:
     def _sandbox_made(self, body: Any) -> None:
         self.sandbox_id, self.ip = body
         self.setup = Setup.UP
-        self.services.status_changed(self)
         self.sync()
 
     def _sandbox_failed(self, error: CRIError) -> None:

@@ -24,6 +24,13 @@ from k8sactors.node.images import SECOND, Behaviour, ImageEntry, lookup
 NEVER_NS = 1 << 62
 _INIT_SCRIPT_NS = SECOND
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "busybox"})
+# What a script may call and be done with at once; anything else is taken for a program that stays.
+_SHORT_WORDS = (
+    ": [ awk cat cd chmod chown cp curl cut date dd dig echo env exit export false find grep head "
+    "hostname id kubectl ln ls mkdir mkfifo mv nslookup ping printenv printf ps pwd rm sed seq set "
+    "sleep sort stat sync tail tar tee test touch tr true ulimit umask uname unset wc wget whoami"
+)
+_SHORT = frozenset(_SHORT_WORDS.split())
 _ENDLESS = re.compile(
     r"while\s+(true|:|\[\s*1\s*\])|until\s+false|tail\s+-f|sleep\s+(inf|infinity)\b|for\s*\(\(\s*;;"
 )
@@ -60,7 +67,7 @@ def program_of(config: ContainerConfig, annotations: Mapping[str, str]) -> Progr
     """The program that a container of this configuration runs, in a pod with these annotations."""
     entry = lookup(config.image)
     argv = [*config.command, *config.args]
-    if entry.behaviour is Behaviour.SHELL or (config.command and _is_shell(config.command[0])):
+    if entry.behaviour is Behaviour.SHELL or (config.command and _is_script(config.command[0])):
         program = _shell_program(config, argv or list(entry.command))
     elif entry.behaviour is Behaviour.JOB:
         program = Program(run_ns=entry.run_ns, exit_code=entry.exit_code, stop_ns=entry.stop_ns)
@@ -95,6 +102,11 @@ def _is_shell(word: str) -> bool:
     return word.rpartition("/")[2] in _SHELLS
 
 
+def _is_script(word: str) -> bool:
+    """Whether a command says itself what it does, whatever image it runs in."""
+    return _is_shell(word) or word.rpartition("/")[2] in _SHORT
+
+
 def _script(argv: Sequence[str]) -> str | None:
     """The text after -c, also in combined flags such as -exc."""
     for index, word in enumerate(argv[1:], start=1):
@@ -112,6 +124,8 @@ def _shell_program(config: ContainerConfig, argv: Sequence[str]) -> Program:
     run_ns, exit_code = _read_script(script)
     if run_ns is None and init:
         return Program(run_ns=_INIT_SCRIPT_NS, stop_ns=None)
+    if run_ns is None and not _ENDLESS.search(script):
+        return _server(config, lookup(config.image))  # a program that the script ends in
     return Program(run_ns=run_ns, exit_code=exit_code, ports=tuple(config.ports), stop_ns=None)
 
 
@@ -129,6 +143,9 @@ def _read_script(script: str | None) -> tuple[int | None, int]:
         exit_match = _EXIT.match(command)
         if exit_match:
             return run_ns, int(exit_match.group(1) or exit_code)
+        words = command.split()
+        if words and words[0].rpartition("/")[2] not in _SHORT and "=" not in words[0]:
+            return None, 0
         run_ns += _sleep_ns(command)
         exit_code = 1 if command in {"false", "/bin/false"} else 0
     return run_ns, exit_code

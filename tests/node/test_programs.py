@@ -88,3 +88,18 @@ def test_exec_reports_what_the_command_says() -> None:
         exec_exit_code(command)
         for command in (["cat", "/ok"], ["/bin/false"], ["sh", "-c", "exit 4"], ["true"])
     ] == [0, 1, 4, 0]
+
+
+def test_a_script_that_ends_in_a_program_is_a_server() -> None:
+    script = "mkdir -p /data && exec httpd -f -p 8080"
+    program = program_of(container("busybox:1", "sh", "-c", script, ports=(8080,)), {})
+    assert (program.run_ns, program.ports, program.stop_ns) == (None, (8080,), 100_000_000)
+    python = program_of(container("python:3", "python3", "-m", "http.server"), {})
+    assert python.run_ns is None
+
+
+def test_a_plain_tool_ends_in_any_image() -> None:
+    assert (
+        program_of(container("shop/tools:1", "sleep", "5"), {}).run_ns == 5 * SECOND + SECOND // 100
+    )
+    assert program_of(container("shop/tools:1", "/bin/false"), {}).exit_code == 1
