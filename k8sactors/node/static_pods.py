@@ -71,3 +71,45 @@ def mirror_pod(pod: Mapping[str, Any], node: Mapping[str, Any] | None) -> dict[s
 def is_mirror(pod: Mapping[str, Any]) -> bool:
     """Whether a pod object only shows a static pod."""
     return CONFIG_MIRROR in (pod["metadata"].get("annotations") or {})
+
+
+def control_plane_pods(version: str, *, store_member: bool) -> list[dict[str, Any]]:
+    """Manifests of the components that run beside the kubelet of a control-plane host.
+
+    They show in the API what runs on the host; the components themselves are actors of the host.
+    """
+    components = [
+        ("kube-apiserver", f"registry.k8s.io/kube-apiserver:{version}", "250m", 6443),
+        (
+            "kube-controller-manager",
+            f"registry.k8s.io/kube-controller-manager:{version}",
+            "200m",
+            10257,
+        ),
+        ("kube-scheduler", f"registry.k8s.io/kube-scheduler:{version}", "100m", 10259),
+    ]
+    if store_member:
+        components.insert(0, ("etcd", "registry.k8s.io/etcd:3.6.4-0", "100m", 2379))
+    return [_component(*component) for component in components]
+
+
+def _component(name: str, image: str, cpu: str, port: int) -> dict[str, Any]:
+    container = {
+        "name": name,
+        "image": image,
+        "command": [name],
+        "resources": {"requests": {"cpu": cpu}},
+        "ports": [{"name": "serving", "containerPort": port, "hostPort": port}],
+    }
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "kube-system",
+            "labels": {"component": name, "tier": "control-plane"},
+        },
+        "spec": {
+            "hostNetwork": True,
+            "priorityClassName": "system-node-critical",
+            "containers": [container],
+        },
+    }

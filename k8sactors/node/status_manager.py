@@ -128,8 +128,9 @@ class StatusManager:
             namespace=report.namespace,
             name=report.name,
             subresource="status",
-            body={"status": changed},
-            options={"patchType": "merge", "preconditions": {"uid": report.uid}},
+            # The uid makes the server refuse if another pod has taken the name.
+            body={"metadata": {"uid": report.uid}, "status": changed},
+            options={"patchType": "merge"},
             on_done=done,
             on_error=failed,
             decode=False,

@@ -61,6 +61,9 @@ class LittleAPIServer(Actor):
         if uid is not None and uid != known["metadata"]["uid"]:
             return refusal(409, "Conflict")
         if verb == "patch":
+            uid = (content.get("metadata") or {}).get("uid")
+            if uid is not None and uid != known["metadata"]["uid"]:
+                return refusal(409, "Conflict")
             return self.store(key, merge_patch(known, content), "MODIFIED")
         if verb == "update":
             return self.store(key, content, "MODIFIED")
