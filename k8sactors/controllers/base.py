@@ -44,7 +44,8 @@ class ControllerConfig:
     terminated_pod_gc_threshold: int = 12_500
     cluster_cidr: str = "10.244.0.0/16"
     node_cidr_mask_size: int = 24
-    namespace_sync_retry_ns: int = 5 * SECOND_NS
+    # Without a CA of the API server this certificate is only a place holder that clients can mount.
+    root_ca: str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 @define(slots=True)

@@ -63,9 +63,8 @@ class NodeLifecycleController(Controller):
     def __init__(self, manager: ManagerContext) -> None:
         super().__init__(manager)
         self._nodes = self.watch_own("nodes")
-        self._leases = manager.informers.informer(
-            "leases.coordination.k8s.io", namespace=LEASE_NAMESPACE
-        )
+        # All leases, like the garbage collector: one informer serves both.
+        self._leases = self.informer("leases.coordination.k8s.io")
         self._pods = self.informer("pods")
         self._pods.add_index(NODE_INDEX, lambda pod: pod["spec"].get("nodeName"))
         self._pods.add_handler(

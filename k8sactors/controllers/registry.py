@@ -11,8 +11,14 @@ from k8sactors.controllers.deployment import DeploymentController
 from k8sactors.controllers.endpoints import EndpointsController
 from k8sactors.controllers.endpointslice import EndpointSliceController
 from k8sactors.controllers.errors import UnknownControllerError
+from k8sactors.controllers.garbage_collector import GarbageCollector
+from k8sactors.controllers.namespace import NamespaceController
+from k8sactors.controllers.node_ipam import NodeIPAMController
 from k8sactors.controllers.node_lifecycle import NodeLifecycleController
+from k8sactors.controllers.pod_gc import PodGarbageCollector
 from k8sactors.controllers.replicaset import ReplicaSetController
+from k8sactors.controllers.root_ca import RootCAPublisher
+from k8sactors.controllers.serviceaccount import ServiceAccountController
 from k8sactors.controllers.taint_eviction import TaintEvictionController
 
 CONTROLLERS: dict[str, type[Controller]] = {
@@ -24,6 +30,12 @@ CONTROLLERS: dict[str, type[Controller]] = {
         EndpointSliceController,
         NodeLifecycleController,
         TaintEvictionController,
+        ServiceAccountController,
+        RootCAPublisher,
+        NamespaceController,
+        GarbageCollector,
+        NodeIPAMController,
+        PodGarbageCollector,
     )
 }
 OLD_NAMES = {
