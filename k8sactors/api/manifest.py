@@ -36,11 +36,8 @@ class Manifest:
 
     def _path(self, field: str) -> KeyPath:
         """The steps of `spec.containers[0].image`; keys with dots stand in brackets."""
-        steps: list[str | int] = []
-        for part in field.replace("]", "").replace("[", ".").split("."):
-            if part:
-                steps.append(int(part) if part.isdigit() else part)
-        return tuple(steps)
+        parts = field.replace("]", "").replace("[", ".").split(".")
+        return tuple(int(part) if part.isdigit() else part for part in parts if part)
 
 
 def load(text: str, file: str = "<text>") -> list[Manifest]:

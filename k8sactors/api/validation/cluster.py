@@ -166,7 +166,7 @@ def check_limit_range(obj: Object, causes: Causes) -> None:
                 if name not in highs or lows[name] <= highs[name]:
                     continue
                 # A default that follows from a wrong pair is named once, at the default.
-                field = high if (low, high) == ("min", "default") else low
+                field = high if low == "min" and high != "max" else low
                 if (field, name) in blamed:
                     continue
                 blamed[field, name] = None

@@ -19,6 +19,7 @@ from k8sactors.api.validation.metadata import check_labels, check_selector
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _AFFINITIES = ("ClientIP", "None")
+_AFFINITY_TIMEOUT_MAX_SECONDS = 86_400
 _TRAFFIC = ("Cluster", "Local")
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _NODE_PORT_TYPES = {"NodePort", "LoadBalancer"}
@@ -84,6 +85,16 @@ def check_service(obj: Object, causes: Causes) -> None:
     check_one_of(spec, "sessionAffinity", _AFFINITIES, "spec", causes)
     check_one_of(spec, "externalTrafficPolicy", _TRAFFIC, "spec", causes)
     check_one_of(spec, "internalTrafficPolicy", _TRAFFIC, "spec", causes)
+    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    timeout = client.get("timeoutSeconds", 1)
+    if not 0 < timeout <= _AFFINITY_TIMEOUT_MAX_SECONDS:
+        field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+        detail = f"must be greater than 0 and less than {_AFFINITY_TIMEOUT_MAX_SECONDS}"
+        causes.append(invalid(field, timeout, detail))
+    _check_service_addresses(spec, causes)
+
+
+def _check_service_addresses(spec: Object, causes: Causes) -> None:
     kind, address = spec.get("type"), spec.get("clusterIP")
     if kind == "ExternalName":
         target = (spec.get("externalName") or "").rstrip(".")
