@@ -410,8 +410,8 @@ class Engine:
         respond("Refused", "connection refused")
 
     def address_of(self, namespace: str, name: str) -> str | None:
-        """The address of a pod that has a sandbox here."""
-        for sandbox in self.sandboxes.values():
+        """The address of a pod that has a sandbox here, of the newest one with that name."""
+        for sandbox in reversed(self.sandboxes.values()):
             config = sandbox.config
             ready = sandbox.state == cri.SANDBOX_READY
             if ready and config.name == name and config.namespace == namespace:

@@ -96,6 +96,7 @@ _CATALOGUE: tuple[ImageEntry, ...] = (
 _UNKNOWN = ImageEntry("*")
 
 
+@lru_cache(maxsize=4096)
 def normalise(reference: str) -> str:
     """The reference with the tag that an absent one stands for."""
     last = reference.rpartition("/")[2]

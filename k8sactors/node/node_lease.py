@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from k8sactors.actors import Context
+from k8sactors.api import codec
 from k8sactors.api.errors import StatusError
 from k8sactors.api.meta import format_micro_time
 from k8sactors.client import Client, is_already_exists, is_conflict, is_not_found
 
 _SECOND = 1_000_000_000
 NAMESPACE = "kube-node-lease"
+_RESOURCE = "leases.coordination.k8s.io"
 DURATION_SECONDS = 40
 RENEW_NS = 10 * _SECOND
 RENEW_SLACK_NS = _SECOND
@@ -78,7 +80,7 @@ class LeaseRenewer:
             "metadata": metadata,
             "spec": self._renewed_spec(),
         }
-        self._submit("create", None, body, self._renewed, self._create_failed)
+        self._submit("create", None, body, self._take, self._create_failed)
 
     def _create_failed(self, error: StatusError) -> None:
         if is_already_exists(error):
@@ -100,10 +102,21 @@ class LeaseRenewer:
         lease = self._lease
         if self._stopped or lease is None:
             return
-        body = {**lease, "spec": {**lease["spec"], **self._renewed_spec()}}
-        self._submit("update", self._node_name, body, self._renewed, self._renew_failed)
+        # The commonest request of an idle cluster: the answer is used for its revision alone.
+        lease = self._lease = {**lease, "spec": {**lease["spec"], **self._renewed_spec()}}
+        options = {"user": self._client.user}
+        body = codec.encode_value(lease)
+        payload = ["update", _RESOURCE, NAMESPACE, self._node_name, None, body, options]
+        self._client.call(payload, self._renewed, self._renew_failed, RENEW_NS)
 
-    def _renewed(self, lease: dict[str, Any]) -> None:
+    def _renewed(self, reply: list[Any]) -> None:
+        lease = self._lease
+        if lease is not None:
+            metadata = {**lease["metadata"], "resourceVersion": str(reply[1])}
+            self._take(lease | {"metadata": metadata})
+
+    def _take(self, lease: dict[str, Any]) -> None:
+        """The lease was just renewed: wait for the next time."""
         self._lease = lease
         self._retry_ns = _RETRY_FIRST_NS
         if self._failing:
@@ -136,7 +149,7 @@ class LeaseRenewer:
     ) -> None:
         self._client.submit(
             verb,
-            "leases.coordination.k8s.io",
+            _RESOURCE,
             namespace=NAMESPACE,
             name=name,
             body=body,

@@ -35,40 +35,6 @@ class ContainerRuntime(Actor):
         self._node_ip = node_ip
         self._settings = settings or RuntimeSettings()
         self._subscribers: dict[int, tuple[Connection, int]] = {}
-        self._handlers: dict[str, Callable[[list[Any], Respond], None]] = {
-            cri.STATUS: self._status,
-            cri.UPDATE_RUNTIME_CONFIG: self._update_runtime_config,
-            cri.PULL_IMAGE: lambda fields, respond: self.engine.pull_image(fields[0], respond),
-            cri.IMAGE_STATUS: lambda fields, respond: respond(
-                "", self.engine.image_status(fields[0])
-            ),
-            cri.RUN_POD_SANDBOX: lambda fields, respond: self.engine.run_sandbox(
-                cri.SandboxConfig.from_wire(fields), respond
-            ),
-            cri.STOP_POD_SANDBOX: self._stop_sandbox,
-            cri.REMOVE_POD_SANDBOX: self._remove_sandbox,
-            cri.LIST_POD_SANDBOX: self._list_sandboxes,
-            cri.CREATE_CONTAINER: lambda fields, respond: self.engine.create_container(
-                fields[0], cri.ContainerConfig.from_wire(fields[1]), respond
-            ),
-            cri.START_CONTAINER: lambda fields, respond: self.engine.start_container(
-                fields[0], respond
-            ),
-            cri.STOP_CONTAINER: lambda fields, respond: self.engine.stop_container(
-                fields[0], fields[1], respond
-            ),
-            cri.REMOVE_CONTAINER: self._remove_container,
-            cri.CONTAINER_STATUS: self._container_status,
-            cri.LIST_CONTAINERS: self._list_containers,
-            cri.EXEC_SYNC: lambda fields, respond: self.engine.exec_sync(
-                fields[0], fields[1], respond
-            ),
-            cri.NETNS_CONNECT: lambda fields, respond: self.engine.connect(
-                fields[0], fields[1], respond
-            ),
-            cri.NETNS_LOOKUP: self._lookup,
-            cri.INJECT: self._inject,
-        }
 
     def on_start(self) -> None:
         """Take over what a former life left, or begin with nothing but the images."""
@@ -91,11 +57,15 @@ class ContainerRuntime(Actor):
             if message.connection is not None:
                 self._subscribers[message.connection.id] = (message.connection, message.id)
             return
-        handler = self._handlers.get(message.kind)
+        handler = _HANDLERS.get(message.kind)
         if handler is None:
             message.reply(cri.RESPONSE, ["Unimplemented", f"unknown method {message.kind}"])
             return
-        handler(message.payload, lambda code, body: message.reply(cri.RESPONSE, [code, body]))
+
+        def respond(code: str, body: Any) -> None:
+            message.reply(cri.RESPONSE, [code, body])
+
+        handler(self.engine, message.payload, respond)
 
     def on_disconnect(self, connection: Connection, reason: str) -> None:
         """A subscriber is gone."""
@@ -108,49 +78,116 @@ class ContainerRuntime(Actor):
             for connection, cause in self._subscribers.values():
                 connection.send(cri.EVENT, item, cause)
 
-    def _status(self, fields: list[Any], respond: Respond) -> None:
-        del fields
-        respond("", [True, self.engine.network is not None, NAME, VERSION])
 
-    def _update_runtime_config(self, fields: list[Any], respond: Respond) -> None:
-        if self.engine.network is None:
-            self.engine.network = BridgePlugin(fields[0])
-        respond("", None)
+# The methods, each a function of the engine, the request's fields and the way to answer.
 
-    def _stop_sandbox(self, fields: list[Any], respond: Respond) -> None:
-        self.engine.stop_sandbox(fields[0])
-        respond("", None)
 
-    def _remove_sandbox(self, fields: list[Any], respond: Respond) -> None:
-        self.engine.remove_sandbox(fields[0])
-        respond("", None)
+def _status(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    del fields
+    respond("", [True, engine.network is not None, NAME, VERSION])
 
-    def _list_sandboxes(self, fields: list[Any], respond: Respond) -> None:
-        del fields
-        respond("", [sandbox.status().to_wire() for sandbox in self.engine.sandboxes.values()])
 
-    def _remove_container(self, fields: list[Any], respond: Respond) -> None:
-        self.engine.remove_container(fields[0])
-        respond("", None)
+def _update_runtime_config(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    if engine.network is None:
+        engine.network = BridgePlugin(fields[0])
+    respond("", None)
 
-    def _container_status(self, fields: list[Any], respond: Respond) -> None:
-        container = self.engine.containers.get(fields[0])
-        if container is None:
-            respond("NotFound", f'container "{fields[0]}": not found')
-        else:
-            respond("", container.status().to_wire())
 
-    def _list_containers(self, fields: list[Any], respond: Respond) -> None:
-        del fields
-        respond("", [container.status().to_wire() for container in self.engine.containers.values()])
+def _pull_image(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.pull_image(fields[0], respond)
 
-    def _lookup(self, fields: list[Any], respond: Respond) -> None:
-        ip = self.engine.address_of(fields[0], fields[1])
-        if ip is None:
-            respond("NotFound", f"pod {fields[0]}/{fields[1]} has no sandbox on this node")
-        else:
-            respond("", ip)
 
-    def _inject(self, fields: list[Any], respond: Respond) -> None:
-        namespace, pod, container, action, argument = fields
-        respond("", self.engine.inject(namespace, pod, container, action, argument))
+def _image_status(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    respond("", engine.image_status(fields[0]))
+
+
+def _run_sandbox(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.run_sandbox(cri.SandboxConfig.from_wire(fields), respond)
+
+
+def _stop_sandbox(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.stop_sandbox(fields[0])
+    respond("", None)
+
+
+def _remove_sandbox(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.remove_sandbox(fields[0])
+    respond("", None)
+
+
+def _list_sandboxes(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    del fields
+    respond("", [sandbox.status().to_wire() for sandbox in engine.sandboxes.values()])
+
+
+def _create_container(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.create_container(fields[0], cri.ContainerConfig.from_wire(fields[1]), respond)
+
+
+def _start_container(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.start_container(fields[0], respond)
+
+
+def _stop_container(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.stop_container(fields[0], fields[1], respond)
+
+
+def _remove_container(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.remove_container(fields[0])
+    respond("", None)
+
+
+def _container_status(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    container = engine.containers.get(fields[0])
+    if container is None:
+        respond("NotFound", f'container "{fields[0]}": not found')
+    else:
+        respond("", container.status().to_wire())
+
+
+def _list_containers(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    del fields
+    respond("", [container.status().to_wire() for container in engine.containers.values()])
+
+
+def _exec_sync(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.exec_sync(fields[0], fields[1], respond)
+
+
+def _connect(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    engine.connect(fields[0], fields[1], respond)
+
+
+def _lookup(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    ip = engine.address_of(fields[0], fields[1])
+    if ip is None:
+        respond("NotFound", f"pod {fields[0]}/{fields[1]} has no sandbox on this node")
+    else:
+        respond("", ip)
+
+
+def _inject(engine: Engine, fields: list[Any], respond: Respond) -> None:
+    namespace, pod, container, action, argument = fields
+    respond("", engine.inject(namespace, pod, container, action, argument))
+
+
+_HANDLERS: dict[str, Callable[[Engine, list[Any], Respond], None]] = {
+    cri.STATUS: _status,
+    cri.UPDATE_RUNTIME_CONFIG: _update_runtime_config,
+    cri.PULL_IMAGE: _pull_image,
+    cri.IMAGE_STATUS: _image_status,
+    cri.RUN_POD_SANDBOX: _run_sandbox,
+    cri.STOP_POD_SANDBOX: _stop_sandbox,
+    cri.REMOVE_POD_SANDBOX: _remove_sandbox,
+    cri.LIST_POD_SANDBOX: _list_sandboxes,
+    cri.CREATE_CONTAINER: _create_container,
+    cri.START_CONTAINER: _start_container,
+    cri.STOP_CONTAINER: _stop_container,
+    cri.REMOVE_CONTAINER: _remove_container,
+    cri.CONTAINER_STATUS: _container_status,
+    cri.LIST_CONTAINERS: _list_containers,
+    cri.EXEC_SYNC: _exec_sync,
+    cri.NETNS_CONNECT: _connect,
+    cri.NETNS_LOOKUP: _lookup,
+    cri.INJECT: _inject,
+}

@@ -19,6 +19,7 @@ class LittleAPIServer(Actor):
         self.objects = objects
         self.revision = 1 + len(objects)
         self.requests: list[tuple[str, str, str]] = []
+        self.history: list[tuple[str, list[Any], dict[str, Any]]] = []
         self.watches: list[tuple[Connection, int, str, dict[str, str]]] = []
 
     def on_disconnect(self, connection: Connection, reason: str) -> None:
@@ -31,6 +32,10 @@ class LittleAPIServer(Actor):
             assert message.connection is not None
             wanted = selected(options)
             self.watches.append((message.connection, message.id, resource, wanted))
+            since = int(options["resourceVersion"])
+            for changed, item, obj in self.history:
+                if changed == resource and item[1] > since and matches(obj, wanted):
+                    message.reply("api.events", [item])
         elif message.kind == "api.request":
             message.reply("api.response", self.answer(message.payload))
 
@@ -94,9 +99,10 @@ class LittleAPIServer(Actor):
         return [200, self.revision, codec.encode(obj)]
 
     def publish(self, resource: str, obj: dict[str, Any], kind: str) -> None:
+        item = [kind, self.revision, codec.encode(obj)]
+        self.history.append((resource, item, obj))
         for connection, cause, watched, wanted in self.watches:
             if watched == resource and matches(obj, wanted):
-                item = [kind, self.revision, codec.encode(obj)]
                 connection.send("api.events", [item], cause)
 
 

@@ -273,3 +273,43 @@ def test_a_node_marked_unknown_says_that_it_is_ready() -> None:
         assert world.ready() == "True"
 
     in_world(main)
+
+
+@pytest.mark.covers("ND-24")
+def test_a_node_cut_off_keeps_its_containers_and_settles_up_afterwards() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        world.create(a_pod(name="other"))
+        await trio.sleep(5)
+        runtime = world.worker.actor("containerd")
+        assert isinstance(runtime, ContainerRuntime)
+        world.network.partition([["cp-1"], ["worker-1"]])
+        world.api.delete(POD_KEY, 0)
+        world.api.delete(("pods", "shop", "other"), 30)
+        await trio.sleep(120)
+        assert len(runtime.engine.sandboxes) == 2
+        world.network.heal()
+        await trio.sleep(60)
+        assert runtime.engine.sandboxes == {}
+        assert ("pods", "shop", "other") not in world.objects
+        lease = world.objects["leases.coordination.k8s.io", "kube-node-lease", "worker-1"]
+        assert lease["spec"]["renewTime"] > "2025-01-01T00:02:50"
+
+    in_world(main)
+
+
+def test_a_pod_that_takes_the_name_of_another_keeps_its_own_status() -> None:
+    async def main(world: World) -> None:
+        await up(world)
+        world.worker.pause()
+        world.api.delete(POD_KEY, 0)
+        successor = a_pod()
+        successor["metadata"]["uid"] = "uid-successor"
+        successor["spec"]["nodeName"] = "elsewhere"
+        successor["metadata"]["resourceVersion"] = "1"
+        world.api.store(POD_KEY, successor, "ADDED")
+        world.worker.resume()
+        await trio.sleep(60)
+        assert "status" not in world.pod()
+
+    in_world(main)
