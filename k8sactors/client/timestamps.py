@@ -20,8 +20,8 @@ def _second_string(seconds: int) -> str:
 
 def micro_time(wall_ns: int) -> str:
     """`2025-01-01T00:00:00.000000Z` for nanoseconds since the Unix epoch."""
-    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    seconds, rest_ns = divmod(wall_ns, _SECOND_NS)
+    return f"{_second_string(seconds)[:-1]}.{rest_ns // 1000:06d}Z"
 
 
 def parse_time(text: str) -> int:

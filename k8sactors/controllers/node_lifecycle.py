@@ -20,6 +20,7 @@ from k8sactors.controllers.node_taints import (
     no_schedule_is_current,
     no_schedule_keys,
     set_taints,
+    taints_of,
 )
 from k8sactors.controllers.ownership import labels_of
 from k8sactors.controllers.pods import condition
@@ -204,7 +205,10 @@ class NodeLifecycleController(Controller):
 
     async def _mark_reachable(self, node: Object) -> None:
         self._queue_of(zone_of(node)).waiting.pop(node["metadata"]["name"], None)
-        if any(has_taint(node, key, NO_EXECUTE) for key in sorted(NO_EXECUTE_KEYS)):
+        if any(
+            taint["effect"] == NO_EXECUTE and taint["key"] in NO_EXECUTE_KEYS
+            for taint in taints_of(node)
+        ):
             await self._taint(node, NO_EXECUTE, NO_EXECUTE_KEYS, [])
 
     async def _mark_pods_not_ready(self, node_name: str) -> None:

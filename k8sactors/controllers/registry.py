@@ -17,6 +17,7 @@ from k8sactors.controllers.node_ipam import NodeIPAMController
 from k8sactors.controllers.node_lifecycle import NodeLifecycleController
 from k8sactors.controllers.pod_gc import PodGarbageCollector
 from k8sactors.controllers.replicaset import ReplicaSetController
+from k8sactors.controllers.replication import ReplicationControllerController
 from k8sactors.controllers.root_ca import RootCAPublisher
 from k8sactors.controllers.serviceaccount import ServiceAccountController
 from k8sactors.controllers.taint_eviction import TaintEvictionController
@@ -26,6 +27,7 @@ CONTROLLERS: dict[str, type[Controller]] = {
     for kind in (
         DeploymentController,
         ReplicaSetController,
+        ReplicationControllerController,
         EndpointsController,
         EndpointSliceController,
         NodeLifecycleController,

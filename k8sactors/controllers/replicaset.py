@@ -44,6 +44,7 @@ class ReplicaSetController(Controller):
     """Keeps the pods of ReplicaSets; a subclass does it for another kind of the same shape."""
 
     name = "replicaset-controller"
+    component = "replicaset-controller"
     resource = "replicasets.apps"
     api_version = "apps/v1"
     kind = "ReplicaSet"

@@ -54,7 +54,8 @@ class FakeStore:
         else:
             generation = old["metadata"].get("generation", 1)
             changed = old.get("spec") != obj.get("spec")
-            metadata = {**metadata, "generation": generation + (1 if changed else 0)}
+            kept = {name: old["metadata"][name] for name in ("uid", "creationTimestamp")}
+            metadata = {**kept, **metadata, "generation": generation + (1 if changed else 0)}
         return self._write("MODIFIED" if old else "ADDED", key, {**obj, "metadata": metadata})
 
     def edit(self, resource: str, name: str, namespace: str = "", **changes: Any) -> Object:

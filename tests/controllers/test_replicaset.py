@@ -161,3 +161,22 @@ def test_repairs_what_happened_while_it_was_away() -> None:
         assert len(world.pods()) == 5
 
     run(body)
+
+
+@pytest.mark.covers("CT-06", "WL-19")
+def test_replication_controllers_do_the_same_with_a_plain_selector() -> None:
+    async def body(world: World) -> None:
+        old = replica_set(replicas=3)
+        old |= {"apiVersion": "v1", "kind": "ReplicationController"}
+        old["spec"]["selector"] = {"app": "web"}
+        world.put("replicationcontrollers", old)
+        await trio.sleep(2)
+        first = world.pods()[0]["metadata"]
+        assert first["ownerReferences"][0]["kind"] == "ReplicationController"
+        world.store.remove("pods", first["name"], "default")
+        await trio.sleep(2)
+        names = [pod["metadata"]["name"] for pod in world.pods()]
+        assert len(names) == 3
+        assert first["name"] not in names
+
+    harness.run(body, config=ControllerConfig(controllers=("replicationcontroller",)))
