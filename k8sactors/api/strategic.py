@@ -60,11 +60,14 @@ def merge_object(old: Object, patch: Object, schema: Definition) -> Object:
         else:
             inner = properties.get(key, rest)
             result[key] = _merge_value(result.get(key), value, inner)
+            if result[key] == [] and value:
+                # An emptied list is not written back (omitempty).
+                del result[key]
     for key, order in patch.items():
         field = key.removeprefix(_ORDER)
         if key.startswith(_ORDER) and isinstance(result.get(field), list):
             merge_key = properties.get(field, {}).get("x-kubernetes-patch-merge-key")
-            result[field] = _ordered(result[field], order, merge_key)
+            result[field] = _ordered(result[field], order, result[field], merge_key)
     return result
 
 
@@ -78,7 +81,8 @@ def _merge_value(old: Any, value: Any, schema: Definition) -> Any:
     merge_key = schema.get("x-kubernetes-patch-merge-key")
     if merge_key is None:
         present = old or []
-        return present + [item for item in dict.fromkeys(value) if item not in present]
+        added = [item for item in dict.fromkeys(value) if item not in present]
+        return _ordered(present + added, value, present, None)
     return _merge_list(old or [], value, merge_key, resolve(resolved.get("items", {})))
 
 
@@ -88,33 +92,43 @@ def _merge_list(
     if any(item.get(_PATCH) == "replace" for item in patch):
         return [_clean(item) for item in patch if item.get(_PATCH) != "replace"]
     result = list(old)
+    named: list[Object] = []
     for item in patch:
         if merge_key not in item:
             raise PatchError(f"map: {item} does not contain declared merge key: {merge_key}")
         places = [n for n, have in enumerate(result) if have.get(merge_key) == item[merge_key]]
         if item.get(_PATCH) == "delete":
             result = [have for n, have in enumerate(result) if n not in places]
-        elif places:
+            continue
+        named.append(item)
+        if places:
             result[places[0]] = merge_object(result[places[0]], item, schema)
         else:
             result.append(_clean(item))
-    return result
+    return _ordered(result, named, old, merge_key)
 
 
-def _ordered(items: list[Any], order: list[Any], merge_key: str | None) -> list[Any]:
-    """Items in the wished order; those that it does not name stay behind their predecessor."""
+def _ordered(
+    items: list[Any], wished: list[Any], before: list[Any], merge_key: str | None
+) -> list[Any]:
+    """Items that the patch names in its order, the others where they stood among those.
+
+    An item that is new goes in front of what the patch does not name.
+    """
 
     def identity(item: Any) -> Any:
         return item.get(merge_key) if merge_key and isinstance(item, dict) else item
 
-    wished = [identity(item) for item in order]
-    named = [item for item in items if identity(item) in wished]
-    named.sort(key=lambda item: wished.index(identity(item)))
-    result: list[Any] = list(named)
-    previous: Any = None
-    for item in items:
-        if identity(item) not in wished:
-            at = 0 if previous is None else result.index(previous) + 1
-            result.insert(at, item)
-        previous = item
-    return result
+    order = [identity(item) for item in wished]
+    places = [identity(item) for item in before]
+    named = [item for item in items if identity(item) in order]
+    named.sort(key=lambda item: order.index(identity(item)))
+    others = [item for item in items if identity(item) not in order]
+    result: list[Any] = []
+    for item in named:
+        if identity(item) in places:
+            place = places.index(identity(item))
+            while others and places.index(identity(others[0])) < place:
+                result.append(others.pop(0))
+        result.append(item)
+    return result + others

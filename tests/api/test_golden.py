@@ -109,3 +109,17 @@ def test_applications_that_others_wrote_are_accepted(name: str) -> None:
         assert schema.validate(obj) == []
         info = scheme.kind(obj["apiVersion"], obj["kind"])
         assert validation.validate_create(info, obj) == []
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in _named("patch") if str(case.id).startswith("strategic-")]
+)
+def test_strategic_merges_are_those_of_the_real_server(case: dict[str, Any]) -> None:
+    old: dict[str, Any] = {}
+    for step in case["steps"]:
+        body, response = step["request"].get("body"), step["response"]
+        if step["request"]["method"] == "POST":
+            old = defaulting.apply(body)
+        elif response["code"] < 400 and isinstance(body, dict):
+            old = _after(old, body)
+            assert _missing(response.get("body", {}), old) == []
