@@ -47,7 +47,7 @@ class KeepAlive:
         if not self.active:
             return
         self._missed += 1
-        if self._missed > RENEWALS_PER_TTL:
+        if self._missed >= RENEWALS_PER_TTL:
             self._lose()
             return
         self._client.call_wire(
