@@ -62,8 +62,13 @@ class Client:
         """How often a server was left for another one."""
         return self._pool.failovers
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._pool.closed
+
     def close(self) -> None:
-        """End the connection; calls in flight are not answered."""
+        """End the connection; calls in flight fail with UnreachableError, watches end silently."""
         self._pool.close()
 
     # --- callback style
@@ -137,7 +142,7 @@ class Client:
 
         def failed(error: UnreachableError) -> None:
             # Reading twice does no harm, so a read follows the client to the next server.
-            if reads and self.ctx.now_ns() < deadline_ns:
+            if reads and not self._pool.closed and self.ctx.now_ns() < deadline_ns:
                 send()
             else:
                 on_error(error)

@@ -14,7 +14,7 @@ from attrs import define
 
 from k8sactors.api.errors import StatusError
 from k8sactors.client.client import Client, Object
-from k8sactors.client.errors import is_not_found
+from k8sactors.client.errors import FencedError, UnreachableError, is_not_found
 from k8sactors.client.pool import SECOND_NS
 from k8sactors.client.timestamps import time_string
 
@@ -28,6 +28,8 @@ SIMILAR_INTERVAL_NS = 600 * SECOND_NS
 SPAM_BURST = 25
 SPAM_REFILL_NS = 300 * SECOND_NS
 CLOCK_SPREAD_BITS = 20
+MAX_TRIES = 12
+RETRY_NS = 10 * SECOND_NS
 
 Value = TypeVar("Value")
 
@@ -190,14 +192,22 @@ class EventRecorder:
             else:
                 self._create(event)
 
-    def _create(self, event: Object) -> None:
+    def _create(self, event: Object, tries: int = 1) -> None:
+        def failed(error: StatusError) -> None:
+            # Trying again is safe: a second one of that name is refused.
+            again = isinstance(error, UnreachableError) and not isinstance(error, FencedError)
+            if again and tries < MAX_TRIES and not self._client.closed:
+                self._ctx.after(RETRY_NS, lambda: self._create(event, tries + 1))
+            else:
+                self._lost(error)
+
         self._client.submit(
             "create",
             "events",
             namespace=event["metadata"]["namespace"],
             body=event,
             on_done=self._sent,
-            on_error=self._lost,
+            on_error=failed,
             decode=False,
         )
 

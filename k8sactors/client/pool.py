@@ -74,6 +74,11 @@ class ServerPool:
         self.failovers = 0
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
     def server(self) -> str:
         """The server in use, or the next one to be tried."""
         return self._servers[self._index]
@@ -111,6 +116,9 @@ class ServerPool:
 
     def watch(self, watch: Watch, timeout_ns: int) -> None:
         """Start a stream over the current connection, or over the next one."""
+        if self._closed:
+            watch.ended = True
+            return
 
         def start(connection: Connection) -> None:
             if watch.ended:
@@ -142,15 +150,20 @@ class ServerPool:
         self._drop(self._generation, reason)
 
     def close(self) -> None:
-        """End the connection for good; waiting calls are dropped without an answer."""
+        """End the connection for good; calls that wait or are in flight fail."""
+        if self._closed:
+            return
         self._closed = True
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, deque()
+        self._watches.clear()
         if self._retry is not None:
             self._retry.cancel()
         connection, self._connection = self._connection, None
         self._generation += 1
         if connection is not None and not connection.closed:
             connection.close("client closed")
+        for call in waiting:
+            call.on_fail(UnreachableError("client closed"))
 
     def _connected(self) -> Connection | None:
         connection = self._connection
@@ -181,7 +194,9 @@ class ServerPool:
 
     def _wait(self, call: _Waiting) -> None:
         if self._closed or len(self._waiting) >= MAX_WAITING:
-            self._ctx.after(0, lambda: call.on_fail(UnreachableError("no connection")))
+            # Not at once: a caller that tries again on failure must not stop the clock.
+            error = UnreachableError("client closed" if self._closed else "too many calls wait")
+            self._ctx.after(FIRST_RETRY_NS, lambda: call.on_fail(error))
             return
         self._waiting.append(call)
 

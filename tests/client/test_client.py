@@ -249,3 +249,24 @@ def test_a_frozen_server_is_left_when_the_watch_outlives_its_timeout() -> None:
         assert informer.lister.get("default", "unseen") is not None
 
     run(body)
+
+
+def test_a_closed_client_fails_what_is_in_flight_and_stays_quiet() -> None:
+    async def body(probe: Probe, network: Any, store: FakeStore) -> None:
+        client = probe.client
+        factory = InformerFactory(client)
+        factory.informer("pods")
+        factory.start()
+        await factory.wait_synced()
+        network.cut("client", "cp-1")
+        failed = []
+        client.submit("list", "pods", on_done=failed.append, on_error=failed.append)
+        client.close()
+        assert [type(error) for error in failed] == [UnreachableError]
+        with pytest.raises(UnreachableError):
+            await client.list("pods")
+        requests = len(store.requests)
+        await trio.sleep(1000)
+        assert len(store.requests) == requests
+
+    run(body)
