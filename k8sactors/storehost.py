@@ -1,1 +1,109 @@
-"""The store member as an actor: a raftstore member on a host of the fabric."""
+"""The store member as an actor: a raftstore member on a host of the fabric.
+
+Members reach each other by datagrams, which Raft stands; clients come by connections. The disk
+belongs to the host: it survives the process, and loses what was not synced when the power goes.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
+
+from k8sactors.actors import Actor, Connection, Message
+from k8sactors.fabric import Host
+from raftstore.errors import StoreError
+from raftstore.raft import RaftMonitor
+from raftstore.server import Member, MemberConfig, SimulatedDisk
+from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
+
+RAFT = "store.raft"
+DISK = "/var/lib/etcd"
+
+
+class StoreHost(Actor):
+    """Carries one member. `addresses` maps the ids of all members to actor addresses."""
+
+    member: Member
+
+    def __init__(
+        self,
+        config: MemberConfig,
+        addresses: Mapping[int, str],
+        sync_latency_ns: int,
+        monitor: RaftMonitor | None = None,
+    ) -> None:
+        self._config = config
+        self._addresses = dict(addresses)
+        self._ids = {address: member_id for member_id, address in self._addresses.items()}
+        self._sync_latency_ns = sync_latency_ns
+        self._monitor = monitor
+        self._watches: dict[tuple[int, int], int] = {}
+
+    def on_start(self) -> None:
+        """Recover from the disk and start to tick."""
+        disk = open_disk(cast("Host", self.ctx.host))
+        disk.use_timer(self.ctx.after, self._sync_latency_ns)
+        self.member = Member(
+            self._config, disk, self, self.ctx.random, self.ctx.now_ns, self._monitor
+        )
+        self._schedule_tick()
+
+    def on_message(self, message: Message) -> None:
+        """Hand the message to the member; it only queues."""
+        kind = message.kind
+        if kind == RAFT:
+            sender = self._ids.get(message.sender)
+            if sender is not None:
+                self.member.receive_peer(sender, message.payload)
+        elif message.connection is None:
+            return  # clients talk by connection; a stray datagram has nobody to answer
+        elif kind == REQUEST:
+            op, fields = message.payload
+            respond = partial(message.reply, RESPONSE)
+            self.member.receive_client(message.connection.id, op, fields, respond)
+        elif kind == WATCH:
+            self._watch(message, message.connection.id)
+        elif kind == WATCH_CANCEL:
+            watch_id = self._watches.pop((message.connection.id, message.payload[0]), None)
+            if watch_id is not None:
+                self.member.cancel_watch(message.connection.id, watch_id)
+
+    def _watch(self, message: Message, client: int) -> None:
+        push = partial(message.reply, EVENTS)
+        try:
+            watch_id = self.member.watch(client, message.payload, push)
+        except StoreError as refusal:
+            push([-1, self.member.store.revision, 0, True, str(refusal), []])
+        else:
+            self._watches[client, message.id] = watch_id
+
+    def on_disconnect(self, connection: Connection, reason: str) -> None:
+        """The client's watches end with its connection."""
+        del reason
+        self.member.close_client(connection.id)
+        for key in [key for key in self._watches if key[0] == connection.id]:
+            del self._watches[key]
+
+    def on_batch_end(self) -> None:
+        """One pass of propose, persist, send, apply, answer and push for the whole batch."""
+        self.member.finish_batch()
+
+    def send_peer(self, member_id: int, wire: list[Any]) -> None:
+        """Part of the member's transport."""
+        self.ctx.datagram(self._addresses[member_id], RAFT, wire)
+
+    def _schedule_tick(self) -> None:
+        self.ctx.after(self._config.tick_ns, self._tick, slack_ns=self._config.tick_ns)
+
+    def _tick(self) -> None:
+        self._schedule_tick()
+        self.member.tick()
+
+
+def open_disk(host: Host) -> SimulatedDisk:
+    """The host's disk, made at its first use; a power cut loses what it has not synced."""
+    disk = host.disk.get(DISK)
+    if disk is None:
+        disk = host.disk[DISK] = SimulatedDisk()
+        host.on_power_off.append(disk.crash)
+    assert isinstance(disk, SimulatedDisk)
+    return disk

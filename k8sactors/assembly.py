@@ -1,0 +1,154 @@
+"""Puts the actors of a cluster onto its hosts: what `kubeadm` and the service units would do."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from k8sactors.apiserver import APIServer
+from k8sactors.console import Console
+from k8sactors.controllers.manager import ControllerManager
+from k8sactors.fabric import Host, Network
+from k8sactors.node.dataplane import DataPlane
+from k8sactors.node.kernel_messages import ProbeRequest, ProbeResult
+from k8sactors.node.kube_proxy import KubeProxy
+from k8sactors.node.kubelet import Kubelet
+from k8sactors.node.network_agent import NetworkAgent
+from k8sactors.node.node_object import NodeSpec
+from k8sactors.node.probe import probe
+from k8sactors.node.runtime import ContainerRuntime
+from k8sactors.scheduler.scheduler import Scheduler
+from k8sactors.simulation import MILLISECOND
+from k8sactors.storehost import StoreHost
+from k8sactors.topology import ClusterSpec, HostPlan, store_endpoints
+from raftstore.raft import RaftMonitor
+from raftstore.server import MemberConfig, Peer
+
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+CONTROL_PLANE_TAINT = {"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}
+ADDRESSES_PER_SUBNET = 250
+
+
+class Assembly:
+    """Knows which actor stands where. `monitor` watches Raft's invariants in every run."""
+
+    def __init__(self, spec: ClusterSpec, network: Network) -> None:
+        self._spec = spec
+        self._network = network
+        self.monitor = RaftMonitor()
+        self.servers = [f"{name}/apiserver" for name in spec.control_plane_names]
+        self.store_addresses = {
+            number: f"{name}/etcd" for number, name in enumerate(spec.store_names, start=1)
+        }
+        self.node_names: list[str] = []
+        self.node_ips: dict[str, str] = {}
+
+    def build(self, hosts: Sequence[HostPlan]) -> None:
+        """Create every host and start what runs on it."""
+        for index, planned in enumerate(hosts):
+            host = self._network.add_host(planned.name, planned.zone)
+            self.node_ips[planned.name] = node_ip(index)
+            if planned.store_member:
+                self._start_member(host)
+            if planned.control_plane:
+                self._start_control_plane(host)
+            if planned.control_plane or planned.worker:
+                self.node_names.append(planned.name)
+                self._start_node(host, planned, len(self.node_names))
+
+    # Roles
+
+    def _start_member(self, host: Host) -> None:
+        store = self._spec.store
+        peers = tuple(Peer(number, address) for number, address in self.store_addresses.items())
+        config = MemberConfig(
+            id=next(
+                number
+                for number, address in self.store_addresses.items()
+                if address == f"{host.name}/etcd"
+            ),
+            peers=peers,
+            tick_ns=store.heartbeat_ms * MILLISECOND,
+            election_ticks=store.election_ms // store.heartbeat_ms,
+            snapshot_entries=store.snapshot_entries,
+        )
+        host.spawn(
+            "etcd",
+            partial(StoreHost, config, self.store_addresses, store.sync_latency_ns, self.monitor),
+        )
+
+    def _start_control_plane(self, host: Host) -> None:
+        endpoints = store_endpoints(self._spec, host.name)
+        host.spawn("apiserver", partial(APIServer, endpoints))
+        servers = self._servers_for(host.name)
+        host.spawn("kube-controller-manager", partial(ControllerManager, servers, host.name))
+        host.spawn("kube-scheduler", partial(Scheduler, servers, host.name))
+
+    def _start_node(self, host: Host, planned: HostPlan, number: int) -> None:
+        servers = self._servers_for(host.name, number)
+        name, ip = host.name, self.node_ips[host.name]
+        capacity = self._spec.capacity
+        node = NodeSpec(
+            name=name,
+            ip=ip,
+            zone=host.zone,
+            capacity={
+                "cpu": capacity.cpu,
+                "memory": capacity.memory,
+                "pods": capacity.pods,
+                "ephemeral-storage": capacity.ephemeral_storage,
+            },
+            labels={CONTROL_PLANE_LABEL: ""} if planned.control_plane else {},
+            taints=(CONTROL_PLANE_TAINT,) if planned.control_plane else (),
+        )
+        runtime, dataplane = f"{name}/containerd", f"{name}/dataplane"
+        host.spawn("containerd", partial(ContainerRuntime, name, ip))
+        host.spawn("dataplane", partial(DataPlane, name, ip, runtime))
+        host.spawn("cni", partial(NetworkAgent, name, servers, dataplane))
+        host.spawn("kubelet", partial(Kubelet, node, servers, runtime))
+        host.spawn("kube-proxy", partial(KubeProxy, name, servers, dataplane))
+
+    def _servers_for(self, host: str, number: int = 0) -> list[str]:
+        """The API servers in order of preference: the one beside it first, else spread evenly."""
+        own = f"{host}/apiserver"
+        if own in self.servers:
+            return [own, *(server for server in self.servers if server != own)]
+        start = number % len(self.servers)
+        return [*self.servers[start:], *self.servers[:start]]
+
+    # What is asked about it
+
+    def store_leader(self) -> tuple[str, int] | None:
+        """Host and term of the leader of the highest term that runs, None if there is none."""
+        best: tuple[str, int] | None = None
+        for address in self.store_addresses.values():
+            name = address.partition("/")[0]
+            host = self._network.hosts[name]
+            actor = host.actor("etcd")
+            if host.paused or not isinstance(actor, StoreHost) or not hasattr(actor, "member"):
+                continue
+            member = actor.member
+            term = member.node.raft.term
+            if member.is_leader and (best is None or term > best[1]):
+                best = (name, term)
+        return best
+
+    async def probe(
+        self,
+        console: Console,
+        service: str,
+        *,
+        node: str | None = None,
+        port: int = 0,
+        source: str = "",
+        namespace: str = "default",
+        **options: Any,
+    ) -> ProbeResult:
+        """Try a connection to a Service from a node, by default the first worker."""
+        start = node or self._spec.worker_names[0]
+        request = ProbeRequest(service, port, source, namespace, **options)
+        return await probe(console.ctx, start, request)
+
+
+def node_ip(index: int) -> str:
+    """Addresses of hosts, in order of creation, out of 10.0.0.0/8 without the pods' 10.244.0.0."""
+    return f"10.0.{index // ADDRESSES_PER_SUBNET}.{index % ADDRESSES_PER_SUBNET + 1}"
