@@ -34,7 +34,7 @@ class Assembly:
     def __init__(self, spec: ClusterSpec, network: Network) -> None:
         self._spec = spec
         self._network = network
-        self.monitor = RaftMonitor()
+        self.monitor = RaftMonitor(record_only=True)
         self.servers = [f"{name}/apiserver" for name in spec.control_plane_names]
         self.store_addresses = {
             number: f"{name}/etcd" for number, name in enumerate(spec.store_names, start=1)
@@ -124,7 +124,7 @@ class Assembly:
             name = address.partition("/")[0]
             host = self._network.hosts[name]
             actor = host.actor("etcd")
-            if host.paused or not isinstance(actor, StoreHost) or not hasattr(actor, "member"):
+            if host.paused or not isinstance(actor, StoreHost) or not actor.started:
                 continue
             member = actor.member
             term = member.node.raft.term

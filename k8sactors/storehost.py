@@ -23,6 +23,7 @@ class StoreHost(Actor):
     """Carries one member. `addresses` maps the ids of all members to actor addresses."""
 
     member: Member
+    started = False
 
     def __init__(
         self,
@@ -36,7 +37,6 @@ class StoreHost(Actor):
         self._ids = {address: member_id for member_id, address in self._addresses.items()}
         self._sync_latency_ns = sync_latency_ns
         self._monitor = monitor
-        self._watches: dict[tuple[int, int], int] = {}
 
     def on_start(self) -> None:
         """Recover from the disk and start to tick."""
@@ -45,6 +45,7 @@ class StoreHost(Actor):
         self.member = Member(
             self._config, disk, self, self.ctx.random, self.ctx.now_ns, self._monitor
         )
+        self.started = True
         self._schedule_tick()
 
     def on_message(self, message: Message) -> None:
@@ -63,25 +64,18 @@ class StoreHost(Actor):
         elif kind == WATCH:
             self._watch(message, message.connection.id)
         elif kind == WATCH_CANCEL:
-            watch_id = self._watches.pop((message.connection.id, message.payload[0]), None)
-            if watch_id is not None:
-                self.member.cancel_watch(message.connection.id, watch_id)
+            self.member.cancel_watch(message.connection.id, message.payload[0])
 
     def _watch(self, message: Message, client: int) -> None:
-        push = partial(message.reply, EVENTS)
         try:
-            watch_id = self.member.watch(client, message.payload, push)
+            self.member.watch(client, message.payload, partial(message.reply, EVENTS))
         except StoreError as refusal:
-            push([-1, self.member.store.revision, 0, True, str(refusal), []])
-        else:
-            self._watches[client, message.id] = watch_id
+            message.reply(RESPONSE, refusal.to_wire())
 
     def on_disconnect(self, connection: Connection, reason: str) -> None:
         """The client's watches end with its connection."""
         del reason
         self.member.close_client(connection.id)
-        for key in [key for key in self._watches if key[0] == connection.id]:
-            del self._watches[key]
 
     def on_batch_end(self) -> None:
         """One pass of propose, persist, send, apply, answer and push for the whole batch."""

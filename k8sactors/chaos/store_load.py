@@ -22,7 +22,15 @@ from k8sactors.checkers.kv_history import (
 from k8sactors.simulation import MILLISECOND, SECOND, Random
 from raftstore.client import StoreClient
 from raftstore.errors import RaftStoreError, UnknownOutcomeError
-from raftstore.wire import Compare, DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest
+from raftstore.wire import (
+    Compare,
+    DeleteRangeRequest,
+    DeleteRangeResponse,
+    PutRequest,
+    RangeRequest,
+    RangeResponse,
+    TxnRequest,
+)
 from raftstore.wire.base import COMPARE_CREATE, COMPARE_VALUE, EQUAL
 
 PREFIX = "/chaos/"
@@ -90,11 +98,12 @@ class StoreLoad(Actor):
         branch = request.success if response.succeeded else request.failure
         results: list[bytes | int | None] = []
         for action, item in zip(branch, response.responses, strict=True):
-            if action.kind is ActionKind.GET:
+            if isinstance(item, RangeResponse):
                 results.append(item.kvs[0].value if item.kvs else None)
-            elif action.kind is ActionKind.DELETE:
+            elif isinstance(item, DeleteRangeResponse):
                 results.append(item.deleted)
             else:
+                assert action.kind is ActionKind.PUT, f"{action} was answered by {item}"
                 results.append(None)
         return Outcome(response.succeeded, tuple(results), response.header.revision)
 

@@ -59,11 +59,21 @@ class PlannedFault:
         return f"{self.at_ms / 1000:8.3f} s  {what} for {self.duration_ms / 1000:g} s"
 
 
-def draw_plan(random: Random, targets: Targets, duration_ms: int) -> list[PlannedFault]:
-    """Draw the faults of one run, ordered by time."""
-    enabled = [kind for kind in CATALOGUE if random.random() < ENABLED_SHARE]
+def draw_plan(
+    random: Random, targets: Targets, duration_ms: int, kinds: Sequence[str] = ()
+) -> list[PlannedFault]:
+    """Draw the faults of one run, ordered by time; `kinds` restricts them (default: all).
+
+    Raises:
+        UnknownFaultError: a kind is not in the catalogue.
+    """
+    for kind in kinds:
+        if kind not in CATALOGUE:
+            raise UnknownFaultError(f"no fault {kind!r}; known: {', '.join(CATALOGUE)}")
+    known = list(kinds or CATALOGUE)
+    enabled = [kind for kind in known if random.random() < ENABLED_SHARE]
     if not enabled:
-        enabled = [random.choice(list(CATALOGUE))]
+        enabled = [random.choice(known)]
     mean_gap_ms = random.choice((1_000, 3_000, 8_000))
     faults = []
     at_ms = random.randrange(mean_gap_ms)

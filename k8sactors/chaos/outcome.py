@@ -1,0 +1,33 @@
+"""What a chaos run found."""
+
+import attrs
+
+from k8sactors.checkers.findings import Finding
+
+
+@attrs.frozen
+class Outcome:
+    """One seed's run.
+
+    Attributes:
+        seed: which one.
+        findings: violated guarantees; empty when all held.
+        faults: the fault schedule, a line each.
+        trace_hash: equal for every run of this seed by this version.
+        virtual_seconds: how much time the run simulated.
+        wall_seconds: how long that took; filled in by the campaign.
+        operations: how many store operations the linearizability check judged.
+    """
+
+    seed: int
+    findings: tuple[Finding, ...]
+    faults: tuple[str, ...]
+    trace_hash: str
+    virtual_seconds: float
+    wall_seconds: float = 0.0
+    operations: int = 0
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Names of the violated checks, each once."""
+        return tuple(dict.fromkeys(finding.check for finding in self.findings))

@@ -1,0 +1,191 @@
+"""Chaos on the store alone: members, clients and a watcher, without Kubernetes around them.
+
+A safety phase under faults, then everything is healed and a liveness phase must show a store that
+serves again and whose members agree. Judged by Raft's invariants at every step, linearizability and
+revision order of what clients were told, the watch guarantees, and equal state at equal revision.
+"""
+
+from functools import partial
+
+import attrs
+import trio
+
+import k8sactors.simulation as simulation_module
+from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.store_load import PREFIX, StoreLoad
+from k8sactors.chaos.store_watcher import StoreWatcher, change_log
+from k8sactors.checkers.findings import Finding
+from k8sactors.checkers.kv_history import History
+from k8sactors.checkers.linearizability import check_revisions
+from k8sactors.checkers.linearizability import findings as linearizability_findings
+from k8sactors.checkers.watch import WatchHistory, check_watch
+from k8sactors.fabric import Crash, Network, open_fabric
+from k8sactors.faults import Targets, draw_plan, heal_everything, schedule_plan
+from k8sactors.simulation import MICROSECOND, MILLISECOND
+from k8sactors.storehost import StoreHost
+from raftstore.mvcc import Store
+from raftstore.raft import RaftMonitor
+from raftstore.raft.errors import InvariantViolationError
+from raftstore.server import MemberConfig, Peer
+
+LIVENESS_POLL_S = 0.5
+
+
+@attrs.frozen
+class StoreChaos:
+    """How a store campaign runs. Durations in virtual milliseconds."""
+
+    members: int = 3
+    clients: int = 4
+    faults_ms: int = 40_000
+    settle_ms: int = 30_000
+    operations: int = 2_000
+    latency_us: int = 500
+    sync_latency_us: int = 1_000
+    snapshot_entries: int = 200
+    kinds: tuple[str, ...] = ()
+
+
+class StoreChaosRun:
+    """One seed's run; `main` goes to `simulation.run`."""
+
+    def __init__(self, options: StoreChaos) -> None:
+        self._options = options
+        self._history = History()
+        self._monitor = RaftMonitor(record_only=True)
+        self._names = [f"etcd-{number}" for number in range(1, options.members + 1)]
+        self._addresses = {
+            number: f"{name}/etcd" for number, name in enumerate(self._names, start=1)
+        }
+        self._findings: list[Finding] = []
+
+    async def main(self) -> Outcome:
+        """Run both phases and judge."""
+        options = self._options
+        sim = simulation_module.current()
+        latency_ns = options.latency_us * MICROSECOND
+        async with open_fabric(latency_ns) as network:
+            watchers = self._build(network)
+            plan = draw_plan(
+                sim.random("chaos/plan"), self._targets(), options.faults_ms, options.kinds
+            )
+            schedule_plan(plan, network, sim.timers, options.faults_ms)
+            await trio.sleep(options.faults_ms / 1000)
+            heal_everything(network)
+            await self._settle(network)
+            for load in self._loads(network):
+                load.running = False
+            self._judge(network, watchers)
+            return Outcome(
+                seed=sim.seed,
+                findings=tuple(self._findings),
+                faults=tuple(fault.describe() for fault in plan),
+                trace_hash=sim.trace.hexdigest(),
+                virtual_seconds=sim.now_ns() / simulation_module.SECOND,
+                operations=len(self._history.operations),
+            )
+
+    def _build(self, network: Network) -> list[StoreWatcher]:
+        options = self._options
+        peers = tuple(Peer(number, address) for number, address in self._addresses.items())
+        for number, name in enumerate(self._names, start=1):
+            config = MemberConfig(
+                id=number,
+                peers=peers,
+                snapshot_entries=options.snapshot_entries,
+                catch_up_entries=options.snapshot_entries // 4,
+            )
+            sync_ns = options.sync_latency_us * MICROSECOND
+            member = partial(StoreHost, config, self._addresses, sync_ns, self._monitor)
+            network.add_host(name).spawn("etcd", member)
+        console = network.add_host("console")
+        endpoints = list(self._addresses.values())
+        for number in range(options.clients):
+            start = number % len(endpoints)
+            preferred = [*endpoints[start:], *endpoints[:start]]
+            name = f"client-{number}"
+            console.spawn(
+                name, partial(StoreLoad, name, preferred, self._history, options.operations)
+            )
+        watchers = [
+            StoreWatcher(f"watcher-{n}", [endpoint], PREFIX) for n, endpoint in enumerate(endpoints)
+        ]
+        for watcher in watchers:
+            console.spawn(watcher.name, partial(_same, watcher))
+        return watchers
+
+    def _targets(self) -> Targets:
+        hosts = tuple(self._names)
+        return Targets(hosts, hosts, tuple((host, "etcd") for host in hosts))
+
+    def _loads(self, network: Network) -> list[StoreLoad]:
+        slots = network.hosts["console"].slots.values()
+        return [slot.actor for slot in slots if isinstance(slot.actor, StoreLoad)]
+
+    def _members(self, network: Network) -> list[StoreHost]:
+        found = [network.hosts[name].actor("etcd") for name in self._names]
+        return [actor for actor in found if isinstance(actor, StoreHost) and actor.started]
+
+    async def _settle(self, network: Network) -> None:
+        """Liveness: within the budget new operations complete and all members agree."""
+        sim = simulation_module.current()
+        deadline_ns = sim.now_ns() + self._options.settle_ms * MILLISECOND
+        healed_order = len(self._history.operations)
+        while True:
+            missing = self._missing(network, healed_order)
+            if missing is None:
+                return
+            if sim.now_ns() >= deadline_ns:
+                budget = self._options.settle_ms / 1000
+                self._add("liveness", f"{budget:g} s after healing: {missing}")
+                return
+            await trio.sleep(LIVENESS_POLL_S)
+
+    def _missing(self, network: Network, healed_order: int) -> str | None:
+        members = self._members(network)
+        leaders = [member for member in members if member.member.is_leader]
+        if len(leaders) != 1:
+            return f"{len(leaders)} leaders"
+        newer = self._history.operations[healed_order:]
+        done = sum(operation.outcome is not None for operation in newer)
+        if done < 2 * self._options.clients:
+            return f"only {done} operations completed"
+        return None
+
+    def _judge(self, network: Network, watchers: list[StoreWatcher]) -> None:
+        for violation in self._monitor.violations:
+            self._violation(violation)
+        for crash in network.crashes:
+            self._crash(crash)
+        operations = self._history.operations
+        self._findings += linearizability_findings(operations)
+        self._findings += check_revisions(operations)
+        stores = [host.member.store for host in self._members(network)]
+        self._judge_states(stores)
+        log = change_log(max(stores, key=lambda store: store.revision), PREFIX)
+        if log is not None:
+            streams = [watcher.stream for watcher in watchers]
+            self._findings += check_watch(WatchHistory(log, streams))
+
+    def _judge_states(self, stores: list[Store]) -> None:
+        by_revision: dict[int, dict[int, int]] = {}
+        lowest = min(store.revision for store in stores)
+        for store in stores:
+            hashes = by_revision.setdefault(lowest, {})
+            hashes[store.space.hash(lowest)] = store.member_id
+        if len(by_revision[lowest]) > 1:
+            self._add("state-equality", f"members differ in their state at revision {lowest}")
+
+    def _violation(self, violation: InvariantViolationError) -> None:
+        self._add(violation.check, str(violation))
+
+    def _crash(self, crash: Crash) -> None:
+        self._findings.append(Finding("crash", f"{crash.actor}: {crash.cause}", crash.time_ns))
+
+    def _add(self, check: str, message: str) -> None:
+        self._findings.append(Finding(check, message, simulation_module.current().now_ns()))
+
+
+def _same(watcher: StoreWatcher) -> StoreWatcher:
+    """The factory of an actor that is never restarted: the console is out of reach of faults."""
+    return watcher
