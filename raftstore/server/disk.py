@@ -74,9 +74,14 @@ class SimulatedDisk:
     # -- used by the member -------------------------------------------------------------------
 
     def open(self) -> tuple[int, RecoveredState]:
-        """Read everything back."""
+        """Read everything back.
+
+        What a killed process wrote without syncing is still there, but the next power cut would
+        take it: it is synced before anybody builds a promise on it.
+        """
         self._epoch += 1
         self._sessions += 1
+        self._complete(self.written)
         return self._sessions, recover(self._records)
 
     def append(self, record: WalRecord) -> None:
