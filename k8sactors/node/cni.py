@@ -9,6 +9,7 @@ A node whose range is not yet known has no plugin, which the runtime reports as 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import MutableMapping
 from typing import Protocol
 
 import attrs
@@ -23,6 +24,9 @@ class Attachment:
     ip: str
     gateway: str
     interface: str
+
+
+_LAST_RESERVED = "last_reserved"
 
 
 class CNIPlugin(Protocol):
@@ -42,13 +46,19 @@ class CNIPlugin(Protocol):
 
 
 class HostLocalAddresses:
-    """Addresses of one range, each given to one owner, round robin."""
+    """Addresses of one range, each given to one owner, round robin.
 
-    def __init__(self, cidr: str) -> None:
+    Args:
+        cidr: the range.
+        disk: where the last given address is kept, so that a rebooted node does not begin with
+            addresses that its pods of before are still known by.
+    """
+
+    def __init__(self, cidr: str, disk: MutableMapping[str, int] | None = None) -> None:
         network = ipaddress.ip_network(cidr)
         self._first = int(network.network_address) + 2
         self._count = max(network.num_addresses - 3, 0)
-        self._next = 0
+        self._disk = {} if disk is None else disk
         self._owner_of: dict[int, str] = {}
         self._address_of: dict[str, int] = {}
         self.gateway = str(network.network_address + 1)
@@ -58,10 +68,12 @@ class HostLocalAddresses:
         known = self._address_of.get(owner)
         if known is not None:
             return str(ipaddress.ip_address(known))
-        for step in range(self._count):
-            address = self._first + (self._next + step) % self._count
+        last = self._disk.get(_LAST_RESERVED, -1)
+        for step in range(1, self._count + 1):
+            offset = (last + step) % self._count
+            address = self._first + offset
             if address not in self._owner_of:
-                self._next = (address - self._first + 1) % self._count
+                self._disk[_LAST_RESERVED] = offset
                 self._owner_of[address] = owner
                 self._address_of[owner] = address
                 return str(ipaddress.ip_address(address))
@@ -80,9 +92,9 @@ class HostLocalAddresses:
 class BridgePlugin:
     """Pods on a bridge that is their gateway, addresses from the node's pod range."""
 
-    def __init__(self, pod_cidr: str) -> None:
+    def __init__(self, pod_cidr: str, disk: MutableMapping[str, int] | None = None) -> None:
         self.pod_cidr = pod_cidr
-        self.addresses = HostLocalAddresses(pod_cidr)
+        self.addresses = HostLocalAddresses(pod_cidr, disk)
 
     def add(self, sandbox_id: str) -> Attachment:
         """Attach a sandbox to the bridge."""

@@ -166,6 +166,7 @@ class Engine:
         self._by_ip: dict[str, dict[str, Sandbox]] = {}
         self.images = images
         self.network: CNIPlugin | None = None
+        self.network_disk: dict[str, int] = {}
         self.sandboxes: dict[str, Sandbox] = {}
         self.containers: dict[str, Container] = {}
 

@@ -57,7 +57,8 @@ class PodWorker:
         self.start_time: str = status.get("startTime") or format_time(services.clock.wall_ns())
         self.sandbox_id = ""
         self.sandbox_attempt = 0
-        self.ip: str = status.get("podIP") or ""
+        # A dead pod keeps the address it had; a living one has that of its sandbox or none.
+        self.ip: str = (status.get("podIP") or "") if pod_spec.is_terminal(pod) else ""
         self.setup = Setup.NEW
         self.terminating = False
         self.over = False
@@ -168,7 +169,7 @@ class PodWorker:
                 self._record_exit(record, ended)
             elif record.in_flight:
                 record.stage = Stage.WAITING
-        self.sandbox_id = ""
+        self.sandbox_id = self.ip = ""
         self.setup = Setup.NEW
         self.sandbox_attempt += 1
 

@@ -16,7 +16,7 @@ from k8sactors.node.cni import BridgePlugin
 from k8sactors.node.engine import Container, Engine, Respond, RuntimeSettings
 
 NAME, VERSION = "containerd", "2.1.4"
-_IMAGES, _SHIMS = "containerd/images", "containerd/shims"
+_IMAGES, _SHIMS, _NETWORK = "containerd/images", "containerd/shims", "cni/networks"
 
 
 class ContainerRuntime(Actor):
@@ -49,6 +49,7 @@ class ContainerRuntime(Actor):
         self.engine = Engine(
             self._node_name, self._node_ip, self.ctx, images, self._settings, self._publish
         )
+        self.engine.network_disk = disk.setdefault(_NETWORK, {})
         disk[_SHIMS] = (boots, self.engine)
 
     def on_message(self, message: Message) -> None:
@@ -89,7 +90,7 @@ def _status(engine: Engine, fields: list[Any], respond: Respond) -> None:
 
 def _update_runtime_config(engine: Engine, fields: list[Any], respond: Respond) -> None:
     if engine.network is None:
-        engine.network = BridgePlugin(fields[0])
+        engine.network = BridgePlugin(fields[0], engine.network_disk)
     respond("", None)
 
 

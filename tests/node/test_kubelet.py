@@ -211,6 +211,7 @@ def test_after_a_power_loss_pods_run_again_and_count_a_restart() -> None:
         await trio.sleep(20)
         status = world.pod()["status"]
         assert (status["phase"], status["containerStatuses"][0]["restartCount"]) == ("Running", 1)
+        assert status["podIP"] == "10.244.1.3"
         assert world.ready() == "True"
 
     in_world(main)
