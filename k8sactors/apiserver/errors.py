@@ -40,6 +40,8 @@ class CompactedError(StoreError):
 class LookupNeededError(ApiServerError):
     """Raised by a synchronous handler that must know the store's current value of `key`."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, wait_ns: int = 0) -> None:
         super().__init__(key.decode())
         self.key = key
+        # How long the key may take to appear.
+        self.wait_ns = wait_ns

@@ -47,12 +47,12 @@ class Committed(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of a range: `more` says whether keys follow, `count` how many the range has."""
+    """A part of a range: `more` says whether keys follow, `total` how many the range has."""
 
     revision: int
     items: Sequence[KeyState]
     more: bool
-    count: int
+    total: int
 
 
 class StoreEvent(NamedTuple):

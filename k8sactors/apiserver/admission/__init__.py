@@ -1,0 +1,21 @@
+"""Admission: what is added to objects, or refused, before they are stored. One plugin per file.
+
+Order as in the real server: mutating plugins first, in the order of `PLUGINS`.
+"""
+
+from __future__ import annotations
+
+from k8sactors.apiserver.admission.chain import Admission, Plugin
+from k8sactors.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from k8sactors.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from k8sactors.apiserver.admission.priority import Priority
+from k8sactors.apiserver.admission.service_account import ServiceAccount
+
+PLUGINS: tuple[type[Plugin], ...] = (
+    NamespaceLifecycle,
+    ServiceAccount,
+    Priority,
+    DefaultTolerationSeconds,
+)
+
+__all__ = ["PLUGINS", "Admission", "Plugin"]
