@@ -20,8 +20,8 @@ from k8sactors.scenario.targets import Target, TargetKindOfValue
 RESOURCE = Text("a resource, as in pods or deployments")
 LABELS = Text("a label selector, as in app=web,tier!=cache")
 PLACE = Text(
-    "a place: outside, node/<name>, or pod/<namespace>/<name>",
-    r"outside|node/[-.a-z0-9]+|pod/[-a-z0-9]+/[-.a-z0-9]+",
+    "a place: any-node, node/<name>, or pod/<namespace>/<name>",
+    r"any-node|node/[-.a-z0-9]+|pod/[-a-z0-9]+/[-.a-z0-9]+",
 )
 DESTINATION = Text(
     "a destination: service/<namespace>/<name>, pod/<namespace>/<name> or an address",
@@ -118,7 +118,7 @@ class Answers:
     """A request to a destination is answered."""
 
     to: str = setting(DESTINATION, "the destination")
-    from_: str = setting(PLACE, "where the request starts", key="from", default="outside")
+    from_: str = setting(PLACE, "where the request starts", key="from", default="any-node")
     port: int | None = setting(
         Integer(1, 65535), "the port; a Service's first one otherwise", default=None
     )

@@ -36,6 +36,7 @@ def load_scenario(
     seed: int | None = None,
     topology: str | None = None,
     manifests: Sequence[Path] = (),
+    needs_manifests: bool = True,
 ) -> Scenario:
     """Read, complete and check a scenario.
 
@@ -44,6 +45,7 @@ def load_scenario(
         seed: replaces the file's seed.
         topology: replaces the file's topology.
         manifests: files for `apply: {manifests: true}`.
+        needs_manifests: whether it is a mistake not to give them where the scenario asks for them.
 
     Raises:
         BadScenarioError: with every mistake in any of the files.
@@ -66,7 +68,11 @@ def load_scenario(
     _read_named_manifests(scenario, reader)
     for path in manifests:
         scenario.extra += read_manifests(path, str(path), reader.problems)
-    if not manifests and any(_wants_manifests(step) for step in _all_steps(file.steps)):
+    if (
+        needs_manifests
+        and not manifests
+        and any(_wants_manifests(step) for step in _all_steps(file.steps))
+    ):
         message = "this scenario applies manifests of the caller: give at least one --manifest FILE"
         reader.problem(("steps",), message)
     if reader.problems:

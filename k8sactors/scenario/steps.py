@@ -215,7 +215,7 @@ class Probe:
     """Send one request and print every hop of its way; it must be answered."""
 
     to: str = setting(DESTINATION, "the destination")
-    from_: str = setting(PLACE, "where the request starts", key="from", default="outside")
+    from_: str = setting(PLACE, "where the request starts", key="from", default="any-node")
     port: int | None = setting(
         Integer(1, 65535), "the port; a Service's first one otherwise", default=None
     )

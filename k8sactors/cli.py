@@ -1,1 +1,0 @@
-"""The `k8sactors` command line."""

@@ -1,0 +1,64 @@
+"""The command group: what all commands share, and the list of commands.
+
+A new command is a module beside this one with a click command in it, and one line in `COMMANDS`.
+Modules are imported when their command is used, so that `--help` and completion stay quick.
+"""
+
+from importlib import import_module, metadata
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "compare": "k8sactors.cli.compare:compare",
+    "run": "k8sactors.cli.run:run",
+    "validate": "k8sactors.cli.validate:validate",
+}
+
+EXAMPLES = """
+\b
+Examples:
+  k8sactors run scenarios/failover-tour.yaml
+  k8sactors run scenarios/real-app.yaml --manifest app.yaml --topology external
+  k8sactors run scenarios/store-failover.yaml --seed 7 --json
+  k8sactors compare scenarios/failover-tour.yaml
+  k8sactors validate scenarios/*.yaml
+
+\b
+Shell completion (bash; zsh and fish alike):
+  eval "$(_K8SACTORS_COMPLETE=bash_source k8sactors)"
+
+Exit status: 0 all went well, 1 an expectation failed, 2 the input was bad.
+"""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is looked at."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(metadata.version("k8sactors"), prog_name="k8sactors")
+def cli() -> None:
+    """A whole Kubernetes cluster in one process, on virtual time that a seed reproduces."""
+
+
+def main(*args: Any, **kwargs: Any) -> None:
+    """Entry point of the console script."""
+    cli(*args, **kwargs)
