@@ -358,7 +358,7 @@ class Struct:
 class Alternatives:
     """A mapping with exactly one of several keys, and optionally the keys of a common model.
 
-    It reads to `wrap(action, common fields ..., path=...)`, where the action is what the one key
+    It reads to `wrap(action, path, line, common fields)`, where the action is what the one key
     holds. `choices` may grow after construction, so that kinds can contain themselves.
     """
 
@@ -393,7 +393,8 @@ class Alternatives:
                 message = f"expected {self.what}: one of {', '.join(self.choices)}"
                 reader.problem(path, message)
             return None
-        return self.wrap(verb=chosen[0], action=actions[0], path=path, **arguments)
+        line = reader.document.values[path].line if path in reader.document.values else 1
+        return self.wrap(verb=chosen[0], action=actions[0], path=path, line=line, **arguments)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """A reference to the definition."""

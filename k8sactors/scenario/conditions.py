@@ -146,6 +146,7 @@ class Condition:
     verb: str
     action: Any
     path: KeyPath
+    line: int
 
 
 CONDITION = Alternatives(

@@ -9,6 +9,7 @@ import click
 
 from k8sactors.scenario.binding import (
     Choice,
+    Flag,
     Integer,
     ListOf,
     Schema,
@@ -42,6 +43,16 @@ class ScenarioFile:
     seed: int = setting(Integer(), "decides all chance; --seed replaces it", default=0)
     cluster: ClusterSection = setting(
         Struct(ClusterSection), "the cluster to build", default=attrs.Factory(ClusterSection)
+    )
+    measure: bool = setting(
+        Flag(),
+        "measure in virtual time how long writes and reconciliation were unavailable",
+        default=False,
+    )
+    settles: bool = setting(
+        Flag(),
+        "after the last step everything converges; false for a scenario that ends broken",
+        default=True,
     )
 
 

@@ -173,6 +173,7 @@ class Injection:
     verb: str
     action: Any
     path: KeyPath
+    line: int
     save: str | None = setting(
         SAVED_NAME, "remember what was hit, to name it later as $name", key="as", default=None
     )
@@ -238,6 +239,7 @@ class Step:
     verb: str
     action: Any
     path: KeyPath
+    line: int
     name: str | None = setting(Text(), "what the step is for, in the report", default=None)
 
 

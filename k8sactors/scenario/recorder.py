@@ -1,0 +1,96 @@
+"""Follows the pods and nodes of a run, for the checks at its end and the progress on the way."""
+
+from typing import Any
+
+import attrs
+
+from k8sactors import simulation
+from k8sactors.api.errors import StatusError
+from k8sactors.checkers.kubernetes import ClusterHistory, Object, ObjectChange
+from k8sactors.client import Client, InformerFactory
+from k8sactors.scenario.world import World
+
+FOLLOWED = ("nodes", "pods")
+FINAL = (
+    "namespaces",
+    "nodes",
+    "pods",
+    "services",
+    "serviceaccounts",
+    "configmaps",
+    "secrets",
+    "endpoints",
+    "endpointslices.discovery.k8s.io",
+    "deployments.apps",
+    "replicasets.apps",
+)
+
+
+@attrs.define
+class Recorder:
+    """Records changes from watches that survive the loss of an API server."""
+
+    world: World
+    history: ClusterHistory = attrs.field(factory=ClusterHistory)
+    pods: dict[str, str] = attrs.field(factory=dict)
+
+    def start(self) -> None:
+        """Begin to follow; a world without a real client is not followed."""
+        client = self.world.client
+        if not isinstance(client, Client):
+            return
+        informers = InformerFactory(client)
+        for resource in FOLLOWED:
+            self._follow(resource, informers.informer(resource))
+        informers.start()
+
+    def _follow(self, resource: str, informer: Any) -> None:
+        def record(change: str, obj: Object) -> None:
+            now_ns = simulation.current().now_ns()
+            self.history.changes.append(ObjectChange(now_ns, change, resource, obj))
+            if resource != "pods":
+                return
+            uid = obj["metadata"]["uid"]
+            if change == "DELETED":
+                self.pods.pop(uid, None)
+            else:
+                self.pods[uid] = pod_state(obj)
+
+        informer.add_handler(
+            on_add=lambda obj: record("ADDED", obj),
+            on_update=lambda _, new: record("MODIFIED", new),
+            on_delete=lambda obj: record("DELETED", obj),
+        )
+
+    def pods_by_state(self) -> dict[str, int]:
+        """Number of pods by phase; those that are being deleted count as Terminating."""
+        counts: dict[str, int] = {}
+        for state in self.pods.values():
+            counts[state] = counts.get(state, 0) + 1
+        return dict(sorted(counts.items()))
+
+    async def finish(self) -> ClusterHistory:
+        """The history with the final objects.
+
+        Raises:
+            StatusError: the API does not answer.
+        """
+        for resource in FINAL:
+            listed = await self.world.client.request("list", resource)
+            self.history.final[resource] = listed["items"]
+        self.history.end_ns = simulation.current().now_ns()
+        return self.history
+
+    async def try_finish(self) -> ClusterHistory | None:
+        """As `finish`; None while the API does not answer."""
+        try:
+            return await self.finish()
+        except StatusError:
+            return None
+
+
+def pod_state(pod: Object) -> str:
+    """The phase, or Terminating."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Terminating"
+    return str(pod.get("status", {}).get("phase") or "Pending")

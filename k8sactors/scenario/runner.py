@@ -1,0 +1,307 @@
+"""Runs a scenario: builds the cluster, does the steps in order, judges the end.
+
+Every wait has a limit in virtual time, so a run always ends. The first step that fails ends the
+run; the rest is reported as skipped. Progress is told to an observer at fixed intervals of virtual
+time whether or not anybody looks, so that looking changes nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from k8sactors import simulation
+from k8sactors.api.errors import StatusError
+from k8sactors.checkers import Finding
+from k8sactors.checkers.kubernetes import check_liveness, check_safety
+from k8sactors.errors import ClusterError
+from k8sactors.scenario.actions import Actions
+from k8sactors.scenario.errors import StepError
+from k8sactors.scenario.meter import Meter
+from k8sactors.scenario.model import Scenario
+from k8sactors.scenario.recorder import Recorder
+from k8sactors.scenario.result import FAILED, PASSED, Incident, RunResult, StepResult
+from k8sactors.scenario.steps import Expect, Step
+from k8sactors.scenario.world import World, WorldFactory
+from k8sactors.simulation import SECOND
+
+STEP_LIMIT_NS = 600 * SECOND
+SETTLE_LIMIT_S = 180.0
+TICK_S = 0.25
+_POLL_S = 1.0
+
+
+@attrs.frozen
+class Progress:
+    """How a run stands.
+
+    Attributes:
+        virtual_ns: virtual time since the start.
+        pods: number of pods by phase.
+        leader: host and term of the store's leader.
+        messages: delivered so far.
+        waiting_for: what an expectation still lacks.
+    """
+
+    virtual_ns: int
+    pods: dict[str, int]
+    leader: tuple[str, int] | None
+    messages: int
+    waiting_for: str
+
+
+class Observer(Protocol):
+    """Who watches a run."""
+
+    def planned(self, result: RunResult) -> None:
+        """The run begins; `result.steps` lists what will be done."""
+
+    def step_started(self, step: StepResult) -> None:
+        """A step begins."""
+
+    def step_ended(self, step: StepResult) -> None:
+        """A step has passed or failed."""
+
+    def progress(self, progress: Progress) -> None:
+        """Some virtual time went by."""
+
+
+def execute(scenario: Scenario, factory: WorldFactory, observer: Observer) -> RunResult:
+    """Run a scenario from its start to its end; never raises for what happens inside the cluster.
+
+    Args:
+        scenario: what to do.
+        factory: makes the cluster (`k8sactors.cluster.Cluster`).
+        observer: is told how it goes.
+    """
+    run = Run(scenario, factory, observer)
+    try:
+        simulation.run(run.main, seed=scenario.seed)
+    except simulation.SimulationError as error:
+        run.result.error = str(error)
+    return run.result
+
+
+class Run:
+    """One run of one scenario."""
+
+    def __init__(self, scenario: Scenario, factory: WorldFactory, observer: Observer) -> None:
+        self.scenario = scenario
+        self.factory = factory
+        self.observer = observer
+        self.result = RunResult(scenario.name, scenario.cluster.topology, scenario.seed)
+        self._start = StepResult("0", _start_title(scenario), "start", 1)
+        self._end = StepResult("", "Everything has converged, no invariant is broken", "check", 0)
+        self._results = dict(_number(scenario.file.steps, ""))
+        self._end.number = str(len(scenario.file.steps) + 1)
+        self.result.steps = [self._start, *self._results.values(), self._end]
+        self._world: World
+        self._actions: Actions
+        self._recorder: Recorder
+        self._meter: Meter
+
+    async def main(self) -> None:
+        """The whole run, inside the simulation."""
+        sim = simulation.current()
+        self.observer.planned(self.result)
+        try:
+            self._begin(self._start)
+            async with self.factory(self.scenario.cluster) as world:
+                self._world = world
+                await self._inside(world)
+        except (ClusterError, StatusError, trio.TooSlowError) as error:
+            self._fail(self._start, error)
+        finally:
+            self.result.trace_hash = sim.trace.hexdigest()
+            self.result.messages = sim.trace.frames
+            self.result.virtual_ns = sim.now_ns()
+
+    async def _inside(self, world: World) -> None:
+        self._actions = Actions(self.scenario, world)
+        self._recorder = Recorder(world)
+        self._recorder.start()
+        self._meter = Meter(world)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            if self.scenario.file.measure:
+                await self._meter.set_up()
+                self.result.measured = True
+                nursery.start_soon(self._meter.write_for_ever)
+                nursery.start_soon(self._meter.reconcile_for_ever)
+            self._pass(self._start)
+            if await self._steps(self.scenario.file.steps):
+                await self._judge()
+            await self._finish_meter()
+            nursery.cancel_scope.cancel()
+        self.result.crashes = [
+            Incident(crash.actor, crash.time_ns, crash.cause) for crash in world.network.crashes
+        ]
+
+    async def _steps(self, steps: Sequence[Step]) -> bool:
+        """Do steps one after the other; whether all passed."""
+        for step in steps:
+            if not await self._step(step):
+                return False
+        return True
+
+    async def _step(self, step: Step) -> bool:
+        result = self._results[step.path]
+        self._begin(result)
+        try:
+            if step.verb == "parallel":
+                await self._parallel(step)
+            else:
+                with trio.fail_after(_limit_ns(step) / SECOND):
+                    await self._actions.perform(step, result)
+        except trio.TooSlowError:
+            self._fail(result, StepError(f"took longer than {_limit_ns(step) / SECOND:g} s"))
+            return False
+        except (StepError, StatusError, ClusterError) as error:
+            self._fail(result, error)
+            return False
+        self._pass(result)
+        return True
+
+    async def _parallel(self, step: Step) -> None:
+        outcomes: list[bool] = []
+
+        async def branch(inner: Step) -> None:
+            outcomes.append(await self._step(inner))
+
+        async with trio.open_nursery() as nursery:
+            for inner in step.action:
+                nursery.start_soon(branch, inner)
+        if not all(outcomes):
+            failed = len(outcomes) - sum(outcomes)
+            raise StepError(f"{failed} of {len(outcomes)} parallel steps failed")
+
+    async def _judge(self) -> None:
+        """Wait until the cluster has settled, then check every invariant."""
+        self._begin(self._end)
+        found = await self._settle() if self.scenario.file.settles else []
+        found += check_safety(self._recorder.history)
+        self.result.findings = found
+        for finding in found[:10]:
+            self._end.detail.append(str(finding))
+        if found:
+            self._fail(self._end, StepError(f"{len(found)} invariants are broken"))
+        else:
+            self._pass(self._end)
+
+    async def _settle(self) -> list[Finding]:
+        found = [Finding("api-answers", "the API did not answer", simulation.current().now_ns())]
+        with trio.move_on_after(SETTLE_LIMIT_S):
+            while found:
+                history = await self._recorder.try_finish()
+                if history is not None:
+                    found = check_liveness(history)
+                if found:
+                    self._actions.waiting_for = found[0].message
+                    await trio.sleep(_POLL_S)
+        self._actions.waiting_for = ""
+        return found
+
+    async def _finish_meter(self) -> None:
+        if not self.result.measured:
+            return
+        self._meter.close(simulation.current().now_ns())
+        self.result.outages = sorted(self._meter.outages, key=lambda each: each.from_ns)
+        self.result.acknowledged_writes = self._meter.acknowledged
+        try:
+            self.result.lost_writes = await self._meter.lost_writes()
+        except StatusError as error:
+            self.result.error = f"the last write cannot be read back: {error}"
+
+    async def _watch(self) -> None:
+        sim = simulation.current()
+        while True:
+            leader = self._world.store_leader()
+            if leader is not None and (
+                not self.result.leader_changes or self.result.leader_changes[-1][1:] != leader
+            ):
+                self.result.leader_changes.append((sim.now_ns(), *leader))
+            self.observer.progress(
+                Progress(
+                    sim.now_ns(),
+                    self._recorder.pods_by_state(),
+                    leader,
+                    sim.trace.frames,
+                    self._actions.waiting_for,
+                )
+            )
+            await trio.sleep(TICK_S)
+
+    def _begin(self, step: StepResult) -> None:
+        step.started_ns = simulation.current().now_ns()
+        self.observer.step_started(step)
+
+    def _pass(self, step: StepResult) -> None:
+        step.status = PASSED
+        step.ended_ns = simulation.current().now_ns()
+        self.observer.step_ended(step)
+
+    def _fail(self, step: StepResult, error: Exception) -> None:
+        step.status = FAILED
+        step.ended_ns = simulation.current().now_ns()
+        step.detail.insert(0, _told(error))
+        self.observer.step_ended(step)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, StatusError):
+        return f"{error.code} {error.reason}: {error.message}"
+    return str(error) or type(error).__name__
+
+
+def _limit_ns(step: Step) -> int:
+    if isinstance(step.action, Expect):
+        return step.action.within_ns + step.action.stays_ns + STEP_LIMIT_NS
+    if step.verb == "advance":
+        return int(step.action) + SECOND
+    return STEP_LIMIT_NS
+
+
+def _start_title(scenario: Scenario) -> str:
+    spec = scenario.cluster
+    members = f"{spec.members} store member{'s' if spec.members > 1 else ''}"
+    planes = f"{spec.planes} control plane{'s' if spec.planes > 1 else ''}"
+    workers = len(spec.worker_names)
+    return f"Start a {spec.topology} cluster: {planes}, {members}, {workers} workers"
+
+
+def _number(steps: Sequence[Step], prefix: str) -> Iterator[tuple[Any, StepResult]]:
+    """The result of every step by its path, numbered as people count."""
+    for position, step in enumerate(steps, 1):
+        number = f"{prefix}{position}"
+        yield step.path, StepResult(number, title_of(step), step.verb, step.line)
+        if step.verb == "parallel":
+            yield from _number(step.action, f"{number}.")
+
+
+def title_of(step: Step) -> str:
+    """The step's own name, or what it does."""
+    if step.name:
+        return step.name
+    action = step.action
+    match step.verb:
+        case "apply":
+            return "Apply " + (", ".join(action.files) or "manifests")
+        case "advance":
+            return f"Let {action / SECOND:g} s go by"
+        case "inject":
+            what = "" if action.verb == "heal" else f" {getattr(action.action, 'text', '')}"
+            return f"{action.verb.capitalize()}{what}".rstrip()
+        case "expect":
+            return "Expect " + ", ".join(condition.verb for condition in action.that)
+        case "probe":
+            return f"Probe {action.to} from {action.from_}"
+        case "parallel":
+            return f"{len(action)} steps at the same time"
+        case "addWorker":
+            return "Add a worker"
+        case "replace":
+            return f"Replace {action.saved}"
+        case _:
+            subject = action.name or getattr(action, "labels", None) or ""
+            return f"{step.verb.capitalize()} {action.resource} {subject}".rstrip()
