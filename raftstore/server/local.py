@@ -28,8 +28,8 @@ from raftstore.server.local_network import LocalConnection, Network
 from raftstore.server.local_timers import LocalTimers
 from raftstore.server.member import Member
 
-LEADER_POLL_S: Final = 0.005
-LEADER_TIMEOUT_S: Final = 30.0
+POLL_S: Final = 0.005
+WAIT_TIMEOUT_S: Final = 30.0
 
 Configure = Callable[[MemberConfig], MemberConfig]
 
@@ -94,17 +94,27 @@ class LocalCluster:
         ]
         return max(leaders, key=lambda raft: raft.term).id if leaders else None
 
-    async def wait_leader(self, timeout_s: float = LEADER_TIMEOUT_S) -> int:
+    async def wait_leader(self, timeout_s: float = WAIT_TIMEOUT_S) -> int:
         """Wait until there is a leader; returns its id.
 
         Raises:
             trio.TooSlowError: none was elected in time.
         """
-        with trio.fail_after(timeout_s):
-            # A member is looked at, it does not report: leadership is no event of its interface.
-            while (leader := self.leader()) is None:  # noqa: ASYNC110 - see above
-                await trio.sleep(LEADER_POLL_S)
+        await _poll(lambda: self.leader() is not None, timeout_s)
+        leader = self.leader()
+        assert leader is not None
         return leader
+
+    async def wait_applied(self, revision: int, timeout_s: float = WAIT_TIMEOUT_S) -> None:
+        """Wait until all running members have applied `revision`.
+
+        Raises:
+            trio.TooSlowError: one is still behind.
+        """
+        await _poll(
+            lambda: all(task.member.store.revision >= revision for task in self._tasks.values()),
+            timeout_s,
+        )
 
     def start(self, member_id: int) -> Member:
         """Start a member on what its disk holds."""
@@ -147,3 +157,10 @@ class LocalCluster:
 
     def _dial(self, endpoint: str, on_close: Callable[[str], None]) -> LocalConnection:
         return self.network.connect(int(endpoint.removeprefix("member-")), on_close)
+
+
+async def _poll(reached: Callable[[], bool], timeout_s: float) -> None:
+    # Members are looked at, they do not report: what is waited for is no event of their interface.
+    with trio.fail_after(timeout_s):
+        while not reached():  # noqa: ASYNC110 - see above
+            await trio.sleep(POLL_S)
