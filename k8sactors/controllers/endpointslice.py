@@ -154,6 +154,7 @@ class EndpointSliceController(Controller):
             fit(groups.get(group, []), endpoints, base, plan)
         if not plan.create and len(plan.delete) == len(existing):
             self._keep_placeholder(service, family, plan)
+        plan.reuse()
         total.create.extend(plan.create)
         total.update.extend(plan.update)
         total.delete.extend(plan.delete)

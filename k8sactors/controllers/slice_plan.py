@@ -20,6 +20,12 @@ class SlicePlan:
     update: list[Object] = field(factory=list)
     delete: list[Object] = field(factory=list)
 
+    def reuse(self) -> None:
+        """Turn a deletion and a creation into one update, as long as there are both."""
+        while self.create and self.delete:
+            body = self.create.pop()
+            self.update.append(_with(self.delete.pop(0), body, body["endpoints"]))
+
 
 def ports_key(ports: list[Object] | None) -> tuple[Any, ...]:
     """Identifies the set of ports that a slice is about."""
@@ -69,11 +75,7 @@ def fit(
         _fill_one(unchanged, left, base, changed)
     plan.update.extend(changed)
     for start in range(0, len(left), MAX_ENDPOINTS):
-        part = left[start : start + MAX_ENDPOINTS]
-        if plan.delete and not existing:
-            plan.update.append(_with(plan.delete.pop(), base, part))
-        else:
-            plan.create.append({**base, "endpoints": part})
+        plan.create.append({**base, "endpoints": left[start : start + MAX_ENDPOINTS]})
 
 
 def _fill_one(

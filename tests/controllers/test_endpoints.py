@@ -139,6 +139,11 @@ def test_a_service_without_pods_has_empty_endpoints_and_one_empty_slice() -> Non
         await trio.sleep(2)
         assert len(world.store.list(SLICES)) == 1
         assert conditions(world) == {"a": UP}
+        world.store.remove("pods", "a", "default")
+        await trio.sleep(1)
+        [empty] = world.store.list(SLICES)
+        assert empty["metadata"]["name"] == each["metadata"]["name"]
+        assert empty["endpoints"] == []
 
     run(body)
 
