@@ -36,6 +36,7 @@ class MemberConfig:
     max_request_bytes: int = MEBIBYTE * 3 // 2
     max_pending_requests: int = 50_000
     max_proposal_batch: int = 4_096
+    max_entries_per_message: int = 4_096
     pre_vote: bool = True
     check_quorum: bool = True
 
@@ -56,6 +57,7 @@ class MemberConfig:
             voters=self.voters,
             election_ticks=self.election_ticks,
             heartbeat_ticks=self.heartbeat_ticks,
+            max_entries_per_message=self.max_entries_per_message,
             pre_vote=self.pre_vote,
             check_quorum=self.check_quorum,
         )
