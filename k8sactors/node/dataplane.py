@@ -56,6 +56,8 @@ class DataPlane(Actor):
         self._runtime = runtime
         self._cluster_domain = cluster_domain
         self._peers: dict[str, Connection] = {}
+        self._agent: Connection | None = None
+        self._parked: list[Callable[[], None]] = []
         self.rules = RuleTable()
         self.routes = RouteTable()
 
@@ -69,8 +71,11 @@ class DataPlane(Actor):
             full, removed, changed = message.payload
             self.rules.replace(full=full, removed=removed, changed=changed)
         elif message.kind == kernel.REPLACE_ROUTES:
-            full, removed, changed = message.payload
-            self.routes.replace(full=full, removed=removed, changed=changed)
+            self._agent = message.connection
+            self.routes.replace(message.payload)
+            parked, self._parked = self._parked, []
+            for go_on in parked:
+                go_on()
         elif message.kind == kernel.LIST_RULES:
             message.reply(kernel.RULES, nat_table(self.rules.rules(), self._node_name))
 
@@ -189,6 +194,31 @@ class DataPlane(Actor):
                 return
             packet = redirected
         node = self.routes.node_at(packet.ip)
+        if not node and packet.ip != self._node_ip and self._miss():
+            self._park(lambda: self._route(packet, hops, finish), packet.timeout_ns // 2)
+            return
+        self._route(packet, hops, finish)
+
+    def _park(self, go_on: Callable[[], None], limit_ns: int) -> None:
+        """Let a packet wait for the agent's answer, as one does for that of a neighbour."""
+        waiting = [go_on]
+
+        def once() -> None:
+            if waiting:
+                waiting.pop()()
+
+        self._parked.append(once)
+        self.ctx.after(limit_ns, once)
+
+    def _miss(self) -> bool:
+        """Ask the network agent to look again; False if there is none."""
+        if self._agent is None or self._agent.closed:
+            return False
+        self._agent.send(kernel.ROUTE_MISS, [])
+        return True
+
+    def _route(self, packet: Packet, hops: list[Hop], finish: Finish) -> None:
+        node = self.routes.node_at(packet.ip)
         if packet.ip == self._node_ip or node == self._node_name:
             self._deliver(packet, hops, finish)
         elif node:
@@ -260,6 +290,7 @@ class DataPlane(Actor):
             finish(error, answer, source_ip)
 
         def failed(error: Exception) -> None:
+            self._miss()  # the range may have another owner by now
             if isinstance(error, AskTimeoutError):
                 hops.append(hop("link", self._node_name, node, "no answer"))
                 finish(TIMEOUT, None, packet.source_ip)

@@ -16,8 +16,9 @@ from k8sactors.node.cri import Record
 REPLACE_RULES = "netfilter.replace"
 LIST_RULES = "netfilter.list"  # [] -> netfilter.rules {chain: [rule text, ...]}
 RULES = "netfilter.rules"
-# full?, removed as node, changed as (node, node_ip, pod_cidr)
+# All routes as (node, node_ip, pod_cidr).
 REPLACE_ROUTES = "route.replace"
+ROUTE_MISS = "route.miss"  # [] from the kernel to its network agent
 PROBE = "dataplane.probe"  # ProbeRequest -> RESULT
 RESULT = "dataplane.result"  # ProbeResult
 PACKET = "dataplane.packet"  # Packet -> VERDICT

@@ -100,31 +100,18 @@ class RouteTable:
         self._node_of_ip: dict[str, str] = {}
         self._node_of_range: dict[int, dict[int, str]] = {}
 
-    def replace(
-        self, *, full: bool, removed: Iterable[str], changed: Iterable[Sequence[str]]
-    ) -> None:
-        """Take over what the network agent wrote: everything, or what has changed."""
-        if full:
-            self._nodes.clear()
-            self._node_of_ip.clear()
-            self._node_of_range.clear()
-        for node in removed:
-            self._forget(node)
-        for node, node_ip, pod_cidr in changed:
-            self._forget(node)
+    def replace(self, routes: Iterable[Sequence[str]]) -> None:
+        """Take over what the network agent wrote: node, its address, its range of pod addresses."""
+        self._nodes.clear()
+        self._node_of_ip.clear()
+        self._node_of_range.clear()
+        for node, node_ip, pod_cidr in routes:
             self._nodes[node] = (node_ip, pod_cidr)
             if node_ip:
                 self._node_of_ip[node_ip] = node
             if pod_cidr:
                 host_bits, prefix = _range(pod_cidr)
                 self._node_of_range.setdefault(host_bits, {})[prefix] = node
-
-    def _forget(self, node: str) -> None:
-        node_ip, pod_cidr = self._nodes.pop(node, ("", ""))
-        self._node_of_ip.pop(node_ip, None)
-        if pod_cidr:
-            host_bits, prefix = _range(pod_cidr)
-            self._node_of_range[host_bits].pop(prefix, None)
 
     def address_of(self, node: str) -> str:
         """A node's address, "" if it is not known."""

@@ -1,8 +1,9 @@
 """The network agent (actor `cni`): tells its node's kernel where the pods of the other nodes are.
 
 The routed model: each node owns a range of pod addresses, and every node has a route to every other
-node's range, without translation or tunnel.  The agent follows the Node objects; routes stay in the
-kernel when it dies.
+node's range, without translation or tunnel.  The agent reads the nodes when it starts, and again
+when the kernel has a packet that no route fits or that got no answer.  It does not follow them: a
+watch would bring every node's heartbeats to every other node, and routes hardly ever change.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from k8sactors.actors import Actor, Connection
-from k8sactors.client import Client, InformerFactory
+from k8sactors.actors import Actor, Connection, Message
+from k8sactors.api.errors import StatusError
+from k8sactors.client import Client
 from k8sactors.node import kernel_messages as kernel
 
-_RECONNECT_NS = 1_000_000_000
-Route = tuple[str, str]
+_SECOND = 1_000_000_000
+_RECONNECT_NS = _SECOND
+# The least time between two readings, and until a failed one is repeated.
+READ_INTERVAL_NS = _SECOND
 
 
 class NetworkAgent(Actor):
@@ -31,61 +35,52 @@ class NetworkAgent(Actor):
         self._node_name = node_name
         self._servers = list(servers)
         self._dataplane = dataplane
-        self._routes: dict[str, Route] = {}
-        self._changed: dict[str, None] = {}
         self._connection: Connection | None = None
-        self._full = True
+        self._reading = False
+        self._next_read_ns = 0
+        self.readings = 0
 
     def on_start(self) -> None:
-        """Follow the nodes, connect to the kernel."""
-        client = Client(self.ctx, self._servers, f"system:node:{self._node_name}")
-        self._informers = InformerFactory(client)
-        self._nodes = self._informers.informer("nodes")
-        self._nodes.add_handler(
-            on_add=self._node_seen,
-            on_update=lambda _, node: self._node_seen(node),
-            on_delete=self._node_deleted,
-        )
-        self._informers.start()
+        """Connect to the kernel, read the nodes."""
+        self._client = Client(self.ctx, self._servers, f"system:node:{self._node_name}")
         self._connect()
 
-    def on_batch_end(self) -> None:
-        """Write the routes that have changed in this turn."""
-        connection = self._connection
-        if connection is None or connection.closed or not self._nodes.has_synced:
-            return
-        if self._full:
-            changed, removed = list(self._routes), []
-        elif self._changed:
-            changed = [name for name in self._changed if name in self._routes]
-            removed = [name for name in self._changed if name not in self._routes]
-        else:
-            return
-        entries = [[name, *self._routes[name]] for name in changed]
-        connection.send(kernel.REPLACE_ROUTES, [self._full, removed, entries])
-        self._full = False
-        self._changed.clear()
+    def on_message(self, message: Message) -> None:
+        """The kernel misses a route."""
+        if message.kind == kernel.ROUTE_MISS:
+            self._read_soon()
 
     def _connect(self) -> None:
         self._connection = self.ctx.connect(self._dataplane, self._disconnected)
-        self._full = True
+        self._read_soon()
 
     def _disconnected(self, reason: str) -> None:
         del reason
         self._connection = None
         self.ctx.after(_RECONNECT_NS, self._connect)
 
-    def _node_seen(self, node: dict[str, Any]) -> None:
-        name = node["metadata"]["name"]
-        route = (_internal_ip(node), node["spec"].get("podCIDR") or "")
-        if self._routes.get(name) != route:
-            self._routes[name] = route
-            self._changed[name] = None
+    def _read_soon(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self.ctx.after(max(self._next_read_ns - self.ctx.now_ns(), 0), self._read)
 
-    def _node_deleted(self, node: dict[str, Any]) -> None:
-        name = node["metadata"]["name"]
-        if self._routes.pop(name, None) is not None:
-            self._changed[name] = None
+    def _read(self) -> None:
+        self._next_read_ns = self.ctx.now_ns() + READ_INTERVAL_NS
+        self.readings += 1
+        self._client.submit("list", "nodes", on_done=self._write, on_error=self._read_failed)
+
+    def _read_failed(self, error: StatusError) -> None:
+        del error
+        self.ctx.after(READ_INTERVAL_NS, self._read)
+
+    def _write(self, nodes: dict[str, Any]) -> None:
+        self._reading = False
+        if self._connection is not None:
+            routes = [
+                [node["metadata"]["name"], _internal_ip(node), node["spec"].get("podCIDR") or ""]
+                for node in nodes["items"]
+            ]
+            self._connection.send(kernel.REPLACE_ROUTES, routes)
 
 
 def _internal_ip(node: dict[str, Any]) -> str:

@@ -308,3 +308,38 @@ def test_two_containers_of_a_pod_share_its_address() -> None:
             assert container == (result.answer or [])[2]
 
     in_town(main)
+
+
+def test_routes_are_read_when_they_are_missed_and_not_otherwise() -> None:
+    async def main(town: Town) -> None:
+        agent: Any = town.network.hosts["worker-1"].actor("cni")
+        assert (await town.probe("worker-1", town.ip("far"), port=8080)).ok
+        readings = agent.readings
+        await trio.sleep(600)
+        assert readings == agent.readings
+        name = "worker-3"
+        install_node(town.network.add_host(name), NodeSpec(name, "192.168.0.3"), ["cp-1/apiserver"])
+        await trio.sleep(2)
+        node = town.objects["nodes", "", name]
+        spec = {**node["spec"], "podCIDR": "10.244.3.0/24"}
+        town.api.store(("nodes", "", name), {**node, "spec": spec}, "MODIFIED")
+        town.run("late", name)
+        await trio.sleep(5)
+        result = await town.probe("worker-1", town.ip("late"), port=8080, source="shop/client")
+        assert result.ok, result
+        assert readings + 1 == agent.readings
+
+    in_town(main)
+
+
+@pytest.mark.covers("NW-44")
+def test_known_routes_work_without_the_control_plane_and_unknown_ones_fail_in_time() -> None:
+    async def main(town: Town) -> None:
+        assert (await town.probe("worker-1", town.ip("far"), port=8080)).ok
+        town.network.hosts["cp-1"].kill_actor("apiserver")
+        far = town.objects["pods", "shop", "far"]["status"]["podIP"]
+        assert (await town.probe("worker-1", far, port=8080)).ok
+        unknown = await town.probe("worker-1", "10.244.9.9", port=8080)
+        assert unknown.error == "no route to host"
+
+    in_town(main)

@@ -120,10 +120,10 @@ def test_replaced_rules_leave_nothing_behind() -> None:
 def test_routes_know_nodes_and_their_pods() -> None:
     routes = RouteTable()
     changed = [["n1", "192.168.0.1", "10.244.1.0/24"], ["n2", "192.168.0.2", "10.244.2.0/24"]]
-    routes.replace(full=True, removed=[], changed=changed)
+    routes.replace(changed)
     places = [routes.node_at(ip) for ip in ("10.244.2.77", "192.168.0.1", "10.244.3.1")]
     assert places == ["n2", "n1", ""]
-    routes.replace(full=False, removed=["n2"], changed=[])
+    routes.replace(changed[:1])
     assert routes.node_at("10.244.2.77") == ""
 
 
