@@ -306,8 +306,7 @@ class Member:
         for message in ready.messages_after_persist:
             send(message.to, message.to_wire())
         self.node.advance(ready)
-        if self._snapshots.is_due(self.node.raft.log.applied):
-            self._snapshots.make(self.node, self.store, self._disk)
+        self._snapshots.advance(self.node, self.store, self._disk)
         self.finish_batch()
 
     def _observe(self, monitor: RaftMonitor, ready: Ready) -> None:
