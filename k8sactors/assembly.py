@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from k8sactors.apiserver import APIServer
+from k8sactors.apiserver.config import APIServerConfig
+from k8sactors.apiserver.server import APIServer
 from k8sactors.console import Console
 from k8sactors.controllers.manager import ControllerManager
 from k8sactors.fabric import Host, Network
@@ -78,7 +79,10 @@ class Assembly:
 
     def _start_control_plane(self, host: Host) -> None:
         endpoints = store_endpoints(self._spec, host.name)
-        host.spawn("apiserver", partial(APIServer, endpoints))
+        config = APIServerConfig(
+            store_endpoints=tuple(endpoints), advertise_address=self.node_ips[host.name]
+        )
+        host.spawn("apiserver", partial(APIServer, config))
         servers = self._servers_for(host.name)
         host.spawn("kube-controller-manager", partial(ControllerManager, servers, host.name))
         host.spawn("kube-scheduler", partial(Scheduler, servers, host.name))

@@ -13,10 +13,12 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
 import trio
 import trio.lowlevel
 
 import k8sactors.simulation as simulation_module
+from k8sactors.api import manifest as manifest_module
 from k8sactors.api.errors import StatusError
 from k8sactors.apply import Outcome, apply_manifest, reference, resource_of, with_namespace
 from k8sactors.assembly import Assembly
@@ -24,7 +26,7 @@ from k8sactors.client import Client, is_not_found
 from k8sactors.console import Console
 from k8sactors.errors import ImpossibleClusterError, NotReadyError, WaitTimeoutError
 from k8sactors.fabric import Host, Network, open_fabric
-from k8sactors.manifests import load_manifests
+from k8sactors.observe.logs import configure_logs
 from k8sactors.topology import CONSOLE, ClusterSpec, HostPlan, plan
 
 __all__ = ["Cluster", "ClusterSpec", "ImpossibleClusterError", "NotReadyError", "WaitTimeoutError"]
@@ -72,6 +74,8 @@ class Cluster:
     async def start(self) -> None:
         """Build and start everything without waiting for readiness."""
         spec = self.spec
+        if not structlog.is_configured():
+            configure_logs("warning")
 
         def latency_ns(source: Host, target: Host) -> int:
             same = source.zone == target.zone
@@ -82,10 +86,9 @@ class Cluster:
         self.assembly.build(self._plan)
         console = self.network.add_host(CONSOLE, zone="")
         console.spawn("kubectl", lambda: Console(self.assembly.servers))
-        await trio.lowlevel.checkpoint()
         actor = console.actor("kubectl")
-        while not isinstance(actor, Console) or not hasattr(actor, "client"):
-            await trio.lowlevel.checkpoint()
+        assert isinstance(actor, Console)
+        await actor.started.wait()
         self._console = actor
 
     # What is there
@@ -133,20 +136,20 @@ class Cluster:
             ManifestError: the text is malformed; nothing was applied.
             StatusError: the server refused an object; those before it are applied.
         """
-        objects = load_manifests(manifests) if isinstance(manifests, str) else list(manifests)
+        objects = _objects(manifests)
         results: dict[str, Outcome] = {}
         for manifest in objects:
-            results[reference(dict(manifest))] = await apply_manifest(self.client, dict(manifest))
+            results[reference(manifest)] = await apply_manifest(self.client, manifest)
         return results
 
     async def delete(self, manifests: str | Iterable[Mapping[str, Any]]) -> None:
         """Delete what the manifests name; what is gone already does not matter."""
-        objects = load_manifests(manifests) if isinstance(manifests, str) else list(manifests)
+        objects = _objects(manifests)
         for manifest in objects:
-            metadata = with_namespace(dict(manifest))["metadata"]
+            metadata = with_namespace(manifest)["metadata"]
             try:
                 await self.client.delete(
-                    resource_of(dict(manifest)),
+                    resource_of(manifest),
                     metadata["name"],
                     metadata.get("namespace"),
                     propagationPolicy="Background",
@@ -241,3 +244,9 @@ def unavailable(workload: Mapping[str, Any]) -> str | None:
         return None
     have = ", ".join(f"{count} {what}" for what, count in counts.items())
     return f"{have}; wanted {wanted}"
+
+
+def _objects(manifests: str | Iterable[Mapping[str, Any]]) -> list[Object]:
+    if isinstance(manifests, str):
+        return [item.obj for item in manifest_module.load(manifests, "<text>")]
+    return [dict(manifest) for manifest in manifests]

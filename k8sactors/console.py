@@ -6,6 +6,8 @@ client that embedding programs, scenarios and chaos campaigns use.
 
 from collections.abc import Sequence
 
+import trio
+
 from k8sactors.actors import Actor
 from k8sactors.client import Client
 
@@ -18,7 +20,9 @@ class Console(Actor):
     def __init__(self, servers: Sequence[str]) -> None:
         self._servers = list(servers)
         self.client: Client
+        self.started = trio.Event()
 
     def on_start(self) -> None:
         """Connect lazily: the client opens its connection with its first request."""
         self.client = Client(self.ctx, self._servers, ADMIN)
+        self.started.set()
