@@ -1,8 +1,7 @@
 """Structured logs on the simulation's clock.
 
-Nothing is printed unless a program asks: a library that writes to its user's terminal is a nuisance.
-`configure_logs` sends every line to standard error, as text or as one JSON object, with the actor,
-the host and the virtual time.
+A cluster logs warnings only, unless a program asks for more. `configure_logs` sends every line to
+standard error, as text or as one JSON object, with the actor, the host and the virtual time.
 """
 
 import logging
@@ -10,13 +9,14 @@ import sys
 from typing import Any, Literal
 
 import structlog
+from structlog.typing import EventDict
 
 import k8sactors.simulation as simulation_module
 
 LogFormat = Literal["text", "json"]
 
 
-def _virtual_time(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _virtual_time(_logger: Any, _method: str, event: EventDict) -> EventDict:
     event["ts"] = round(simulation_module.current().now_ns() / simulation_module.SECOND, 6)
     return event
 

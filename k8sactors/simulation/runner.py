@@ -14,6 +14,7 @@ from k8sactors.simulation.errors import (
     StalledError,
     TimerCallbackError,
 )
+from k8sactors.simulation.garbage import relaxed_collector
 from k8sactors.simulation.groups import unwrap_groups
 from k8sactors.simulation.streams import RandomStreams
 from k8sactors.simulation.timers import TimerQueue
@@ -125,7 +126,7 @@ def run(
     simulation = Simulation(seed, clock or VirtualClock())
     _Current.simulation = simulation
     try:
-        with deterministic_scheduling(seed), unwrap_groups():
+        with deterministic_scheduling(seed), relaxed_collector(), unwrap_groups():
             return trio.run(
                 simulation._main,  # noqa: SLF001 - the other half of this function
                 main,
