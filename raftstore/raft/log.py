@@ -84,7 +84,7 @@ class RaftLog:
             raise CompactedError(low)
         start = low - self.offset - 1
         found = self.entries[start : start + max_count]
-        if sum([len(entry[3]) for entry in found]) <= max_bytes:
+        if len(found) == 1 or sum([len(entry[3]) for entry in found]) <= max_bytes:
             return found
         total = 0
         for count, entry in enumerate(found):

@@ -114,6 +114,7 @@ class RawNode:
         if self._outstanding:
             return False
         raft, log = self.raft, self.raft.log
+        term, vote, commit = self._hard_state
         return bool(
             raft.messages
             or raft.messages_after_persist
@@ -121,9 +122,9 @@ class RawNode:
             or log.applied < log.committed
             or raft.read_states
             or log.pending_snapshot is not None
-            or self._hard_state.commit != log.committed
-            or self._hard_state.term != raft.term
-            or self._hard_state.vote != raft.vote
+            or commit != log.committed
+            or term != raft.term
+            or vote != raft.vote
             or self._soft_leader != raft.leader
             or self._soft_role is not raft.role
         )
@@ -134,14 +135,16 @@ class RawNode:
         self._outstanding = True
         raft, log = self.raft, self.raft.log
         entries = log.unstable_entries() if log.stable < log.last_index else []
-        hard_state = raft.hard_state()
-        old = self._hard_state
+        old_term, old_vote, old_commit = self._hard_state
         must_sync = bool(
             entries
             or log.pending_snapshot is not None
-            or hard_state.term != old.term
-            or hard_state.vote != old.vote
+            or raft.term != old_term
+            or raft.vote != old_vote
         )
+        hard_state = None
+        if must_sync or log.committed != old_commit:
+            hard_state = self._hard_state = raft.hard_state()
         after_persist, self._own_messages = self._split_own(raft.messages_after_persist)
         ready = Ready(
             entries,
@@ -149,18 +152,19 @@ class RawNode:
             raft.messages,
             after_persist,
             raft.read_states,
-            hard_state if hard_state != old else None,
+            hard_state,
             self._soft_change(),
             log.pending_snapshot,
             must_sync,
         )
-        self._hard_state = hard_state
         raft.messages = []
         raft.messages_after_persist = []
         raft.read_states = []
         return ready
 
     def _split_own(self, messages: list[Message]) -> tuple[list[Message], list[Message]]:
+        if not messages:
+            return messages, []
         own_id = self.raft.id
         own = [message for message in messages if message.to == own_id]
         if not own:

@@ -231,7 +231,7 @@ class Member:
         self._expire_moves(now_ns)
         self._refuse_without_leader()
         for op, fields in self._leases.expired(self.node, self._ticks):
-            self._submit(op, fields, _ignore)
+            self.receive_client(None, op, fields, _ignore)
         if self._ticks % PROGRESS_TICKS == 0:
             self.watches.notify_progress()
 
@@ -265,9 +265,13 @@ class Member:
         while node.has_ready():
             self._carry_out(node.ready())
         self._reads.serve(node.raft.log.applied)
+        self._push_events()
+        self._running = False
+
+    def _push_events(self) -> None:
+        """Hand the events of the whole batch to the watchers, one item each."""
         for push, payload in self.watches.collect():
             push(payload)
-        self._running = False
 
     def _carry_out(self, ready: Ready) -> None:
         if ready.soft_state is not None:
