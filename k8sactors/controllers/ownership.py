@@ -9,8 +9,8 @@ asks the API server (not its cache) whether it still exists itself.
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from k8sactors.api import selectors
 from k8sactors.api.errors import StatusError
-from k8sactors.api.selectors import Selector
 from k8sactors.client import Client, is_not_found
 
 Object = dict[str, Any]
@@ -50,6 +50,17 @@ def labels_of(obj: Object) -> dict[str, str]:
     return obj["metadata"].get("labels") or {}
 
 
+Matcher = Callable[[dict[str, str]], bool]
+
+
+def label_matcher(selector: Object) -> Matcher:
+    """A LabelSelector as a function of labels; equality alone, the usual case, is fast."""
+    if selector.get("matchExpressions"):
+        return selectors.parse_label_selector(selector).matches
+    wanted = (selector.get("matchLabels") or {}).items()
+    return lambda labels: wanted <= labels.items()
+
+
 class Claimer:
     """Adopts and releases objects of one resource in the name of one owner."""
 
@@ -59,14 +70,14 @@ class Claimer:
         resource: str,
         owner: Object,
         reference: Object,
-        selector: Selector,
+        matches: Matcher,
         read_owner: Callable[[], Awaitable[Object]],
     ) -> None:
         self._client = client
         self._resource = resource
         self._owner = owner
         self._reference = reference
-        self._selector = selector
+        self._matches = matches
         self._read_owner = read_owner
         self._may_adopt: bool | None = None
 
@@ -74,8 +85,9 @@ class Claimer:
         """Those of both groups that the owner has afterwards."""
         deleting = "deletionTimestamp" in self._owner["metadata"]
         claimed = []
+        matches = self._matches
         for obj in owned:
-            if self._selector.matches(labels_of(obj)):
+            if matches(labels_of(obj)):
                 claimed.append(obj)
             elif not deleting:
                 await self._release(obj)
@@ -84,7 +96,7 @@ class Claimer:
         for obj in orphans:
             if "deletionTimestamp" in obj["metadata"]:
                 continue
-            if self._selector.matches(labels_of(obj)) and await self._adopt(obj):
+            if matches(labels_of(obj)) and await self._adopt(obj):
                 claimed.append(obj)
         return claimed
 

@@ -8,6 +8,7 @@ from k8sactors.client import parse_time
 Object = dict[str, Any]
 SECOND_NS = 1_000_000_000
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_FINISHED = ("Succeeded", "Failed")
 _PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
@@ -19,20 +20,26 @@ def phase_of(pod: Object) -> str:
 
 def is_finished(pod: Object) -> bool:
     """Whether all containers have ended for good."""
-    return phase_of(pod) in {"Succeeded", "Failed"}
+    return phase_of(pod) in _FINISHED
 
 
 def is_active(pod: Object) -> bool:
     """Whether the pod counts as a replica: neither finished nor being deleted."""
-    return not is_finished(pod) and "deletionTimestamp" not in pod["metadata"]
+    # Spelled out: this runs for every pod of a set, every time the set is looked at.
+    status = pod.get("status")
+    if status and status.get("phase") in _FINISHED:
+        return False
+    return "deletionTimestamp" not in pod["metadata"]
 
 
 def condition(obj: Object, kind: str) -> Object | None:
     """The status condition of a type, or None."""
-    for each in (obj.get("status") or {}).get("conditions") or ():
-        if each["type"] == kind:
-            found: Object = each
-            return found
+    status = obj.get("status")
+    if status:
+        for each in status.get("conditions") or ():
+            if each["type"] == kind:
+                found: Object = each
+                return found
     return None
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import trio
 
-from k8sactors.api import selectors
 from k8sactors.api.errors import StatusError
 from k8sactors.client import (
     ControllerExpectations,
@@ -23,9 +22,11 @@ from k8sactors.controllers.base import Controller, ManagerContext, Object
 from k8sactors.controllers.ownership import (
     CONTROLLER_INDEX,
     Claimer,
+    Matcher,
     controller_index,
     controller_of,
     controller_reference,
+    label_matcher,
     labels_of,
 )
 from k8sactors.controllers.pods import (
@@ -66,9 +67,9 @@ class ReplicaSetController(Controller):
             on_add=self._pod_added, on_update=self._pod_updated, on_delete=self._pod_deleted
         )
 
-    def selector_of(self, owner: Object) -> selectors.Selector:
-        """The pods that the owner counts."""
-        return selectors.parse_label_selector(owner["spec"]["selector"])
+    def matcher_of(self, owner: Object) -> Matcher:
+        """Which pods the owner counts, by their labels."""
+        return label_matcher(owner["spec"]["selector"])
 
     # --- events
 
@@ -132,7 +133,7 @@ class ReplicaSetController(Controller):
     def _enqueue_matching(self, pod: Object) -> None:
         labels = labels_of(pod)
         for owner in self._sets.lister.list(pod["metadata"].get("namespace")):
-            if self.selector_of(owner).matches(labels):
+            if self.matcher_of(owner)(labels):
                 self.enqueue(owner)
 
     # --- reconciliation
@@ -167,7 +168,7 @@ class ReplicaSetController(Controller):
             "pods",
             owner,
             controller_reference(owner, self.api_version, self.kind),
-            self.selector_of(owner),
+            self.matcher_of(owner),
             lambda: self.client.get(self.resource, metadata["name"], namespace),
         )
         return await claimer.claim(owned, orphans)
@@ -283,12 +284,13 @@ class ReplicaSetController(Controller):
         template_metadata = owner["spec"]["template"].get("metadata") or {}
         wanted = (template_metadata.get("labels") or {}).items()
         ready = [pod for pod in pods if is_ready(pod)]
+        available = len(ready)
+        if min_ready_seconds:
+            available = sum(available_in_ns(pod, min_ready_seconds, wall_ns) == 0 for pod in ready)
         counts = {
             "fullyLabeledReplicas": sum(wanted <= labels_of(pod).items() for pod in pods),
             "readyReplicas": len(ready),
-            "availableReplicas": sum(
-                available_in_ns(pod, min_ready_seconds, wall_ns) == 0 for pod in ready
-            ),
+            "availableReplicas": available,
             "observedGeneration": owner["metadata"].get("generation", 0),
         }
         status: Object = {"replicas": len(pods)}

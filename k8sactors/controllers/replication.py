@@ -3,8 +3,8 @@
 The kinds differ in the selector only, which is a plain map here.
 """
 
-from k8sactors.api import selectors
 from k8sactors.controllers.base import Object
+from k8sactors.controllers.ownership import Matcher, label_matcher
 from k8sactors.controllers.replicaset import ReplicaSetController
 
 
@@ -17,6 +17,6 @@ class ReplicationControllerController(ReplicaSetController):
     api_version = "v1"
     kind = "ReplicationController"
 
-    def selector_of(self, owner: Object) -> selectors.Selector:
-        """The pods that the owner counts."""
-        return selectors.parse_label_selector({"matchLabels": owner["spec"]["selector"]})
+    def matcher_of(self, owner: Object) -> Matcher:
+        """Which pods the owner counts, by their labels."""
+        return label_matcher({"matchLabels": owner["spec"]["selector"]})

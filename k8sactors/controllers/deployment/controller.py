@@ -1,6 +1,5 @@
 """Deployment controller: decides which step a Deployment needs next."""
 
-from k8sactors.api import selectors
 from k8sactors.client import object_key
 from k8sactors.controllers.base import Controller, ManagerContext, Object
 from k8sactors.controllers.deployment import arithmetic, status, strategies
@@ -11,6 +10,7 @@ from k8sactors.controllers.ownership import (
     controller_index,
     controller_of,
     controller_reference,
+    label_matcher,
     labels_of,
 )
 from k8sactors.controllers.pods import is_finished
@@ -52,7 +52,7 @@ class DeploymentController(Controller):
             return
         labels = labels_of(each)
         for deployment in self._deployments.lister.list(each["metadata"]["namespace"]):
-            if self._selector(deployment).matches(labels):
+            if label_matcher(deployment["spec"]["selector"])(labels):
                 self.enqueue(deployment)
 
     def _set_updated(self, old: Object, new: Object) -> None:
@@ -70,9 +70,6 @@ class DeploymentController(Controller):
         deployment = self._owner_of(owner) if owner is not None else None
         if deployment is not None and not arithmetic.is_rolling(deployment):
             self.queue.add(object_key(deployment))
-
-    def _selector(self, deployment: Object) -> selectors.Selector:
-        return selectors.parse_label_selector(deployment["spec"]["selector"])
 
     # --- reconciliation
 
@@ -112,7 +109,7 @@ class DeploymentController(Controller):
             REPLICA_SETS,
             deployment,
             controller_reference(deployment, "apps/v1", "Deployment"),
-            self._selector(deployment),
+            label_matcher(deployment["spec"]["selector"]),
             lambda: self.client.get(DEPLOYMENTS, metadata["name"], namespace),
         )
         return await claimer.claim(
