@@ -8,6 +8,7 @@ changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from k8sactors.api import defaulting
@@ -175,6 +176,39 @@ class ServiceStrategy(StatusStrategy):
 
     create_on_update = True
     returns_deleted = True
+
+    def prepare_for_update(self, new: Object, old: Object) -> None:
+        """What belonged to the old type goes with it, unless the client has changed it."""
+        super().prepare_for_update(new, old)
+        before, spec = old.get("spec") or {}, new.get("spec") or {}
+        kind = spec.get("type")
+        if kind == before.get("type"):
+            return
+        fields: list[str] = []
+        if kind == "ExternalName":
+            fields += ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]
+            fields += ["internalTrafficPolicy"]
+        if kind not in EXTERNAL_TYPES:
+            fields += ["externalTrafficPolicy", "healthCheckNodePort"]
+        dropped = {field for field in fields if spec.get(field) == before.get(field)}
+        kept = {field: value for field, value in spec.items() if field not in dropped}
+        if kind not in EXTERNAL_TYPES and spec.get("ports"):
+            kept["ports"] = _without_node_ports(spec["ports"], before.get("ports") or ())
+        new["spec"] = kept
+
+
+EXTERNAL_TYPES = frozenset({"NodePort", "LoadBalancer"})
+
+
+def _without_node_ports(ports: list[Object], before: Iterable[Object]) -> list[Object]:
+    """The ports without the numbers that the Service was given."""
+    given = [port.get("nodePort") for port in before]
+    return [
+        {field: value for field, value in port.items() if field != "nodePort"}
+        if port.get("nodePort") in given
+        else port
+        for port in ports
+    ]
 
 
 class ReturnedStrategy(StatusStrategy):
