@@ -119,40 +119,7 @@ class Client:
         timeout_ns: int = DEFAULT_TIMEOUT_NS,
     ) -> None:
         """Send an `api.request` payload; `on_reply` gets that of a successful `api.response`."""
-        deadline_ns = self.ctx.now_ns() + timeout_ns
-        throttled = 0
-        reads = payload[0] in READS
-
-        def replied(reply: list[Any]) -> None:
-            nonlocal throttled
-            code = reply[0]
-            if code < FIRST_ERROR_CODE:
-                on_reply(reply)
-                return
-            error = error_in(code, reply[2])
-            if (
-                code == TOO_MANY_REQUESTS
-                and error.retry_after_seconds
-                and throttled < MAX_THROTTLED_RETRIES
-            ):
-                throttled += 1
-                self.ctx.after(error.retry_after_seconds * SECOND_NS, send)
-                return
-            on_error(error)
-
-        def failed(error: UnreachableError) -> None:
-            # Reading twice does no harm, so a read follows the client to the next server.
-            if reads and not self._pool.closed and self.ctx.now_ns() < deadline_ns:
-                send()
-            else:
-                on_error(error)
-
-        def send() -> None:
-            self.requests += 1
-            left_ns = max(1, deadline_ns - self.ctx.now_ns())
-            self._pool.request("api.request", payload, replied, failed, left_ns)
-
-        send()
+        _Call(self, self._pool, payload, on_reply, on_error, timeout_ns).send()
 
     def watch(
         self,
@@ -290,6 +257,71 @@ class Client:
             subresource="binding",
             body={"target": {"kind": "Node", "name": node}},
         )
+
+
+class _Call:
+    """A request on its way: repeated when it was throttled or, if it only reads, lost.
+
+    An object and not a nest of closures: those would refer to one another, and every request would
+    be left to the cyclic collector.
+    """
+
+    __slots__ = (
+        "_client",
+        "_deadline_ns",
+        "_on_error",
+        "_on_reply",
+        "_payload",
+        "_pool",
+        "_throttled",
+    )
+
+    def __init__(
+        self,
+        client: Client,
+        pool: ServerPool,
+        payload: list[Any],
+        on_reply: Callable[[list[Any]], None],
+        on_error: OnError,
+        timeout_ns: int,
+    ) -> None:
+        self._client = client
+        self._pool = pool
+        self._payload = payload
+        self._on_reply = on_reply
+        self._on_error = on_error
+        self._deadline_ns = client.ctx.now_ns() + timeout_ns
+        self._throttled = 0
+
+    def send(self) -> None:
+        """Send it, for the first time or again."""
+        self._client.requests += 1
+        left_ns = max(1, self._deadline_ns - self._client.ctx.now_ns())
+        self._pool.request("api.request", self._payload, self._replied, self._failed, left_ns)
+
+    def _replied(self, reply: list[Any]) -> None:
+        code = reply[0]
+        if code < FIRST_ERROR_CODE:
+            self._on_reply(reply)
+            return
+        error = error_in(code, reply[2])
+        if (
+            code == TOO_MANY_REQUESTS
+            and error.retry_after_seconds
+            and self._throttled < MAX_THROTTLED_RETRIES
+        ):
+            self._throttled += 1
+            self._client.ctx.after(error.retry_after_seconds * SECOND_NS, self.send)
+            return
+        self._on_error(error)
+
+    def _failed(self, error: UnreachableError) -> None:
+        # Reading twice does no harm, so a read follows the client to the next server.
+        reads = self._payload[0] in READS
+        if reads and not self._pool.closed and self._client.ctx.now_ns() < self._deadline_ns:
+            self.send()
+        else:
+            self._on_error(error)
 
 
 async def retry_on_conflict(

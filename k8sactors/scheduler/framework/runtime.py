@@ -208,6 +208,10 @@ class Framework:
         done: Callable[[Status | None], None],
     ) -> None:
         """Ask Bind plugins until one does not SKIP."""
+        if len(self.binds) == 1:
+            # The usual case, without a closure that refers to itself.
+            self.binds[0].bind(state, pod, node, done)
+            return
         plugins = iter(self.binds)
 
         def advance(status: Status | None) -> None:
