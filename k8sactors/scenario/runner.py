@@ -25,6 +25,7 @@ from k8sactors.scenario.result import FAILED, PASSED, Incident, RunResult, StepR
 from k8sactors.scenario.steps import Expect, Step
 from k8sactors.scenario.world import World, WorldFactory
 from k8sactors.simulation import SECOND
+from k8sactors.simulation.trace import FrameListener
 
 STEP_LIMIT_NS = 600 * SECOND
 SETTLE_LIMIT_S = 180.0
@@ -67,15 +68,22 @@ class Observer(Protocol):
         """Some virtual time went by."""
 
 
-def execute(scenario: Scenario, factory: WorldFactory, observer: Observer) -> RunResult:
+def execute(
+    scenario: Scenario,
+    factory: WorldFactory,
+    observer: Observer,
+    listener: FrameListener | None = None,
+) -> RunResult:
     """Run a scenario from its start to its end; never raises for what happens inside the cluster.
 
     Args:
         scenario: what to do.
         factory: makes the cluster (`k8sactors.cluster.Cluster`).
         observer: is told how it goes.
+        listener: gets every delivered frame.
     """
     run = Run(scenario, factory, observer)
+    run.listener = listener
     try:
         simulation.run(run.main, seed=scenario.seed)
     except simulation.SimulationError as error:
@@ -96,6 +104,7 @@ class Run:
         self._results = dict(_number(scenario.file.steps, ""))
         self._end.number = str(len(scenario.file.steps) + 1)
         self.result.steps = [self._start, *self._results.values(), self._end]
+        self.listener: FrameListener | None = None
         self._world: World
         self._actions: Actions
         self._recorder: Recorder
@@ -104,6 +113,8 @@ class Run:
     async def main(self) -> None:
         """The whole run, inside the simulation."""
         sim = simulation.current()
+        if self.listener is not None:
+            sim.trace.listeners.append(self.listener)
         self.observer.planned(self.result)
         try:
             self._begin(self._start)

@@ -34,6 +34,7 @@ ACTORS = (
     "kube-proxy",
     "containerd",
     "cni",
+    "dataplane",
 )
 
 _NAME = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"

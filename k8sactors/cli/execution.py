@@ -1,0 +1,63 @@
+"""Runs a scenario for a command: reads it, shows it, times it."""
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import click
+from attrs import asdict
+from rich.console import Console
+
+from k8sactors.cli.input import BAD_INPUT, print_problems
+from k8sactors.cluster import Cluster
+from k8sactors.observe.live import LiveView, Quiet
+from k8sactors.observe.stopwatch import Stopwatch
+from k8sactors.scenario.errors import BadScenarioError
+from k8sactors.scenario.load import load_scenario
+from k8sactors.scenario.model import Scenario
+from k8sactors.scenario.result import RunResult
+from k8sactors.scenario.runner import Observer, execute
+from k8sactors.simulation.trace import FrameListener
+
+
+def read_scenario(
+    file: Path,
+    *,
+    seed: int | None,
+    topology: str | None,
+    manifests: Sequence[Path],
+    as_json: bool,
+) -> Scenario:
+    """Read and check a scenario; bad input ends the program with status 2."""
+    try:
+        scenario = load_scenario(file, seed=seed, topology=topology, manifests=manifests)
+    except BadScenarioError as error:
+        if as_json:
+            problems = [asdict(problem) for problem in error.problems]
+            click.echo(json.dumps({"ok": False, "problems": problems}))
+        else:
+            print_problems(error.problems)
+        raise SystemExit(BAD_INPUT) from None
+    if not as_json:
+        print_problems([], scenario.warnings)
+    return scenario
+
+
+def run_scenario(
+    scenario: Scenario, console: Console | None, listener: FrameListener | None = None
+) -> RunResult:
+    """Run a scenario, live on a console unless that is None."""
+    watch = Stopwatch()
+    view: AbstractContextManager[Observer] = (
+        nullcontext(Quiet())
+        if console is None
+        else LiveView(
+            console,
+            f"{scenario.name} on topology {scenario.cluster.topology}, seed {scenario.seed}",
+        )
+    )
+    with view as observer:
+        result = execute(scenario, Cluster, observer, listener)
+    result.wall_seconds = watch.seconds
+    return result

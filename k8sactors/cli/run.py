@@ -1,0 +1,68 @@
+"""`k8sactors run`: one scenario, live, with a verdict."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from k8sactors.cli.execution import read_scenario, run_scenario
+from k8sactors.cli.input import EXPECTATION_FAILED
+from k8sactors.cli.options import (
+    json_option,
+    manifest_option,
+    scenario_file,
+    seed_option,
+    topology_option,
+)
+from k8sactors.observe.report import print_report
+from k8sactors.observe.trace_file import TraceFile
+
+EXAMPLES = """
+\b
+Examples:
+  k8sactors run scenarios/failover-tour.yaml
+  k8sactors run scenarios/real-app.yaml --manifest app.yaml --topology external
+  k8sactors run scenarios/rolling-update.yaml --seed 7 --json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@scenario_file
+@seed_option
+@topology_option
+@manifest_option
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Write every delivered message to this file, one JSON object per line.",
+)
+@json_option
+def run(
+    file: Path,
+    seed: int | None,
+    topology: str | None,
+    manifests: tuple[Path, ...],
+    trace: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the scenario FILE and tell whether its expectations held.
+
+    Exit status: 0 all held, 1 one failed, 2 bad input.
+    """
+    scenario = read_scenario(
+        file, seed=seed, topology=topology, manifests=manifests, as_json=as_json
+    )
+    console = None if as_json else Console(highlight=False)
+    with ExitStack() as stack:
+        listener = None
+        if trace is not None:
+            listener = TraceFile(stack.enter_context(trace.open("w", encoding="utf-8")))
+        result = run_scenario(scenario, console, listener)
+    if console is None:
+        click.echo(json.dumps(result.to_json()))
+    else:
+        print_report(console, result)
+    if not result.ok:
+        raise SystemExit(EXPECTATION_FAILED)
