@@ -4,7 +4,7 @@ A new command is a module beside this one with a click command in it, and one li
 Modules are imported when their command is used, so that `--help` and completion stay quick.
 """
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 import click
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(metadata.version("k8sactors"), prog_name="k8sactors")
+@click.version_option(package_name="k8sactors", prog_name="k8sactors")
 def cli() -> None:
     """A whole Kubernetes cluster in one process, on virtual time that a seed reproduces."""
 
