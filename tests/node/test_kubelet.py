@@ -314,3 +314,24 @@ def test_a_pod_that_takes_the_name_of_another_keeps_its_own_status() -> None:
         assert "status" not in world.pod()
 
     in_world(main)
+
+
+@pytest.mark.covers("ND-15", "ND-17")
+def test_a_pod_waits_for_its_config_map_and_asks_for_a_known_one_no_more() -> None:
+    async def main(world: World) -> None:
+        world.set_pod_cidr()
+        volumes = [{"name": "conf", "configMap": {"name": "settings"}}]
+        world.create(a_pod(volumes=volumes))
+        await trio.sleep(5)
+        assert world.pod()["status"]["phase"] == "Pending"
+        settings = {"metadata": {"name": "settings", "namespace": "shop"}}
+        world.api.store(("configmaps", "shop", "settings"), settings, "ADDED")
+        await trio.sleep(10)
+        assert world.pod()["status"]["phase"] == "Running"
+        asked = world.api.requests.count(("get", "configmaps", "settings"))
+        world.create(a_pod(name="second", volumes=volumes))
+        await trio.sleep(5)
+        assert world.pod("second")["status"]["phase"] == "Running"
+        assert asked == world.api.requests.count(("get", "configmaps", "settings"))
+
+    in_world(main)
