@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from raftstore.raft import InvariantViolationError, RaftMonitor
+from raftstore.raft.raft import Raft
 from raftstore.server import Member, MemberConfig
 from raftstore.server.bare import BareCluster
 from raftstore.wire import unpack_events
@@ -324,3 +325,70 @@ def test_members_tell_about_themselves(scene: Scene) -> None:
     hashes = {scene.do(number, ("hash_kv", [0]))[1][1] for number in (1, 2, 3)}
     assert len(hashes) == 1
     assert leader.statistics()["role"] == "leader"
+
+
+def test_the_stale_read_is_seen_when_a_leader_answers_without_a_quorum(
+    monkeypatch: pytest.MonkeyPatch, scene: Scene
+) -> None:
+    monkeypatch.setattr(Raft, "read_needs_no_quorum", lambda _raft: True)
+    old = scene.leader()
+    scene.do(old.id, put(b"a", b"old"))
+    scene.isolate(old.id)
+    # The others elect a successor while the old leader still believes in itself.
+    successor = scene.members[next(n for n in (1, 2, 3) if n != old.id)]
+    monkeypatch.setattr(Raft, "in_leader_lease", lambda _raft, _message: False)
+    for _ in range(3):
+        successor.node.campaign()
+        scene.settle()
+    assert old.is_leader
+    assert successor.is_leader
+    scene.do(successor.id, put(b"a", b"new"))
+    assert value_in(scene.do(old.id, get(b"a"))) == b"old"
+
+
+def start_the_dead(scene: Scene) -> None:
+    for peer in scene.peers:
+        if peer.id not in scene.members:
+            scene.start(peer.id)
+
+
+def storm(scene: Scene, chance: random.Random) -> dict[bytes, list[Answer]]:
+    """Writes amid kills, cuts and restarts; the answers by key."""
+    answers: dict[bytes, list[Answer]] = {}
+    for step in range(300):
+        number = chance.choice((1, 2, 3))
+        action = chance.random()
+        if action < 0.03 and len(scene.members) == 3:
+            scene.kill(number)
+        elif action < 0.06:
+            scene.isolate(number)
+        elif action < 0.12:
+            scene.heal()
+        elif action < 0.2:
+            start_the_dead(scene)
+        elif action < 0.5:
+            scene.advance(chance.randrange(1, 8))
+        elif number in scene.members:
+            key = b"k%d" % step
+            answers[key] = scene.ask(number, put(key, key))
+            scene.settle()
+    return answers
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_acknowledged_writes_survive_random_kills_and_cuts(seed: int) -> None:
+    scene = Scene(configure=lambda c: attrs.evolve(c, snapshot_entries=20, catch_up_entries=3))
+    answers = storm(scene, random.Random(seed))
+    scene.heal()
+    start_the_dead(scene)
+    leader = scene.leader()
+    scene.advance(100)
+    scene.same_state()
+    outcomes = {key: answer[0] for key, answer in answers.items() if answer}
+    kept = [key for key, outcome in outcomes.items() if outcome[0] == 0]
+    assert kept
+    for key in kept:
+        assert value_in(scene.do(leader.id, get(key))) == key
+    for key, outcome in outcomes.items():
+        if outcome[1] in ("etcdserver: no leader", "etcdserver: leader changed"):
+            assert value_in(scene.do(leader.id, get(key))) is None
