@@ -13,7 +13,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -60,16 +61,13 @@ async def measure(
         await cluster.wait_leader()
         client = cluster.client()
         await client.put(b"bench", b"warm")
-        # The store holds no cycles; young collections at the default rate would only walk its log.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_YOUNG_OBJECTS, 10, 10)
         begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
         async with trio.open_nursery() as reporter:
             reporter.start_soon(_report, work, on_progress)
-            async with trio.open_nursery() as nursery:
-                for _ in range(work.clients):
-                    nursery.start_soon(work.run_client, client)
+            with _rare_collections():
+                async with trio.open_nursery() as nursery:
+                    for _ in range(work.clients):
+                        nursery.start_soon(work.run_client, client)
             wall_s = time.perf_counter() - begin_s
             cpu_s = time.process_time() - begin_cpu_s
             reporter.cancel_scope.cancel()
@@ -77,6 +75,20 @@ async def measure(
         revisions = [member.store.revision for member in cluster.members.values()]
         assert max(revisions) == work.puts + 2, "every put takes one revision"
     return _figures(work, wall_s, cpu_s)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """The store holds no cycles: young collections at the default rate would only walk its log."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG_OBJECTS, 10, 10)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 async def _report(work: Work, on_progress: Callable[[int], None]) -> None:
