@@ -18,6 +18,9 @@ from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 RAFT = "store.raft"
 DISK = "/var/lib/etcd"
 
+# A host that was paused for long need not live through every election it has missed.
+MAX_MISSED_ELECTIONS = 3
+
 
 class StoreHost(Actor):
     """Carries one member. `addresses` maps the ids of all members to actor addresses."""
@@ -45,11 +48,13 @@ class StoreHost(Actor):
         self.member = Member(
             self._config, disk, self, self.ctx.random, self.ctx.now_ns, self._monitor
         )
+        self._ticks = self.ctx.now_ns() // self._config.tick_ns
         self.started = True
         self._schedule_tick()
 
     def on_message(self, message: Message) -> None:
         """Hand the message to the member; it only queues."""
+        self._catch_up()
         kind = message.kind
         if kind == RAFT:
             sender = self._ids.get(message.sender)
@@ -86,11 +91,21 @@ class StoreHost(Actor):
         self.ctx.datagram(self._addresses[member_id], RAFT, wire)
 
     def _schedule_tick(self) -> None:
-        self.ctx.after(self._config.tick_ns, self._tick, slack_ns=self._config.tick_ns)
+        """Wake up when the next tick that matters is due, on a grid that all members share."""
+        wait = self._config.tick_ns * self.member.idle_ticks()
+        self.ctx.after(wait, self._woken, slack_ns=self._config.tick_ns)
 
-    def _tick(self) -> None:
+    def _woken(self) -> None:
+        self._catch_up()
         self._schedule_tick()
-        self.member.tick()
+
+    def _catch_up(self) -> None:
+        """Hand in the ticks since the last time."""
+        ticks = self.ctx.now_ns() // self._config.tick_ns
+        missed = min(ticks - self._ticks, self._config.election_ticks * MAX_MISSED_ELECTIONS)
+        self._ticks = ticks
+        for _ in range(missed):
+            self.member.tick()
 
 
 def open_disk(host: Host) -> SimulatedDisk:
