@@ -80,7 +80,7 @@ class ApiWriter:
             "reason": "PreemptionByScheduler",
             "message": message,
         }
-        self._patch_status(pod, {"conditions": self._with_condition(pod, condition)})
+        self._patch_status(pod, {"conditions": self._stamped(pod, condition)})
         self._recorder.event(pod.obj, "Normal", "Preempted", message)
         self._client.submit(
             "delete",
@@ -111,22 +111,21 @@ class ApiWriter:
         status = pod.obj.get("status") or {}
         patch: dict[str, Any] = {}
         if not _says(status, condition):
-            patch["conditions"] = self._with_condition(pod, condition)
+            patch["conditions"] = self._stamped(pod, condition)
         if nominated_node != (status.get("nominatedNodeName") or ""):
             patch["nominatedNodeName"] = nominated_node or None
         if patch:
             self._patch_status(pod, patch)
 
-    def _with_condition(self, pod: PodInfo, condition: dict[str, Any]) -> list[dict[str, Any]]:
-        """The pod's conditions with one replaced; a merge patch carries the list as a whole."""
-        present = (pod.obj.get("status") or {}).get("conditions") or []
+    def _stamped(self, pod: PodInfo, condition: dict[str, Any]) -> list[dict[str, Any]]:
+        """The condition as a strategic merge patch wants it: the others stay what they are."""
+        present = (pod.obj.get("status") or {}).get("conditions") or ()
         old = next((c for c in present if c["type"] == condition["type"]), None)
         if old is not None and old["status"] == condition["status"]:
             changed = old.get("lastTransitionTime")
         else:
             changed = time_string(self._client.ctx.wall_ns())
-        new = {**condition, "lastProbeTime": None, "lastTransitionTime": changed}
-        return [*(c for c in present if c["type"] != condition["type"]), new]
+        return [{**condition, "lastTransitionTime": changed}]
 
     def _patch_status(self, pod: PodInfo, status: dict[str, Any]) -> None:
         self._client.submit(
@@ -136,7 +135,7 @@ class ApiWriter:
             name=pod.name,
             subresource="status",
             body={"metadata": {"uid": pod.uid}, "status": status},
-            options={"patchType": "merge"},
+            options={"patchType": "strategic"},
             on_done=_ignore,
             on_error=self._lost,
             decode=False,

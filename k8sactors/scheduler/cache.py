@@ -13,6 +13,7 @@ per node (ranking.py) learn what they must look at again.
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
@@ -157,14 +158,21 @@ class Cache:
             self._displace(state)
         return [state.pod for state in expired]
 
-    def confirm(self, uid: str, node_name: str) -> bool:
+    def confirm(self, uid: str, node_name: str, obj: dict[str, Any]) -> bool:
         """The watch shows the pod bound. True when we knew: there is nothing to recount."""
         state = self._pods.get(uid)
         if state is None or state.node_name != node_name:
             return False
         state.assumed = False
         state.expires_ns = None
+        state.pod.obj = obj
         return True
+
+    def refresh(self, uid: str, obj: dict[str, Any]) -> None:
+        """A bound pod has changed in a way that moves no resources."""
+        state = self._pods.get(uid)
+        if state is not None:
+            state.pod.obj = obj
 
     def set_pod(self, pod: PodInfo) -> None:
         """A bound pod as the API server has it, whatever was assumed about it."""

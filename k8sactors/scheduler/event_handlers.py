@@ -100,7 +100,7 @@ class EventHandlers:
 
     def _pod_got_node(self, obj: Object) -> None:
         self._stop_waiting(_uid(obj))
-        if not self._cache.confirm(_uid(obj), obj["spec"]["nodeName"]):
+        if not self._cache.confirm(_uid(obj), obj["spec"]["nodeName"], obj):
             self._place(obj)
 
     def _place(self, obj: Object) -> None:
@@ -110,12 +110,10 @@ class EventHandlers:
             self._queue.move(_POD_ADDED, None, pod)
 
     def _placed_pod_changed(self, old: Object, new: Object) -> None:
-        terminates = "deletionTimestamp" in new["metadata"]
-        if (
-            old["spec"] == new["spec"]
-            and terminates == ("deletionTimestamp" in old["metadata"])
-            and old["metadata"].get("labels") == new["metadata"].get("labels")
+        if old["spec"] == new["spec"] and old["metadata"].get("labels") == new["metadata"].get(
+            "labels"
         ):
+            self._cache.refresh(_uid(new), new)
             return
         pod = self.parser.parse(new)
         before = self._cache.pod(pod.uid)

@@ -29,7 +29,7 @@ def test_an_assumed_pod_counts_and_a_forgotten_one_does_not(world: World) -> Non
 def test_a_confirmed_pod_is_not_forgotten(world: World) -> None:
     subject = pod("p", cpu="1")
     world.put(subject, "n0")
-    assert world.cache.confirm(subject.uid, "n0")
+    assert world.cache.confirm(subject.uid, "n0", subject.obj)
     assert not world.cache.forget(subject.uid)
     assert world.node("n0").pod_count == 1
 
@@ -46,7 +46,7 @@ def test_an_assumed_pod_expires_only_after_its_binding_was_sent(world: World) ->
 
 def test_the_watch_wins_over_what_was_assumed(world: World) -> None:
     world.put(pod("p", cpu="1"), "n0")
-    assert not world.cache.confirm("uid-p", "n1")
+    assert not world.cache.confirm("uid-p", "n1", {})
     world.cache.set_pod(pod("p", cpu="1", spec={"nodeName": "n1"}))
     assert (world.node("n0").pod_count, world.node("n1").pod_count) == (0, 1)
 

@@ -182,6 +182,11 @@ def test_preemption_evicts_nominates_and_then_binds() -> None:
         assert boss is not None
         assert boss["status"]["nominatedNodeName"] == "n0"
         assert stage.events("Preempted")
+        # A strategic patch leaves the conditions that others have written in place.
+        patches = [
+            request[2] for request in stage.store.requests if request[:2] == ("patch", "pods")
+        ]
+        assert {options["patchType"] for options in patches} == {"strategic"}
         stage.store.remove("pods", "victim", "default")
         stage.add_pods(pod_object("thief", cpu="2"))
         await trio.sleep(12)
