@@ -195,6 +195,19 @@ class RaftMonitor:
             self._violated("commit-monotonic", f"member {member_id}: {observed.commit} -> {commit}")
         observed.commit = commit
 
+    def leader_committed(self, member_id: int, term: int, commit: int, entry_term: int) -> None:
+        """A leader's commit index moves only to entries of its own term (Raft section 5.4.2).
+
+        To be told before `persisted` and `committed` tell of the same step. Votes are persisted
+        before they count, so a member whose disk knows its term already committed as its leader.
+        """
+        observed = self._member(member_id)
+        if observed.term == term and commit > observed.commit and entry_term != term:
+            self._violated(
+                "commit-own-term",
+                f"leader {member_id} of term {term} committed entry {commit} of term {entry_term}",
+            )
+
     def applied(self, member_id: int, entries: list[Entry]) -> None:
         """State machine safety: all members apply the same entries, in order, without a gap."""
         observed = self._member(member_id)

@@ -330,6 +330,10 @@ class Member:
     def _observe(self, monitor: RaftMonitor, ready: Ready) -> None:
         state: HardState | None = ready.hard_state
         if state is not None:
+            raft = self.node.raft
+            if raft.role is Role.LEADER and raft.term == state.term:
+                entry_term = raft.log.term(state.commit)
+                monitor.leader_committed(self.id, state.term, state.commit, entry_term)
             monitor.persisted(self.id, state.term, state.vote)
             monitor.committed(self.id, state.commit)
         durable = self._disk.synced >= self._sync_position

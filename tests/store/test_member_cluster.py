@@ -375,9 +375,14 @@ def storm(scene: Scene, chance: random.Random) -> dict[bytes, list[Answer]]:
     return answers
 
 
+def small(config: MemberConfig) -> MemberConfig:
+    """Limits that make every mechanism work within a short run."""
+    return attrs.evolve(config, snapshot_entries=20, catch_up_entries=3, max_entries_per_message=1)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_acknowledged_writes_survive_random_kills_and_cuts(seed: int) -> None:
-    scene = Scene(configure=lambda c: attrs.evolve(c, snapshot_entries=20, catch_up_entries=3))
+    scene = Scene(configure=small)
     answers = storm(scene, random.Random(seed))
     scene.heal()
     start_the_dead(scene)
