@@ -56,7 +56,17 @@ METADATA_LABELS = ("metadata.name", "metadata.namespace")
 class Entry:
     """One version of one object."""
 
-    __slots__ = ("_fields", "_labels", "data", "key", "lease", "mod_revision", "name", "namespace")
+    __slots__ = (
+        "_fields",
+        "_labels",
+        "_node",
+        "data",
+        "key",
+        "lease",
+        "mod_revision",
+        "name",
+        "namespace",
+    )
 
     def __init__(
         self, key: bytes, namespace: str, name: str, data: bytes, mod_revision: int, lease: int
@@ -68,29 +78,38 @@ class Entry:
         self.mod_revision = mod_revision
         self.lease = lease
         self._labels: Mapping[str, str] | None = None
+        self._node: str | None = None
         self._fields: dict[str, str] | None = None
 
     def learn(self, resource: str, obj: dict[str, Any] | None = None) -> None:
         """Take labels and fields from `obj`, the object in `data` (decoded when not given)."""
         if obj is None:
             obj = codec.decode(self.data, 0)
-        metadata = obj.get("metadata")
-        self._labels = (metadata.get("labels") if metadata else None) or _NO_LABELS
+        self.learn_place(obj)
         paths = FIELD_LABELS.get(resource)
         value = selectors.field_value
         self._fields = {path: value(obj, path) for path in paths} if paths else {}
 
-    @property
-    def known(self) -> bool:
-        """Whether labels and fields are known already."""
-        return self._labels is not None
+    def learn_place(self, obj: dict[str, Any]) -> None:
+        """Take what most watchers ask for: labels, and the node of a pod."""
+        metadata = obj.get("metadata")
+        self._labels = (metadata.get("labels") if metadata else None) or _NO_LABELS
+        spec = obj.get("spec")
+        self._node = (spec.get("nodeName") if isinstance(spec, dict) else None) or ""
 
-    def labels(self, resource: str) -> Mapping[str, str]:
+    def labels(self) -> Mapping[str, str]:
         """The object's labels."""
         if self._labels is None:
-            self.learn(resource)
+            self.learn_place(codec.decode(self.data, 0))
         assert self._labels is not None
         return self._labels
+
+    def node(self) -> str:
+        """The node that a pod is assigned to, "" for none."""
+        if self._node is None:
+            self.learn_place(codec.decode(self.data, 0))
+        assert self._node is not None
+        return self._node
 
     def field(self, resource: str, path: str) -> str:
         """The value that a field selector compares with."""
@@ -98,6 +117,8 @@ class Entry:
             return self.name
         if path == "metadata.namespace":
             return self.namespace
+        if path == "spec.nodeName" and resource == "pods":
+            return self.node()
         if self._fields is None:
             self.learn(resource)
         assert self._fields is not None

@@ -8,7 +8,7 @@ Specifications are compared as encoded bytes; names are always checked.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from k8sactors.api import codec, defaulting, errors, schema, validation
 from k8sactors.api.scheme import ResourceInfo
@@ -35,35 +35,54 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 _NAME_MAX = 253
 
 
+class Finished(NamedTuple):
+    """A pod's specification and status after defaults and admission."""
+
+    spec: Object
+    status: Object
+    depends_on: int
+
+
 class Forms:
     """Decides whether objects are well-formed and valid, and completes them."""
 
     def __init__(self) -> None:
         self.hits = 0
         self.misses = 0
-        self._defaulted: dict[bytes, Object] = {}
-        self._valid: dict[bytes, None] = {}
+        self._pods: dict[bytes, Finished] = {}
 
-    def complete(self, info: ResourceInfo, obj: Object) -> Object:
+    def recall(self, obj: Object, depends_on: int) -> tuple[bytes | None, Finished | None]:
+        """The shape of a new pod, and what became of the last pod of that shape.
+
+        `depends_on` names the state of the cluster that admission has looked at: a memory of
+        another state does not count.
+        """
+        if not _name_is_right(obj["metadata"].get("name")):
+            return None, None
+        shape = _shape(obj)
+        if shape is None:
+            return None, None
+        finished = self._pods.get(shape)
+        if finished is None or finished.depends_on != depends_on:
+            self.misses += 1
+            return shape, None
+        self.hits += 1
+        return shape, finished
+
+    def remember(self, shape: bytes, pod: Object, depends_on: int) -> None:
+        """A pod of this shape was found right, and this is what it has become."""
+        if len(self._pods) >= MEMORY:
+            del self._pods[next(iter(self._pods))]
+        self._pods[shape] = Finished(pod["spec"], pod["status"], depends_on)
+
+    def complete(self, obj: Object) -> Object:
         """The object with its defaults.
 
         Raises:
             StatusError: 400, unknown fields or wrong types.
         """
-        if info.kind != "Pod":
-            return self._complete(obj)
-        shape = _shape(obj)
-        if shape is None:
-            return self._complete(obj)
-        spec = self._defaulted.get(shape)
-        if spec is not None:
-            self.hits += 1
-            obj["spec"] = spec
-            return obj
-        self.misses += 1
-        completed = self._complete(obj)
-        _store(self._defaulted, shape, completed["spec"])
-        return completed
+        self.check_form(obj)
+        return defaulting.apply(obj)
 
     def check_new(self, info: ResourceInfo, obj: Object) -> None:
         """Semantic validation of a new object.
@@ -71,16 +90,9 @@ class Forms:
         Raises:
             StatusError: 422.
         """
-        shape: bytes | None = None
-        if info.kind == "Pod" and _name_is_right(obj["metadata"].get("name")):
-            shape = _shape(obj)
-            if shape is not None and shape in self._valid:
-                return
         causes = validation.validate_create(info, obj)
         if causes:
             raise errors.invalid(info, obj["metadata"].get("name") or "", causes)
-        if shape is not None:
-            _store(self._valid, shape, None)
 
     def check_changed(self, info: ResourceInfo, old: Object, new: Object) -> None:
         """Semantic validation of an update.
@@ -102,10 +114,6 @@ class Forms:
         if causes:
             raise schema.decoding_error(obj, causes)
 
-    def _complete(self, obj: Object) -> Object:
-        self.check_form(obj)
-        return defaulting.apply(obj)
-
 
 def _shape(obj: Object) -> bytes | None:
     """The bytes of everything that equal objects have in common; None for an unusual object."""
@@ -124,9 +132,3 @@ _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 def _name_is_right(name: Any) -> bool:
     return isinstance(name, str) and len(name) <= _NAME_MAX and _NAME.fullmatch(name) is not None
-
-
-def _store(memory: dict[bytes, Any], key: bytes, value: Any) -> None:
-    if len(memory) >= MEMORY:
-        del memory[next(iter(memory))]
-    memory[key] = value

@@ -89,7 +89,7 @@ class APIServer(Actor):
             self._resources[info.name] = Resource(info, strategy_of(info), cache)
         cluster = Cluster(self.feed, config)
         addresses = ServiceAddresses(config, context.random)
-        admission = Admission(plugin(cluster) for plugin in PLUGINS)
+        admission = Admission((plugin(cluster) for plugin in PLUGINS), self.feed)
         self.registry = Registry(self.store, context, config, admission, addresses)
         self.reads = Reads(self.store, self.feed)
         self.watches = Watches(self.reads, context, config.bookmark_interval_ns)

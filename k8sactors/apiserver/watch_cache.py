@@ -78,7 +78,7 @@ class WatchCache:
             change = Change(mod_revision, old, entry)
             recent = self._recent.get(key)
             if recent is not None and recent[0] == mod_revision and self.watchers.by_node:
-                entry.learn(self.resource, recent[1])
+                entry.learn_place(recent[1])
         self.version += 1
         changes = self.changes
         changes.append(change)

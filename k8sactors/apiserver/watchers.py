@@ -41,7 +41,7 @@ class Scope:
             return False
         if self.name and entry.name != self.name:
             return False
-        if self.labels is not None and not self.labels.matches(entry.labels(resource)):
+        if self.labels is not None and not self.labels.matches(entry.labels()):
             return False
         fields = self.fields
         return fields is None or fields.matches_fields(lambda path: entry.field(resource, path))
@@ -167,8 +167,8 @@ class WatcherIndex:
             if drawer:
                 self._offer(drawer, change, touched)
         if self.by_node:
-            before = old.field(self.resource, NODE_FIELD) if old is not None else None
-            after = entry.field(self.resource, NODE_FIELD) if entry is not None else before
+            before = old.node() if old is not None else None
+            after = entry.node() if entry is not None else before
             drawer = self.by_node.get(after or "")
             if drawer:
                 self._offer(drawer, change, touched)

@@ -67,6 +67,10 @@ class Plugin:
 
     resources: ClassVar[tuple[str, ...] | None] = None  # None: all
     verbs: ClassVar[tuple[str, ...]] = ("create",)
+    # Whether equal objects get equal results while the `inputs` do not change: then an object like
+    # one before it need not be looked at again.
+    repeatable: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -78,25 +82,33 @@ class Plugin:
 class Admission:
     """The plugins that concern each resource and verb, found once."""
 
-    def __init__(self, plugins: Iterable[Plugin]) -> None:
+    def __init__(self, plugins: Iterable[Plugin], lister: Lister) -> None:
         self._plugins = list(plugins)
-        self._chains: dict[tuple[str, str], list[Plugin]] = {}
+        self._chains: dict[tuple[str, str, bool], list[Plugin]] = {}
+        inputs = dict.fromkeys(name for plugin in self._plugins for name in plugin.inputs)
+        self._inputs = [lister.add_resource(name) for name in inputs]
 
-    def admit(self, call: Call, verb: str, obj: Object | None) -> None:
-        """Run the chain.
+    def state_version(self) -> int:
+        """A number that moves when what the repeatable plugins look at has changed."""
+        return sum(cache.version for cache in self._inputs)
+
+    def admit(self, call: Call, verb: str, obj: Object | None, *, again: bool = False) -> None:
+        """Run the chain; `again`: an equal object has been admitted before.
 
         Raises:
             StatusError: a plugin refused.
             LookupNeededError: a plugin must know what the store holds.
         """
-        chain = self._chains.get((call.resource.name, verb))
+        chain = self._chains.get((call.resource.name, verb, again))
         if chain is None:
             name = call.resource.name
             chain = [
                 plugin
                 for plugin in self._plugins
-                if verb in plugin.verbs and (plugin.resources is None or name in plugin.resources)
+                if verb in plugin.verbs
+                and (plugin.resources is None or name in plugin.resources)
+                and not (again and plugin.repeatable)
             ]
-            self._chains[(name, verb)] = chain
+            self._chains[(name, verb, again)] = chain
         for plugin in chain:
             plugin.admit(call, obj)

@@ -29,6 +29,7 @@ class DefaultTolerationSeconds(Plugin):
     """Adds the two tolerations where a pod has none of its own for these taints."""
 
     resources: ClassVar[tuple[str, ...] | None] = ("pods",)
+    repeatable: ClassVar[bool] = True
 
     def admit(self, call: Call, obj: dict[str, Any] | None) -> None:
         """Add what is missing."""

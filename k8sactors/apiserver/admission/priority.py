@@ -25,6 +25,8 @@ class Priority(Plugin):
     """Resolves `priorityClassName`."""
 
     resources: ClassVar[tuple[str, ...] | None] = ("pods",)
+    repeatable: ClassVar[bool] = True
+    inputs: ClassVar[tuple[str, ...]] = (CLASSES,)
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
