@@ -16,7 +16,6 @@ would look at millions of living objects in vain. What that costs in memory is i
 `--decisions-only` measures the decision alone, on one core, without API server and store.
 """
 
-import gc
 import json
 import resource
 import sys
@@ -33,6 +32,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from benches.collector import without_cyclic_collector
 from benches.control_plane import start_control_plane
 from benches.scheduling_decisions import measure_decisions
 from benches.scheduling_load import NAMESPACE, Creator, Meter, node_object, pod_object
@@ -110,7 +110,7 @@ class Benchmark:
             await self._schedule("init pods", "init", self._init_pods, SETUP_CONCURRENCY)
             started_s, cpu_started_s = perf_counter(), process_time()
             virtual_started_ns = simulation.current().now_ns()
-            with _without_cyclic_collector():
+            with without_cyclic_collector():
                 await self._schedule("pods", "pod", self._pods, CREATORS, self._note_sent)
                 return self._result(started_s, cpu_started_s, virtual_started_ns)
 
@@ -192,16 +192,6 @@ class Benchmark:
             most_pods_on_a_node=max(per_node.values()),
             fewest_pods_on_a_node=min(per_node.values()),
         )
-
-
-@contextmanager
-def _without_cyclic_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _quantile(ordered: list[float], share: float) -> float:
