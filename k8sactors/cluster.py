@@ -26,6 +26,7 @@ from k8sactors.client import Client, is_not_found
 from k8sactors.console import Console
 from k8sactors.errors import ImpossibleClusterError, NotReadyError, WaitTimeoutError
 from k8sactors.fabric import Host, Network, open_fabric
+from k8sactors.node.kernel_messages import ProbeResult
 from k8sactors.observe.logs import configure_logs
 from k8sactors.topology import CONSOLE, ClusterSpec, HostPlan, plan
 
@@ -158,7 +159,7 @@ class Cluster:
                 if not is_not_found(error):
                     raise
 
-    async def probe(self, service: str, **options: Any) -> Any:
+    async def probe(self, service: str, **options: Any) -> ProbeResult:
         """Send one request to a Service (`name` or `name.namespace`) and return the hop list."""
         return await self.assembly.probe(self._console, service, **options)
 
@@ -223,6 +224,17 @@ class Cluster:
             return unavailable(await self.client.get(resource, name, namespace))
 
         await self.wait_for(missing, f"{workload} is available", timeout_s=timeout_s)
+
+    async def wait_answers(
+        self, service: str, *, timeout_s: float = READY_LIMIT_S, **options: Any
+    ) -> None:
+        """Wait until a Service answers a probe."""
+
+        async def missing() -> str | None:
+            result = await self.probe(service, **options)
+            return None if result.ok else result.error
+
+        await self.wait_for(missing, f"service {service} answers", timeout_s=timeout_s)
 
 
 def condition_of(obj: Mapping[str, Any], kind: str) -> bool:

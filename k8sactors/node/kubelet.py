@@ -230,6 +230,8 @@ class Kubelet(Actor):
         if worker is None:
             worker = self._take_on(pod)
             self._statuses.track(worker, pod)
+        else:
+            self._statuses.seen(uid, pod)
         if worker.over and not pod["metadata"].get("deletionTimestamp"):
             worker.pod = pod
             return

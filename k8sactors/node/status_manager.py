@@ -66,6 +66,20 @@ class StatusManager:
         report = self._reports.get(uid)
         return report.uid if report is not None else ""
 
+    def seen(self, uid: str, api_object: Mapping[str, Any]) -> None:
+        """Somebody wrote the object: if the status is not what was sent, send it again.
+
+        The node lifecycle controller marks the pods of a silent node not ready; once the node is
+        back, only its kubelet can say that they are.
+        """
+        report = self._reports.get(uid)
+        if report is None or report.in_flight or api_object["metadata"]["uid"] != report.uid:
+            return
+        status = api_object.get("status") or {}
+        if status != report.sent:
+            report.sent = status
+            self._dirty[uid] = None
+
     def forget(self, uid: str) -> None:
         """The object is gone."""
         self._reports.pop(uid, None)
