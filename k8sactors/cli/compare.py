@@ -5,9 +5,8 @@ from pathlib import Path
 
 import attrs
 import click
-from rich.console import Console
 
-from k8sactors.cli.execution import read_scenario, run_scenario
+from k8sactors.cli.execution import make_console, read_scenario, run_scenario
 from k8sactors.cli.input import EXPECTATION_FAILED
 from k8sactors.cli.options import json_option, manifest_option, scenario_file, seed_option
 from k8sactors.observe.comparison import comparison_table
@@ -31,7 +30,7 @@ def compare(file: Path, seed: int | None, manifests: tuple[Path, ...], as_json: 
         read_scenario(file, seed=seed, topology=topology, manifests=manifests, as_json=as_json)
         for topology in COMPARED
     ]
-    console = None if as_json else Console(highlight=False)
+    console = None if as_json else make_console()
     results = []
     for scenario in scenarios:
         measured = attrs.evolve(scenario, file=attrs.evolve(scenario.file, measure=True))

@@ -20,6 +20,8 @@ from k8sactors.scenario.result import RunResult
 from k8sactors.scenario.runner import Observer, execute
 from k8sactors.simulation.trace import FrameListener
 
+PIPE_WIDTH = 120
+
 
 def read_scenario(
     file: Path,
@@ -42,6 +44,12 @@ def read_scenario(
     if not as_json:
         print_problems([], scenario.warnings)
     return scenario
+
+
+def make_console() -> Console:
+    """A console for reports; wide enough for the tables when the output is a file or a pipe."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def run_scenario(

@@ -5,9 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from k8sactors.cli.execution import read_scenario, run_scenario
+from k8sactors.cli.execution import make_console, read_scenario, run_scenario
 from k8sactors.cli.input import EXPECTATION_FAILED
 from k8sactors.cli.options import (
     json_option,
@@ -54,7 +53,7 @@ def run(
     scenario = read_scenario(
         file, seed=seed, topology=topology, manifests=manifests, as_json=as_json
     )
-    console = None if as_json else Console(highlight=False)
+    console = None if as_json else make_console()
     with ExitStack() as stack:
         listener = None
         if trace is not None:

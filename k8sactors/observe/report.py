@@ -10,13 +10,15 @@ from k8sactors.scenario.result import FAILED, PASSED, RunResult, StepResult
 from k8sactors.simulation import SECOND
 
 _BAR_WIDTH = 44
+_LEAST_BAR_WIDTH = 16
+_TEXT_WIDTH = 76
 _COLOURS = {PASSED: "green", FAILED: "red"}
 
 
 def print_report(console: Console, result: RunResult) -> None:
     """Print everything about a finished run."""
     console.print()
-    console.print(steps_table(result))
+    console.print(steps_table(result, console.width))
     _print_outages(console, result)
     for crash in result.crashes:
         console.print(Text(f"crash    {crash}", style="red"))
@@ -29,25 +31,35 @@ def print_report(console: Console, result: RunResult) -> None:
     console.print(verdict(result))
 
 
-def steps_table(result: RunResult) -> Table:
-    """One row per step: pass or fail, when, how long, and where on the timeline."""
+def steps_table(result: RunResult, width: int) -> Table:
+    """One row per step: pass or fail, when, how long, and where on the timeline.
+
+    On a narrow terminal the timeline gets shorter, and goes when there is no room for it.
+    """
+    bar_width = min(_BAR_WIDTH, width - _TEXT_WIDTH)
+    has_bar = bar_width >= _LEAST_BAR_WIDTH
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold dim")
     table.add_column("")
     table.add_column("#", justify="right", style="dim")
-    table.add_column("step", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("at", justify="right", style="dim")
-    table.add_column("took", justify="right")
-    table.add_column(f"0 {'─' * (_BAR_WIDTH - 12)} {clock(result.virtual_ns)}", no_wrap=True)
+    table.add_column("step", ratio=1, overflow="fold")
+    table.add_column("at", justify="right", style="dim", no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
+    if has_bar:
+        table.add_column(
+            f"0 {'─' * (bar_width - 10)} {clock(result.virtual_ns)}", width=bar_width, no_wrap=True
+        )
     for step in result.steps:
         ran = step.ended_ns > 0 or step.status != "skipped"
-        table.add_row(
+        cells: list[Text | str] = [
             mark(step.status),
             step.number,
             Text(step.title, style=_title_style(step)),
             clock(step.started_ns) if ran else "",
             span((step.ended_ns - step.started_ns) / SECOND) if ran else "",
-            _bar(step, result.virtual_ns) if ran else "",
-        )
+        ]
+        if has_bar:
+            cells.append(_bar(step, result.virtual_ns, bar_width) if ran else "")
+        table.add_row(*cells)
     return table
 
 
@@ -59,12 +71,12 @@ def _title_style(step: StepResult) -> str:
     return "yellow" if step.verb == "inject" else ""
 
 
-def _bar(step: StepResult, total_ns: int) -> Text:
+def _bar(step: StepResult, total_ns: int, width: int) -> Text:
     """Where a step lies in the run; an instant is a point."""
-    scale = _BAR_WIDTH / max(1, total_ns)
-    begin = min(int(step.started_ns * scale), _BAR_WIDTH - 1)
+    scale = width / max(1, total_ns)
+    begin = min(int(step.started_ns * scale), width - 1)
     length = max(1, round((step.ended_ns - step.started_ns) * scale))
-    length = min(length, _BAR_WIDTH - begin)
+    length = min(length, width - begin)
     instant = step.ended_ns == step.started_ns
     symbol = "⚡" if step.verb == "inject" else "│" if instant else "━" * length
     style = "yellow" if step.verb == "inject" else _COLOURS.get(step.status, "dim")

@@ -145,6 +145,7 @@ class Run:
                 await self._judge()
             await self._finish_meter()
             nursery.cancel_scope.cancel()
+        self.result.findings += raft_findings(world)
         self.result.crashes = [
             Incident(crash.actor, crash.time_ns, crash.cause) for crash in world.network.crashes
         ]
@@ -259,6 +260,15 @@ class Run:
         self.observer.step_ended(step)
 
 
+def raft_findings(world: Any) -> list[Finding]:
+    """What the monitor of Raft's invariants saw in any step of the run."""
+    assembly = getattr(world, "assembly", None)
+    violations = assembly.monitor.violations if assembly is not None else []
+    return [
+        Finding("raft", str(violation), simulation.current().now_ns()) for violation in violations
+    ]
+
+
 def _told(error: Exception) -> str:
     if isinstance(error, StatusError):
         return f"{error.code} {error.reason}: {error.message}"
@@ -278,7 +288,8 @@ def _start_title(scenario: Scenario) -> str:
     members = f"{spec.members} store member{'s' if spec.members > 1 else ''}"
     planes = f"{spec.planes} control plane{'s' if spec.planes > 1 else ''}"
     workers = len(spec.worker_names)
-    return f"Start a {spec.topology} cluster: {planes}, {members}, {workers} workers"
+    article = "an" if spec.topology == "external" else "a"
+    return f"Start {article} {spec.topology} cluster: {planes}, {members}, {workers} worker{'s' if workers > 1 else ''}"
 
 
 def _number(steps: Sequence[Step], prefix: str) -> Iterator[tuple[Any, StepResult]]:
