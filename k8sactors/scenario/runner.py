@@ -287,9 +287,10 @@ def _start_title(scenario: Scenario) -> str:
     spec = scenario.cluster
     members = f"{spec.members} store member{'s' if spec.members > 1 else ''}"
     planes = f"{spec.planes} control plane{'s' if spec.planes > 1 else ''}"
-    workers = len(spec.worker_names)
+    count = len(spec.worker_names)
+    workers = f"{count} worker{'s' if count > 1 else ''}"
     article = "an" if spec.topology == "external" else "a"
-    return f"Start {article} {spec.topology} cluster: {planes}, {members}, {workers} worker{'s' if workers > 1 else ''}"
+    return f"Start {article} {spec.topology} cluster: {planes}, {members}, {workers}"
 
 
 def _number(steps: Sequence[Step], prefix: str) -> Iterator[tuple[Any, StepResult]]:
