@@ -45,16 +45,20 @@ class Assembly:
 
     def build(self, hosts: Sequence[HostPlan]) -> None:
         """Create every host and start what runs on it."""
-        for index, planned in enumerate(hosts):
-            host = self._network.add_host(planned.name, planned.zone)
-            self.node_ips[planned.name] = node_ip(index)
-            if planned.store_member:
-                self._start_member(host)
-            if planned.control_plane:
-                self._start_control_plane(host)
-            if planned.control_plane or planned.worker:
-                self.node_names.append(planned.name)
-                self._start_node(host, planned, len(self.node_names))
+        for planned in hosts:
+            self.add(planned)
+
+    def add(self, planned: HostPlan) -> None:
+        """Create one host, also while the cluster runs, and start what runs on it."""
+        host = self._network.add_host(planned.name, planned.zone)
+        self.node_ips[planned.name] = node_ip(len(self.node_ips))
+        if planned.store_member:
+            self._start_member(host)
+        if planned.control_plane:
+            self._start_control_plane(host)
+        if planned.control_plane or planned.worker:
+            self.node_names.append(planned.name)
+            self._start_node(host, planned, len(self.node_names))
 
     # Roles
 

@@ -143,6 +143,19 @@ class Cluster:
             results[reference(manifest)] = await apply_manifest(self.client, manifest)
         return results
 
+    async def add_worker(self, zone: str | None = None) -> str:
+        """Add a worker host to the running cluster, in the first zone unless given.
+
+        Returns:
+            Its name; the node is ready some time later.
+        """
+        number = 1
+        while f"worker-{number}" in self.network.hosts:
+            number += 1
+        planned = HostPlan(f"worker-{number}", zone or self._plan[0].zone, worker=True)
+        self.assembly.add(planned)
+        return planned.name
+
     async def delete(self, manifests: str | Iterable[Mapping[str, Any]]) -> None:
         """Delete what the manifests name; what is gone already does not matter."""
         objects = _objects(manifests)

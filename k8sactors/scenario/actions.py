@@ -212,7 +212,7 @@ class Actions:
         await trio.sleep(duration_ns / SECOND)
 
     async def _add_worker(self, action: AddWorker, result: StepResult) -> None:
-        name = await self.world.add_worker(zone=action.zone, cpu=action.cpu, memory=action.memory)
+        name = await self.world.add_worker(action.zone)
         self.roles.saved[name] = [Place(name)]
         result.detail.append(f"added host {name}")
 

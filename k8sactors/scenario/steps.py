@@ -227,9 +227,7 @@ class Probe:
 class AddWorker:
     """Add a worker host to the running cluster."""
 
-    zone: str | None = setting(Text(), "its zone", default=None)
-    cpu: str | None = setting(Text("a quantity"), "its cpus", default=None)
-    memory: str | None = setting(Text("a quantity"), "its memory", default=None)
+    zone: str | None = setting(Text(), "its zone; the first one otherwise", default=None)
 
 
 @attrs.define

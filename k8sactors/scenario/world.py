@@ -116,7 +116,7 @@ class World(Protocol):
     async def apply(self, manifests: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
         """Apply objects; returns what became of each."""
 
-    async def add_worker(self, *, zone: str | None, cpu: str | None, memory: str | None) -> str:
+    async def add_worker(self, zone: str | None = None) -> str:
         """Add a worker host; returns its name."""
 
 

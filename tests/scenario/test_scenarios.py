@@ -24,6 +24,7 @@ QUICK = [
     "scheduler-down",
     "self-healing",
     "store-failover",
+    "unschedulable-then-node-added",
     "unschedulable-then-room",
 ]
 
