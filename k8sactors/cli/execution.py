@@ -10,6 +10,7 @@ from attrs import asdict
 from rich.console import Console
 
 from k8sactors.cli.input import BAD_INPUT, print_problems
+from k8sactors.cli.logs import configure_logs
 from k8sactors.cluster import Cluster
 from k8sactors.observe.live import LiveView, Quiet
 from k8sactors.observe.stopwatch import Stopwatch
@@ -56,6 +57,7 @@ def run_scenario(
     scenario: Scenario, console: Console | None, listener: FrameListener | None = None
 ) -> RunResult:
     """Run a scenario, live on a console unless that is None."""
+    configure_logs()
     watch = Stopwatch()
     view: AbstractContextManager[Observer] = (
         nullcontext(Quiet())

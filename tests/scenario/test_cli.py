@@ -32,6 +32,12 @@ def test_json_is_all_that_is_printed() -> None:
     assert (report["ok"], report["seed"]) == (True, 3)
 
 
+def test_log_lines_of_a_run_with_failures_never_reach_its_json() -> None:
+    result = call("run", str(SCENARIOS / "store-failover.yaml"), "--json")
+    assert json.loads(result.stdout)["ok"] is True
+    assert result.stderr == ""
+
+
 def test_a_failed_expectation_ends_with_1(tmp_path: Path) -> None:
     file = tmp_path / "fails.yaml"
     file.write_text(FAILS.replace("name: no}", "name: nobody}"))
