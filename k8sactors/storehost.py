@@ -49,12 +49,15 @@ class StoreHost(Actor):
             self._config, disk, self, self.ctx.random, self.ctx.now_ns, self._monitor
         )
         self._ticks = self.ctx.now_ns() // self._config.tick_ns
+        self._must_catch_up = True
         self.started = True
         self._schedule_tick()
 
     def on_message(self, message: Message) -> None:
         """Hand the message to the member; it only queues."""
-        self._catch_up()
+        if self._must_catch_up:
+            self._must_catch_up = False
+            self._catch_up()
         kind = message.kind
         if kind == RAFT:
             sender = self._ids.get(message.sender)
@@ -85,6 +88,7 @@ class StoreHost(Actor):
     def on_batch_end(self) -> None:
         """One pass of propose, persist, send, apply, answer and push for the whole batch."""
         self.member.finish_batch()
+        self._must_catch_up = True
 
     def send_peer(self, member_id: int, wire: list[Any]) -> None:
         """Part of the member's transport."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from k8sactors.actors.codec import CLOSE, OPEN, decode_frame
+from k8sactors.actors.codec import CLOSE, OPEN, WAKE, decode_frame
 from k8sactors.actors.connection import Connection
 from k8sactors.actors.context import Context
 from k8sactors.actors.mailbox import Mailbox
@@ -170,11 +170,10 @@ class ActorLife:
             self.mailbox.wake()
 
     def _deliver(self, frame: bytes) -> None:
-        decoded = decode_frame(frame)
-        if not decoded:
+        if frame == WAKE:
             return
         self._record(frame)
-        sender, _recipient, connection_id, messages = decoded
+        sender, _recipient, connection_id, messages = decode_frame(frame)
         context = self.context
         connection = context.connections.get(connection_id) if connection_id else None
         on_message = self.actor.on_message

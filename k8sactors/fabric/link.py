@@ -27,20 +27,16 @@ class Path:
     cut: bool = False
     cut_generation: int = 0
     plain: bool = True
+    steady: bool = True
     last_arrival_ns: int = 0
     held: list[tuple[int, str, bytes]] = attrs.field(factory=list)
 
     def update(self, now_ns: int) -> None:
-        """Recompute `plain`: whether frames may be handed over at once.
+        """Recompute `plain` and `steady` after a change.
 
-        Not while slower frames are still under way, or they would be overtaken.
+        `steady`: every frame takes exactly the latency. `plain`: and that is 0, so frames may be
+        handed over at once; not while slower ones are under way, or they would be overtaken.
         """
-        self.plain = not (
-            self.cut
-            or self.last_arrival_ns > now_ns
-            or self.latency_ns
-            or self.jitter_ns
-            or self.loss
-            or self.duplicate
-            or self.reorder
-        )
+        faulty = self.cut or self.jitter_ns or self.loss or self.duplicate or self.reorder
+        self.steady = not faulty
+        self.plain = not (faulty or self.latency_ns or self.last_arrival_ns > now_ns)

@@ -7,6 +7,7 @@ cross in order and are never lost while it lives; datagrams promise nothing.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
 import trio
@@ -57,6 +58,9 @@ class Network:
         self.dropped_datagrams = 0
         self.messages = 0
         self._simulation = simulation
+        self._now_ns = simulation.now_ns
+        self._at = simulation.timers.at
+        self._record = simulation.trace.record
         self._nursery = nursery
         self._default_latency_ns = latency_ns
         self._lives: dict[str, ActorLife] = {}
@@ -190,12 +194,16 @@ class Network:
             path = self.path(*key)
         if path.plain:
             self._arrive(recipient, connection_id, frame)
+        elif path.steady:
+            when_ns = max(self._now_ns() + path.latency_ns, path.last_arrival_ns)
+            path.last_arrival_ns = when_ns
+            self._at(when_ns, partial(self._arrive, recipient, connection_id, frame))
         else:
             self._carry(path, recipient, connection_id, frame)
 
     def record(self, frame: bytes) -> None:
         """Called by actors for every frame they take up: it becomes part of the trace."""
-        self._simulation.trace.record(self._simulation.now_ns(), frame)
+        self._record(self._now_ns(), frame)
 
     # What hosts use
 
