@@ -223,12 +223,13 @@ class Member:
         """`config.tick_ns` have passed."""
         self._ticks += 1
         self.node.tick()
-        now_ns = self._now_ns()
-        self._proposals.expire(now_ns)
-        self._reads.expire(now_ns)
-        self._reads.retry(self._ticks)
-        self._forwarding.expire(now_ns)
-        self._expire_moves(now_ns)
+        if self._anybody_waits():
+            now_ns = self._now_ns()
+            self._proposals.expire(now_ns)
+            self._reads.expire(now_ns)
+            self._reads.retry(self._ticks)
+            self._forwarding.expire(now_ns)
+            self._expire_moves(now_ns)
         self._refuse_without_leader()
         for op, fields in self._leases.expired(self.node, self._ticks):
             self.receive_client(None, op, fields, _ignore)
@@ -245,9 +246,12 @@ class Member:
         raft = self.node.raft
         if raft.role is not Role.FOLLOWER or raft.leader == NO_MEMBER:
             return 1
-        if self._proposals.pending or len(self._reads) or len(self._forwarding) or self._moves:
+        if self._anybody_waits():
             return 1
         return max(1, raft.election_timeout - raft.election_elapsed)
+
+    def _anybody_waits(self) -> bool:
+        return bool(self._proposals.pending or self._reads or len(self._forwarding) or self._moves)
 
     def _refuse_without_leader(self) -> None:
         """Let clients try another member when an election takes longer than it should."""
@@ -278,7 +282,8 @@ class Member:
             self._reads.ask(node, self._ticks)
         while node.has_ready():
             self._carry_out(node.ready())
-        self._reads.serve(node.raft.log.applied)
+        if self._reads:
+            self._reads.serve(node.raft.log.applied)
         self._push_events()
         self._running = False
 

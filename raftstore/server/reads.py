@@ -41,6 +41,9 @@ class ReadQueue:
         asked = sum(len(asked.requests) for asked in self._rounds.values())
         return len(self.waiting) + asked + sum(len(requests) for _, requests in self._confirmed)
 
+    def __bool__(self) -> bool:
+        return bool(self.waiting or self._rounds or self._confirmed)
+
     def ask(self, node: RawNode, tick: int) -> None:
         """Start a round for everything that waits, under a context never used before."""
         context = self._keys.next()
