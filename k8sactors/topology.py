@@ -5,6 +5,7 @@ beside it. `external` gives the members hosts of their own, and each API server 
 `single` is one control plane with one member, for learning and development.
 """
 
+from collections import Counter
 from typing import Literal
 
 import attrs
@@ -69,8 +70,8 @@ class ClusterSpec:
             return found
         found += self._count_problems()
         names = self.worker_names
-        for name in dict.fromkeys(names):
-            if names.count(name) > 1:
+        for name, count in Counter(names).items():
+            if count > 1:
                 found.append(f"host {name} is used twice")
             elif name in self._reserved_names:
                 found.append(f"host {name} is used twice: it belongs to the control plane")

@@ -20,6 +20,10 @@ KeyPath = tuple[str | int, ...]
 MAX_NODES = 1_000_000
 """Aliases may multiply a small file into a huge one; beyond this many values it is refused."""
 
+MAX_DEPTH = 100
+"""Far more than any object needs; deeper nesting would exhaust the stack, as would an alias inside
+its own anchor."""
+
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _STRING_TAG = "tag:yaml.org,2002:str"
 
@@ -117,6 +121,7 @@ def load_documents(text: str, file: str) -> list[Document]:
     documents: list[Document] = []
     problems: list[Problem] = []
     try:
+        _refuse_deep_nesting(text)
         for node in yaml.compose_all(text, Loader=_Loader):
             if isinstance(node, yaml.ScalarNode) and node.value == "":
                 continue
@@ -128,12 +133,30 @@ def load_documents(text: str, file: str) -> list[Document]:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         message = " ".join(filter(None, [error.context, error.problem])) or "not YAML"
+        if any(row[:column].endswith("\t") for row in text.splitlines()[line - 1 : line]):
+            message = "a tab cannot indent YAML: use spaces"
         problems.append(Problem(file, line, column, "", f"not valid YAML: {message}"))
     except yaml.YAMLError as error:
         problems.append(Problem(file, 1, 1, "", f"not valid YAML: {error}"))
     if problems:
         raise YamlSourceError(problems)
     return documents
+
+
+def _refuse_deep_nesting(text: str) -> None:
+    """Composing is recursive, reading events is not: so depth is known before it can hurt."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _nested_too_deep(event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _nested_too_deep(mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(None, None, f"nested more than {MAX_DEPTH} levels deep", mark)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -174,11 +197,14 @@ class _Builder:
     document: Document
     problems: list[Problem] = field(factory=list)
     _nodes: int = 0
+    _merges: int = 0
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise yaml.YAMLError(f"more than {MAX_NODES} values after expanding aliases")
+        if len(path) > MAX_DEPTH:
+            raise _nested_too_deep(node.start_mark)
         self.document.values[path] = _position(node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -222,9 +248,13 @@ class _Builder:
     def _merge(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         result: dict[str, Any] = {}
+        self._merges += 1
+        if self._merges > MAX_DEPTH:
+            raise _nested_too_deep(node.start_mark)
         for source in reversed(sources):
             if isinstance(source, yaml.MappingNode):
                 result |= self._mapping(source, path)
+        self._merges -= 1
         for key in result:
             # A key that is merged in may be set again by the mapping itself.
             self.document.keys.setdefault((*path, key), _position(node))

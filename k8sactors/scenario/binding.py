@@ -25,6 +25,7 @@ _UNITS_NS = {
     "m": 60 * SECOND,
     "h": 3600 * SECOND,
 }
+_LONGEST_NS = 10 * 365 * 24 * _UNITS_NS["h"]
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:us|ms|s|m|h))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)")
 
@@ -216,9 +217,14 @@ class Duration:
             message = "expected a duration with a unit, as in 500ms, 10s, 5m or 1m30s"
             reader.problem(path, f"{message}; got {named(value)}")
             return 0
-        return sum(
+        total_ns = sum(
             round(float(number) * _UNITS_NS[unit]) for number, unit in _DURATION_PART.findall(value)
         )
+        if total_ns > _LONGEST_NS:
+            reader.problem(
+                path, f"expected a duration of at most ten years (87600h), got {value!r}"
+            )
+        return total_ns
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """A string with units."""

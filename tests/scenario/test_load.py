@@ -125,6 +125,7 @@ def test_missing_keys_are_named_with_their_meaning(tmp_path: Path) -> None:
     ("cluster", "reason"),
     [
         ("{workers: 0}", "0 workers: at least one is needed"),
+        ("{workers: 1000000}", "1000000 workers: at most 20000 are supported"),
         ("{topology: stacked, controlPlanes: 3, storeMembers: 5}", "cannot carry 5 members"),
         ("{topology: single, storeMembers: 3}", "single has one store member, not 3"),
         ("{workerHosts: [a, b, a]}", "host a is used twice"),
@@ -155,6 +156,7 @@ def test_an_even_number_of_members_is_warned_about(tmp_path: Path) -> None:
         ("inject: {partition: {groups: [[cp-1], [worker-1, cp-1]]}}", "host cp-1 is used twice"),
         ("delete: {resource: pods}", "give the name or the labels"),
         ("delete: {resource: podz, name: x}", "no resource 'podz'; did you mean 'pods'?"),
+        ("advance: 999999999h", "at most ten years"),
         ("get: {resource: pods, as: all}", "only one object can be saved"),
         ("replace: {saved: x, set: {a: 1}}", "no object 'x'"),
         ("apply: {files: []}", "expected at least 1 item(s)"),
@@ -202,6 +204,12 @@ def test_inline_objects_are_checked_at_their_place(tmp_path: Path) -> None:
         ("- x", "expected a mapping"),
         (HEAD + "---\n" + HEAD, "expected one YAML document, got 2"),
         (HEAD + "name: again\n", "already set in line 2"),
+        ("steps:\n\t- advance: 1s\n", "a tab cannot indent YAML: use spaces"),
+        ("steps: " + "[" * 200_000 + "]" * 200_000, "nested more than 100 levels deep"),
+        ("- " * 200_000, "nested more than 100 levels deep"),
+        ("steps: &a [*a]", "nested more than 100 levels deep"),
+        ("cluster: &a {<<: *a}", "nested more than 100 levels deep"),
+        ("\x00", "not valid YAML"),
     ],
 )
 def test_what_is_not_a_scenario_at_all_is_refused(tmp_path: Path, text: str, reason: str) -> None:
