@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import k8sactors.simulation as simulation_module
 from k8sactors.apiserver.config import APIServerConfig
 from k8sactors.apiserver.server import APIServer
 from k8sactors.console import Console
@@ -18,8 +19,8 @@ from k8sactors.node.node_object import NodeSpec
 from k8sactors.node.probe import probe
 from k8sactors.node.runtime import ContainerRuntime
 from k8sactors.scheduler.scheduler import Scheduler
-from k8sactors.simulation import MILLISECOND
-from k8sactors.storehost import StoreHost
+from k8sactors.simulation import MILLISECOND, SECOND
+from k8sactors.storehost import RevisionTimes, StoreHost
 from k8sactors.topology import ClusterSpec, HostPlan, store_endpoints
 from raftstore.raft import RaftMonitor
 from raftstore.server import MemberConfig, Peer
@@ -36,6 +37,7 @@ class Assembly:
         self._spec = spec
         self._network = network
         self.monitor = RaftMonitor(record_only=True)
+        self.revision_times = RevisionTimes(simulation_module.current().now_ns)
         self.servers = [f"{name}/apiserver" for name in spec.control_plane_names]
         self.store_addresses = {
             number: f"{name}/etcd" for number, name in enumerate(spec.store_names, start=1)
@@ -78,13 +80,22 @@ class Assembly:
         )
         host.spawn(
             "etcd",
-            partial(StoreHost, config, self.store_addresses, store.sync_latency_ns, self.monitor),
+            partial(
+                StoreHost,
+                config,
+                self.store_addresses,
+                store.sync_latency_ns,
+                self.monitor,
+                self.revision_times.note,
+            ),
         )
 
     def _start_control_plane(self, host: Host) -> None:
         endpoints = store_endpoints(self._spec, host.name)
         config = APIServerConfig(
-            store_endpoints=tuple(endpoints), advertise_address=self.node_ips[host.name]
+            store_endpoints=tuple(endpoints),
+            advertise_address=self.node_ips[host.name],
+            compaction_interval_ns=self._spec.compaction_interval_s * SECOND,
         )
         host.spawn("apiserver", partial(APIServer, config))
         servers = self._servers_for(host.name)
@@ -139,6 +150,12 @@ class Assembly:
             if member.is_leader and (best is None or term > best[1]):
                 best = (name, term)
         return best
+
+    def members(self) -> list[StoreHost]:
+        """The store members that run now."""
+        hosts = [self._network.hosts[name] for name in self._spec.store_names]
+        actors = [host.actor("etcd") for host in hosts]
+        return [actor for actor in actors if isinstance(actor, StoreHost) and actor.started]
 
     async def probe(
         self,

@@ -4,7 +4,8 @@ Members reach each other by datagrams, which Raft stands; clients come by connec
 belongs to the host: it survives the process, and loses what was not synced when the power goes.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -34,12 +35,14 @@ class StoreHost(Actor):
         addresses: Mapping[int, str],
         sync_latency_ns: int,
         monitor: RaftMonitor | None = None,
+        on_revision: Callable[[int], None] | None = None,
     ) -> None:
         self._config = config
         self._addresses = dict(addresses)
         self._ids = {address: member_id for member_id, address in self._addresses.items()}
         self._sync_latency_ns = sync_latency_ns
         self._monitor = monitor
+        self._on_revision = on_revision
 
     def on_start(self) -> None:
         """Recover from the disk and start to tick."""
@@ -89,6 +92,8 @@ class StoreHost(Actor):
         """One pass of propose, persist, send, apply, answer and push for the whole batch."""
         self.member.finish_batch()
         self._must_catch_up = True
+        if self._on_revision is not None:
+            self._on_revision(self.member.store.revision)
 
     def send_peer(self, member_id: int, wire: list[Any]) -> None:
         """Part of the member's transport."""
@@ -110,6 +115,26 @@ class StoreHost(Actor):
         self._ticks = ticks
         for _ in range(missed):
             self.member.tick()
+
+
+class RevisionTimes:
+    """When each revision was first applied anywhere, for those who judge a run from outside."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._revisions = [0]
+        self._times_ns = [0]
+
+    def note(self, revision: int) -> None:
+        """A member has applied everything up to this revision."""
+        if revision > self._revisions[-1]:
+            self._revisions.append(revision)
+            self._times_ns.append(self._now_ns())
+
+    def of(self, revision: int) -> int:
+        """Virtual time at which the revision came to be, in nanoseconds."""
+        position = bisect_left(self._revisions, revision)
+        return self._times_ns[min(position, len(self._times_ns) - 1)]
 
 
 def open_disk(host: Host) -> SimulatedDisk:

@@ -57,6 +57,7 @@ class ClusterSpec:
     worker_hosts: tuple[str, ...] = ()
     capacity: NodeCapacity = NodeCapacity()
     store: StoreOptions = StoreOptions()
+    compaction_interval_s: int = 300
     same_zone_latency_ns: int = 100 * MICROSECOND
     cross_zone_latency_ns: int = 500 * MICROSECOND
 

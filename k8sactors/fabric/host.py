@@ -69,6 +69,7 @@ class Host:
         self.disk: dict[str, Any] = {}
         self.up = True
         self.boots = 1
+        self.power_cuts_ns: list[int] = []
         self.on_power_off: list[Callable[[], None]] = []
         self.slots: dict[str, ActorSlot] = {}
         self._network = network
@@ -127,6 +128,7 @@ class Host:
         if not self.up:
             return
         self.up = False
+        self.power_cuts_ns.append(self._simulation.now_ns())
         self.resume()
         for slot in self.slots.values():
             self._stop(slot, orderly=False)

@@ -19,6 +19,7 @@ from k8sactors.node.cni import CNIPlugin
 from k8sactors.node.errors import AddressPoolExhaustedError
 from k8sactors.node.images import SECOND, Behaviour, image_id, lookup, normalise
 from k8sactors.node.programs import NEVER_NS, Program, exec_exit_code, program_of
+from k8sactors.node.run_log import RunLog
 
 Respond = Callable[[str, Any], None]
 _MILLISECOND = 1_000_000
@@ -167,6 +168,7 @@ class Engine:
         self.images = images
         self.network: CNIPlugin | None = None
         self.network_disk: dict[str, int] = {}
+        self.log = RunLog()
         self.sandboxes: dict[str, Sandbox] = {}
         self.containers: dict[str, Container] = {}
 
@@ -295,7 +297,10 @@ class Engine:
             program = container.program
             container.state = cri.RUNNING
             container.started_at_ns = self._clock.wall_ns()
-            container.listens_from_ns = self._clock.now_ns() + program.warmup_ns
+            now_ns = self._clock.now_ns()
+            container.listens_from_ns = now_ns + program.warmup_ns
+            config = container.sandbox.config
+            self.log.started(container.id, config.namespace, config.name, now_ns)
             respond("", container.status().to_wire())
             if program.run_ns is not None:
                 self._end_in(container, program.run_ns, program.exit_code)
@@ -358,6 +363,7 @@ class Engine:
             container.end_timer.cancel()
             container.end_timer = None
         container.state = cri.EXITED
+        self.log.ended(container.id, self._clock.now_ns())
         container.finished_at_ns = self._clock.wall_ns()
         container.exit_code = exit_code
         container.reason = reason or ("Error" if exit_code else "Completed")

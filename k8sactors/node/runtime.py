@@ -14,9 +14,11 @@ from k8sactors.actors import Actor, Connection, Message
 from k8sactors.node import cri
 from k8sactors.node.cni import BridgePlugin
 from k8sactors.node.engine import Container, Engine, Respond, RuntimeSettings
+from k8sactors.node.run_log import RunLog
 
 NAME, VERSION = "containerd", "2.1.4"
 _IMAGES, _SHIMS, _NETWORK = "containerd/images", "containerd/shims", "cni/networks"
+RUN_LOG = "containerd/runs"
 
 
 class ContainerRuntime(Actor):
@@ -50,6 +52,8 @@ class ContainerRuntime(Actor):
             self._node_name, self._node_ip, self.ctx, images, self._settings, self._publish
         )
         self.engine.network_disk = disk.setdefault(_NETWORK, {})
+        self.engine.log = disk.setdefault(RUN_LOG, RunLog())
+        self.engine.log.booted(boots)
         disk[_SHIMS] = (boots, self.engine)
 
     def on_message(self, message: Message) -> None:

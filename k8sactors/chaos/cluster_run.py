@@ -1,0 +1,183 @@
+"""Chaos on a whole cluster: set-up, safety phase under faults, liveness phase, all checks."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import attrs
+import trio
+
+import k8sactors.simulation as simulation_module
+from k8sactors.api.errors import StatusError
+from k8sactors.chaos.api_load import APILoad, check_counter, create_counter
+from k8sactors.chaos.cluster_history import IncompleteHistoryError, cluster_history
+from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.store_load import StoreLoad
+from k8sactors.checkers.findings import Finding
+from k8sactors.checkers.kubernetes import ClusterHistory, check_liveness, check_safety
+from k8sactors.checkers.kv_history import History
+from k8sactors.checkers.linearizability import check_revisions
+from k8sactors.checkers.linearizability import findings as linearizability_findings
+from k8sactors.cluster import Cluster, condition_of
+from k8sactors.errors import ClusterError, WaitTimeoutError
+from k8sactors.faults import PlannedFault, Targets, draw_plan, heal_everything, schedule_plan
+from k8sactors.simulation import SECOND
+from k8sactors.topology import CONSOLE, ClusterSpec
+
+NEVER_S = 10**9
+SETTLE_POLL_S = 2.0
+
+
+@attrs.frozen
+class ClusterChaos:
+    """How a cluster campaign runs. Durations in virtual milliseconds."""
+
+    faults_ms: int = 60_000
+    settle_ms: int = 300_000
+    store_clients: int = 3
+    api_clients: int = 2
+    operations: int = 2_000
+    kinds: tuple[str, ...] = ()
+
+
+SetUp = Callable[[Cluster], Awaitable[None]]
+
+
+class ClusterChaosRun:
+    """One seed's run; `main` goes to `simulation.run`."""
+
+    def __init__(self, spec: ClusterSpec, set_up: SetUp, options: ClusterChaos) -> None:
+        # The history must stay whole, and snapshots must happen.
+        store = attrs.evolve(spec.store, snapshot_entries=min(spec.store.snapshot_entries, 1_000))
+        self._spec = attrs.evolve(spec, compaction_interval_s=NEVER_S, store=store)
+        self._set_up = set_up
+        self._options = options
+        self._history = History()
+        self._findings: list[Finding] = []
+        self._plan: list[PlannedFault] = []
+
+    async def main(self) -> Outcome:
+        """Run all phases and judge."""
+        sim = simulation_module.current()
+        try:
+            async with Cluster(self._spec) as cluster:
+                await self._set_up(cluster)
+                await create_counter(cluster.client)
+                loads = self._start_loads(cluster)
+                await self._safety_phase(cluster)
+                await self._liveness_phase(cluster, loads)
+                await self._judge(cluster, loads)
+        except (ClusterError, StatusError) as error:
+            self._add("set-up", str(error))
+        return Outcome(
+            seed=sim.seed,
+            findings=tuple(self._findings),
+            faults=tuple(fault.describe() for fault in self._plan),
+            trace_hash=sim.trace.hexdigest(),
+            virtual_seconds=sim.now_ns() / SECOND,
+            operations=len(self._history.operations),
+        )
+
+    def _start_loads(self, cluster: Cluster) -> list[APILoad]:
+        console = cluster.network.hosts[CONSOLE]
+        endpoints = list(cluster.assembly.store_addresses.values())
+        for number in range(self._options.store_clients):
+            start = number % len(endpoints)
+            preferred = [*endpoints[start:], *endpoints[:start]]
+            name = f"store-client-{number}"
+            load = partial(StoreLoad, name, preferred, self._history, self._options.operations)
+            console.spawn(name, load)
+        loads = []
+        servers = cluster.assembly.servers
+        for number in range(self._options.api_clients):
+            start = number % len(servers)
+            user = APILoad(f"user-{number}", [*servers[start:], *servers[:start]])
+            loads.append(user)
+            console.spawn(f"user-{number}", partial(_same, user))
+        return loads
+
+    async def _safety_phase(self, cluster: Cluster) -> None:
+        sim = simulation_module.current()
+        options = self._options
+        self._plan = draw_plan(
+            sim.random("chaos/plan"), targets_of(cluster), options.faults_ms, options.kinds
+        )
+        schedule_plan(self._plan, cluster.network, sim.timers, options.faults_ms)
+        await trio.sleep(options.faults_ms / 1000)
+        heal_everything(cluster.network)
+
+    async def _liveness_phase(self, cluster: Cluster, loads: list[APILoad]) -> None:
+        """The users stop; within the budget everything that is wanted must be there."""
+        for load in loads:
+            load.running = False
+        budget_s = self._options.settle_ms / 1000
+        try:
+            await cluster.wait_for(
+                partial(self._missing, cluster),
+                "everything has converged",
+                timeout_s=budget_s,
+                poll_s=SETTLE_POLL_S,
+            )
+        except WaitTimeoutError as error:
+            self._add("liveness", str(error))
+        for actor in _store_loads(cluster):
+            actor.running = False
+        await trio.sleep(SETTLE_POLL_S)
+
+    async def _missing(self, cluster: Cluster) -> str | None:
+        if cluster.store_leader() is None:
+            return "the store has no leader"
+        nodes = (await cluster.client.list("nodes"))["items"]
+        late = [node["metadata"]["name"] for node in nodes if not condition_of(node, "Ready")]
+        if late:
+            return f"nodes not ready: {', '.join(late)}"
+        history = self._true_history(cluster)
+        found = check_liveness(history) if history is not None else []
+        return str(found[0]) if found else None
+
+    def _true_history(self, cluster: Cluster) -> ClusterHistory | None:
+        try:
+            now_ns = simulation_module.current().now_ns()
+            return cluster_history(cluster.assembly, cluster.hosts, now_ns)
+        except IncompleteHistoryError as error:
+            self._add("history", str(error))
+            return None
+
+    async def _judge(self, cluster: Cluster, loads: list[APILoad]) -> None:
+        for violation in cluster.assembly.monitor.violations:
+            self._add(violation.check, str(violation))
+        for crash in cluster.network.crashes:
+            self._findings.append(Finding("crash", f"{crash.actor}: {crash.cause}", crash.time_ns))
+        self._findings += linearizability_findings(self._history.operations)
+        self._findings += check_revisions(self._history.operations)
+        history = self._true_history(cluster)
+        if history is not None:
+            self._findings += check_safety(history)
+        self._judge_states(cluster)
+        now_ns = simulation_module.current().now_ns()
+        self._findings += await check_counter(cluster.client, loads, now_ns)
+
+    def _judge_states(self, cluster: Cluster) -> None:
+        stores = [host.member.store for host in cluster.assembly.members()]
+        lowest = min(store.revision for store in stores)
+        if len({store.space.hash(lowest) for store in stores}) > 1:
+            self._add("state-equality", f"members differ in their state at revision {lowest}")
+
+    def _add(self, check: str, message: str) -> None:
+        self._findings.append(Finding(check, message, simulation_module.current().now_ns()))
+
+
+def targets_of(cluster: Cluster) -> Targets:
+    """Everything but the operator's machine."""
+    hosts = tuple(cluster.hosts)
+    actors = tuple((name, slot) for name, host in cluster.hosts.items() for slot in host.slots)
+    return Targets(hosts, tuple(cluster.spec.store_names), actors)
+
+
+def _store_loads(cluster: Cluster) -> list[StoreLoad]:
+    slots = cluster.network.hosts[CONSOLE].slots.values()
+    return [slot.actor for slot in slots if isinstance(slot.actor, StoreLoad)]
+
+
+def _same(load: APILoad) -> APILoad:
+    """The factory of an actor that is never restarted: the console is out of reach of faults."""
+    return load
