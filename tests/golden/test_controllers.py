@@ -1,0 +1,32 @@
+"""Controllers and scheduler beside the recorded behaviour of a real control plane (release 1.20).
+
+Every case runs on a cluster of its own, on virtual time. What is left out says why when it is
+skipped; each accepted difference stands in `accepted.py` and, with its reason, in
+docs/compatibility.md.
+"""
+
+import pytest
+
+from k8sactors import simulation
+from tests.golden import recordings
+from tests.golden.accepted import is_accepted
+from tests.golden.compare import differences
+from tests.golden.replay import replay
+from tests.golden.selection import OPEN, not_built
+
+if not recordings.present():
+    pytest.skip(recordings.missing(), allow_module_level=True)
+
+
+@pytest.mark.parametrize("name", recordings.names())
+def test_the_cluster_does_what_the_real_control_plane_did(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    why = not_built(name)
+    if why is not None:
+        pytest.skip(f"not built yet: {why}")
+    if name in OPEN:
+        request.applymarker(pytest.mark.xfail(reason=OPEN[name], strict=True))
+    ours = simulation.run(replay, recordings.case(name), seed=1)
+    found = differences(recordings.recorded(name), ours)
+    assert [line for line in found if not is_accepted(name, line)] == []
