@@ -1,8 +1,9 @@
 """Store clients that run through a chaos campaign and write down everything they were told.
 
-Each client is an actor on the operator's machine that asks one transaction after another on a few
-shared keys: put, get, delete, compare-and-set. Every value is written once only, so that a lost or
-repeated write shows. The recorded history is what the linearizability check judges.
+Each client is an actor on the operator's machine that asks one thing after another of a few shared
+keys: a linearizable read, or a transaction that puts, deletes, compares and sets. Every value is
+written once only, so that a lost or repeated write shows. The recorded history is what the
+linearizability check judges.
 """
 
 import trio
@@ -36,22 +37,35 @@ from raftstore.wire.base import COMPARE_CREATE, COMPARE_VALUE, EQUAL
 PREFIX = "/chaos/"
 KEYS = ("x", "y", "z")
 REQUEST_TIMEOUT_NS = 3 * SECOND
+SHORTEST_THINK_NS = 10 * MILLISECOND
+
+# What part of its requests a client reads with; one that writes soon hangs at a cut-off leader, so
+# some must only look.
+READ_SHARES = (0.3, 0.5, 1.0)
+# Of the writes; the rest deletes.
+PUT_SHARE = 0.5
+COMPARE_AND_SET_SHARE = 0.35
 
 
 class StoreLoad(Actor):
-    """One client. `endpoints` are store addresses; it stops asking once `history_limit` is hit."""
+    """One client. `endpoints` are store addresses; it stops asking once the history is long."""
 
-    def __init__(self, name: str, endpoints: list[str], history: History, limit: int) -> None:
+    def __init__(
+        self, name: str, endpoints: list[str], history: History, limit: int, think_ms: int
+    ) -> None:
         self._name = name
         self._endpoints = endpoints
         self._history = history
         self._limit = limit
+        self._think_ns = think_ms * MILLISECOND
         self._values = 0
+        self._reads = 0.0
         self.running = True
 
     async def main(self) -> None:
         """Ask, think, ask again."""
         random = self.ctx.random
+        self._reads = random.choice(READ_SHARES)
         client = StoreClient(self._endpoints, self.ctx.connect, self.ctx.after)
         while self.running and len(self._history.operations) < self._limit:
             request = self._draw(random)
@@ -64,18 +78,18 @@ class StoreLoad(Actor):
                 self._history.discard(operation)
             else:
                 self._history.complete(operation, outcome, self.ctx.now_ns())
-            await trio.sleep(random.randrange(10 * MILLISECOND, 1500 * MILLISECOND) / SECOND)
+            await trio.sleep(random.randrange(SHORTEST_THINK_NS, self._think_ns) / SECOND)
 
     def _draw(self, random: Random) -> Request:
         key = random.choice(KEYS)
-        kind = random.random()
+        if random.random() < self._reads:
+            return get(key)
         self._values += 1
         value = f"{self._name}-{self._values}".encode()
-        if kind < 0.4:  # noqa: PLR2004 - the mix of requests reads best in one place
-            return get(key)
-        if kind < 0.7:  # noqa: PLR2004
+        kind = random.random()
+        if kind < PUT_SHARE:
             return put(key, value)
-        if kind < 0.9:  # noqa: PLR2004
+        if kind < PUT_SHARE + COMPARE_AND_SET_SHARE:
             return compare_and_set(key, self._last_seen(key), value)
         return delete(key)
 
@@ -94,6 +108,8 @@ class StoreLoad(Actor):
         return None
 
     async def _ask(self, client: StoreClient, request: Request) -> Outcome:
+        if request.is_read_only and not request.compares:
+            return await self._read(client, request)
         response = await client.txn(to_txn(request), timeout_ns=REQUEST_TIMEOUT_NS)
         branch = request.success if response.succeeded else request.failure
         results: list[bytes | int | None] = []
@@ -106,6 +122,14 @@ class StoreLoad(Actor):
                 assert action.kind is ActionKind.PUT, f"{action} was answered by {item}"
                 results.append(None)
         return Outcome(response.succeeded, tuple(results), response.header.revision)
+
+    async def _read(self, client: StoreClient, request: Request) -> Outcome:
+        """A plain read takes another way than a transaction: by ReadIndex, not through the log."""
+        (action,) = request.success
+        wire = RangeRequest(_key(action.key))
+        response = await client.range(wire, timeout_ns=REQUEST_TIMEOUT_NS)
+        value = response.kvs[0].value if response.kvs else None
+        return Outcome(True, (value,), response.header.revision)
 
 
 def to_txn(request: Request) -> TxnRequest:

@@ -20,7 +20,14 @@ from k8sactors.checkers.linearizability import check_revisions
 from k8sactors.checkers.linearizability import findings as linearizability_findings
 from k8sactors.checkers.watch import WatchHistory, check_watch
 from k8sactors.fabric import Crash, Network, open_fabric
-from k8sactors.faults import Targets, draw_plan, heal_everything, schedule_plan
+from k8sactors.faults import (
+    DEFAULT_PACE,
+    Pace,
+    Targets,
+    draw_plan,
+    heal_everything,
+    schedule_plan,
+)
 from k8sactors.simulation import MICROSECOND, MILLISECOND
 from k8sactors.storehost import StoreHost
 from raftstore.mvcc import Store
@@ -33,7 +40,11 @@ LIVENESS_POLL_S = 0.5
 
 @attrs.frozen
 class StoreChaos:
-    """How a store campaign runs. Durations in virtual milliseconds."""
+    """How a store campaign runs. Durations in virtual milliseconds.
+
+    Some of the settings are there because a rare fault needs room: a slow network and one entry per
+    message stretch the moments in which a crash does harm.
+    """
 
     members: int = 3
     clients: int = 4
@@ -43,7 +54,11 @@ class StoreChaos:
     latency_us: int = 500
     sync_latency_us: int = 1_000
     snapshot_entries: int = 200
+    entries_per_message: int = 4_096
+    election_ticks: int = 10
+    think_ms: int = 1_500
     kinds: tuple[str, ...] = ()
+    pace: Pace = DEFAULT_PACE
 
 
 class StoreChaosRun:
@@ -67,9 +82,14 @@ class StoreChaosRun:
         async with open_fabric(latency_ns) as network:
             watchers = self._build(network)
             plan = draw_plan(
-                sim.random("chaos/plan"), self._targets(), options.faults_ms, options.kinds
+                sim.random("chaos/plan"),
+                self._targets(),
+                options.faults_ms,
+                options.kinds,
+                options.pace,
             )
-            schedule_plan(plan, network, sim.timers, options.faults_ms)
+            find_leader = partial(self._leader, network)
+            schedule_plan(plan, network, sim.timers, options.faults_ms, find_leader)
             await trio.sleep(options.faults_ms / 1000)
             heal_everything(network)
             await self._settle(network)
@@ -94,6 +114,8 @@ class StoreChaosRun:
                 peers=peers,
                 snapshot_entries=options.snapshot_entries,
                 catch_up_entries=options.snapshot_entries // 4,
+                max_entries_per_message=options.entries_per_message,
+                election_ticks=options.election_ticks,
             )
             sync_ns = options.sync_latency_us * MICROSECOND
             member = partial(StoreHost, config, self._addresses, sync_ns, self._monitor)
@@ -104,9 +126,8 @@ class StoreChaosRun:
             start = number % len(endpoints)
             preferred = [*endpoints[start:], *endpoints[:start]]
             name = f"client-{number}"
-            console.spawn(
-                name, partial(StoreLoad, name, preferred, self._history, options.operations)
-            )
+            limits = (options.operations, options.think_ms)
+            console.spawn(name, partial(StoreLoad, name, preferred, self._history, *limits))
         watchers = [
             StoreWatcher(f"watcher-{n}", [endpoint], PREFIX) for n, endpoint in enumerate(endpoints)
         ]
@@ -117,6 +138,15 @@ class StoreChaosRun:
     def _targets(self) -> Targets:
         hosts = tuple(self._names)
         return Targets(hosts, hosts, tuple((host, "etcd") for host in hosts))
+
+    def _leader(self, network: Network) -> str | None:
+        """The host of the leader of the highest term; deposed ones may not know yet."""
+        leaders = [
+            (host.member.node.raft.term, str(host.ctx.host.name))
+            for host in self._members(network)
+            if host.member.is_leader
+        ]
+        return max(leaders)[1] if leaders else None
 
     def _loads(self, network: Network) -> list[StoreLoad]:
         slots = network.hosts["console"].slots.values()
@@ -177,13 +207,18 @@ class StoreChaosRun:
             self._add("state-equality", f"members differ in their state at revision {lowest}")
 
     def _violation(self, violation: InvariantViolationError) -> None:
-        self._add(violation.check, str(violation))
+        self._add(violation.check, str(violation).removeprefix(f"{violation.check}: "))
 
     def _crash(self, crash: Crash) -> None:
         self._findings.append(Finding("crash", f"{crash.actor}: {crash.cause}", crash.time_ns))
 
     def _add(self, check: str, message: str) -> None:
         self._findings.append(Finding(check, message, simulation_module.current().now_ns()))
+
+
+def run_store(options: StoreChaos, seed: int) -> Outcome:
+    """Run one seed."""
+    return simulation_module.run(StoreChaosRun(options).main, seed=seed)
 
 
 def _same(watcher: StoreWatcher) -> StoreWatcher:

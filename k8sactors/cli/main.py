@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": "k8sactors.cli.compare:compare",
     "run": "k8sactors.cli.run:run",
     "validate": "k8sactors.cli.validate:validate",
+    "zoo": "k8sactors.cli.zoo:zoo",
 }
 
 EXAMPLES = """
@@ -23,6 +24,7 @@ Examples:
   k8sactors run scenarios/store-failover.yaml --seed 7 --json
   k8sactors compare scenarios/failover-tour.yaml
   k8sactors validate scenarios/*.yaml
+  k8sactors zoo
 
 \b
 Shell completion (bash; zsh and fish alike):

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +26,6 @@ manifest_option: Decorator = click.option(
     help="Kubernetes YAML for scenarios that apply the caller's manifests; may be repeated.",
 )
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print only JSON.")
+jobs_option: Decorator = click.option(
+    "--jobs", type=click.IntRange(min=1), default=cpu_count, help="Processes; default: all cores."
+)

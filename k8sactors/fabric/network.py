@@ -297,7 +297,16 @@ class Network:
                 delay_ns += self._random.randrange(
                     REORDER_DELAY_FACTOR * max(path.latency_ns, RETRANSMISSION_NS // 100)
                 )
-            self._simulation.timers.after(delay_ns, lambda: self._arrive(recipient, 0, frame))
+            self._simulation.timers.after(
+                delay_ns, partial(self._arrive_datagram, path, recipient, frame)
+            )
+
+    def _arrive_datagram(self, path: Path, recipient: str, frame: bytes) -> None:
+        """What is on the way when the link is cut is lost with it."""
+        if path.cut:
+            self.dropped_datagrams += 1
+        else:
+            self._arrive(recipient, 0, frame)
 
     def _arrive(self, recipient: str, connection_id: int, frame: bytes) -> None:
         if connection_id and connection_id not in self._connections:

@@ -4,6 +4,9 @@ from k8sactors.faults.errors import FaultError, UnknownFaultError
 from k8sactors.faults.fault import Injector, Targets
 from k8sactors.faults.plan import (
     CATALOGUE,
+    DEFAULT_KINDS,
+    DEFAULT_PACE,
+    Pace,
     PlannedFault,
     draw_plan,
     heal_everything,
@@ -12,8 +15,11 @@ from k8sactors.faults.plan import (
 
 __all__ = [
     "CATALOGUE",
+    "DEFAULT_KINDS",
+    "DEFAULT_PACE",
     "FaultError",
     "Injector",
+    "Pace",
     "PlannedFault",
     "Targets",
     "UnknownFaultError",

@@ -9,6 +9,23 @@ from k8sactors.simulation import Random
 
 Parameters = dict[str, Any]
 
+# Stands for the host that leads the store when the fault begins.
+LEADER = "$leader"
+STORE_ACTOR = "etcd"
+# The parameter of faults that wait for the next leader: how long it leads, in milliseconds.
+REIGN = "reign_ms"
+
+
+def resolved(parameters: Parameters, leader: str) -> Parameters:
+    """The parameters with the leader's name in them."""
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolve(each) for each in value]
+        return leader if value == LEADER else value
+
+    return {name: resolve(value) for name, value in parameters.items()}
+
 
 @attrs.frozen
 class Targets:

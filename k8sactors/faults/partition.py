@@ -44,4 +44,5 @@ class Partition:
     def _pairs(self, parameters: Parameters) -> Iterator[tuple[str, str]]:
         for a in parameters["a"]:
             for b in parameters["b"]:
-                yield a, b
+                if a != b:
+                    yield a, b

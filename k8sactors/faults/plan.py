@@ -5,7 +5,7 @@ dense they come, so that some runs see only partitions and others everything at 
 plain data: it can be printed, shrunk, and played again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import attrs
@@ -14,19 +14,52 @@ from k8sactors.fabric import Network
 from k8sactors.faults.actor_kill import ActorKill
 from k8sactors.faults.degrade import Degrade
 from k8sactors.faults.errors import UnknownFaultError
-from k8sactors.faults.fault import Injector, Parameters, Targets
+from k8sactors.faults.fault import LEADER, REIGN, Injector, Parameters, Targets, resolved
 from k8sactors.faults.host_kill import HostKill
 from k8sactors.faults.host_pause import HostPause
+from k8sactors.faults.leader import (
+    LeaderIsolation,
+    LeaderKill,
+    LeaderPause,
+    NewLeaderIsolation,
+    NewLeaderKill,
+)
 from k8sactors.faults.partition import Partition
+from k8sactors.faults.power_cut import PowerCut
 from k8sactors.simulation import MILLISECOND, Random, TimerQueue
 
+EVERYWHERE = (HostKill(), ActorKill(), HostPause(), Partition(), Degrade())
+ON_REQUEST = (
+    LeaderIsolation(),
+    LeaderKill(),
+    LeaderPause(),
+    NewLeaderIsolation(),
+    NewLeaderKill(),
+    PowerCut(),
+)
 CATALOGUE: dict[str, Injector] = {
-    injector.kind: injector
-    for injector in (HostKill(), ActorKill(), HostPause(), Partition(), Degrade())
+    injector.kind: injector for injector in (*EVERYWHERE, *ON_REQUEST)
 }
+DEFAULT_KINDS = tuple(injector.kind for injector in EVERYWHERE)
 
 SHORTEST_FAULT_MS = 200
-LONGEST_FAULT_MS = 25_000
+LEADER_POLL_MS = 20
+
+
+@attrs.frozen
+class Pace:
+    """How fast faults follow each other and how long they last; each run draws one of each.
+
+    Attributes:
+        mean_gaps_ms: mean times between the starts of two faults.
+        longest_ms: upper bounds of a fault's duration, drawn anew for each fault.
+    """
+
+    mean_gaps_ms: tuple[int, ...] = (1_000, 3_000, 8_000)
+    longest_ms: tuple[int, ...] = (1_000, 5_000, 25_000)
+
+
+DEFAULT_PACE = Pace()
 
 # How likely each kind of fault takes part in a run.
 ENABLED_SHARE = 0.6
@@ -60,9 +93,13 @@ class PlannedFault:
 
 
 def draw_plan(
-    random: Random, targets: Targets, duration_ms: int, kinds: Sequence[str] = ()
+    random: Random,
+    targets: Targets,
+    duration_ms: int,
+    kinds: Sequence[str] = (),
+    pace: Pace = DEFAULT_PACE,
 ) -> list[PlannedFault]:
-    """Draw the faults of one run, ordered by time; `kinds` restricts them (default: all).
+    """Draw the faults of one run, ordered by time; `kinds` replaces the default ones.
 
     Raises:
         UnknownFaultError: a kind is not in the catalogue.
@@ -70,16 +107,16 @@ def draw_plan(
     for kind in kinds:
         if kind not in CATALOGUE:
             raise UnknownFaultError(f"no fault {kind!r}; known: {', '.join(CATALOGUE)}")
-    known = list(kinds or CATALOGUE)
+    known = list(kinds or DEFAULT_KINDS)
     enabled = [kind for kind in known if random.random() < ENABLED_SHARE]
     if not enabled:
         enabled = [random.choice(known)]
-    mean_gap_ms = random.choice((1_000, 3_000, 8_000))
+    mean_gap_ms = random.choice(pace.mean_gaps_ms)
     faults = []
     at_ms = random.randrange(mean_gap_ms)
     while at_ms < duration_ms:
         kind = random.choice(enabled)
-        longest_ms = random.choice((1_000, 5_000, LONGEST_FAULT_MS))
+        longest_ms = random.choice(pace.longest_ms)
         faults.append(
             PlannedFault(
                 at_ms=at_ms,
@@ -93,20 +130,71 @@ def draw_plan(
 
 
 def schedule_plan(
-    faults: Sequence[PlannedFault], network: Network, timers: TimerQueue, duration_ms: int
+    faults: Sequence[PlannedFault],
+    network: Network,
+    timers: TimerQueue,
+    duration_ms: int,
+    find_leader: Callable[[], str | None] = lambda: None,
 ) -> None:
     """Set the timers that inject and undo each fault; none outlasts `duration_ms`."""
     for fault in faults:
-        injector = fault.injector
-        end_ms = min(fault.at_ms + fault.duration_ms, duration_ms)
-        timers.after(
-            fault.at_ms * MILLISECOND,
-            partial(injector.inject, network, fault.parameters),
-        )
-        timers.after(
-            end_ms * MILLISECOND,
-            partial(injector.undo, network, fault.parameters),
-        )
+        _Scheduled(fault, network, timers, duration_ms, find_leader).start()
+
+
+@attrs.define
+class _Scheduled:
+    """A fault to come: finds out whom it strikes, so that the same one is healed."""
+
+    fault: PlannedFault
+    network: Network
+    timers: TimerQueue
+    limit_ms: int
+    find_leader: Callable[[], str | None]
+    former: str | None = None
+    waited_ms: int = 0
+
+    def start(self) -> None:
+        at_ns = self.fault.at_ms * MILLISECOND
+        if REIGN in self.fault.parameters:
+            self.timers.after(at_ns, self.watch)
+        else:
+            self.timers.after(at_ns, self.strike)
+
+    def watch(self) -> None:
+        self.former = self.find_leader()
+        self.await_new_leader()
+
+    def await_new_leader(self) -> None:
+        """Look every few milliseconds whether somebody else leads by now."""
+        leader = self.find_leader()
+        if leader is None or leader == self.former:
+            self.former = leader
+            self.waited_ms += LEADER_POLL_MS
+            if self.fault.at_ms + self.waited_ms < self.limit_ms:
+                self.timers.after(LEADER_POLL_MS * MILLISECOND, self.await_new_leader)
+            return
+        self.waited_ms += self.fault.parameters[REIGN]
+        if self.fault.at_ms + self.waited_ms < self.limit_ms:
+            self.timers.after(self.fault.parameters[REIGN] * MILLISECOND, self.strike)
+
+    def strike(self) -> None:
+        parameters = self.fault.parameters
+        if _aims_at_leader(parameters):
+            leader = self.find_leader()
+            if leader is None:
+                return
+            parameters = resolved(parameters, leader)
+        self.fault.injector.inject(self.network, parameters)
+        left_ms = self.limit_ms - self.fault.at_ms - self.waited_ms
+        end_ns = min(self.fault.duration_ms, left_ms) * MILLISECOND
+        self.timers.after(end_ns, partial(self.fault.injector.undo, self.network, parameters))
+
+
+def _aims_at_leader(parameters: Parameters) -> bool:
+    return any(
+        LEADER in value if isinstance(value, list) else value == LEADER
+        for value in parameters.values()
+    )
 
 
 def heal_everything(network: Network) -> None:

@@ -1,11 +1,20 @@
 """Plans are drawn from a seed, hit only what they may, and leave nothing broken."""
 
+from itertools import cycle
+
 import trio
 
 from k8sactors import simulation
 from k8sactors.actors import Actor
 from k8sactors.fabric import Network, open_fabric
-from k8sactors.faults import CATALOGUE, Targets, draw_plan, heal_everything, schedule_plan
+from k8sactors.faults import (
+    CATALOGUE,
+    DEFAULT_KINDS,
+    Targets,
+    draw_plan,
+    heal_everything,
+    schedule_plan,
+)
 
 TARGETS = Targets(
     hosts=("a", "b", "c"), store_hosts=("a", "b"), actors=(("a", "x"), ("b", "x"), ("c", "x"))
@@ -27,8 +36,8 @@ def test_over_many_seeds_every_kind_of_fault_is_drawn_and_some_runs_leave_one_ou
         {fault.kind for fault in draw_plan(simulation.Random(seed), TARGETS, DURATION_MS)}
         for seed in range(100)
     ]
-    assert set().union(*kinds) == set(CATALOGUE)
-    assert any(drawn != set(CATALOGUE) for drawn in kinds)
+    assert set().union(*kinds) == set(DEFAULT_KINDS)
+    assert any(drawn != set(DEFAULT_KINDS) for drawn in kinds)
 
 
 def _check_well(network: Network) -> None:
@@ -46,8 +55,12 @@ def test_after_healing_every_host_link_and_actor_is_well() -> None:
         async with open_fabric() as network:
             for name in TARGETS.hosts:
                 network.add_host(name).spawn("x", Actor)
-            plan = draw_plan(simulation.current().random("plan"), TARGETS, DURATION_MS)
-            schedule_plan(plan, network, simulation.current().timers, DURATION_MS)
+                network.host(name).spawn("etcd", Actor)
+            random = simulation.current().random("plan")
+            plan = draw_plan(random, TARGETS, DURATION_MS, tuple(CATALOGUE))
+            timers = simulation.current().timers
+            leaders = cycle(TARGETS.hosts)
+            schedule_plan(plan, network, timers, DURATION_MS, lambda: next(leaders))
             await trio.sleep(DURATION_MS / 1000 / 2)
             heal_everything(network)
             await trio.sleep(DURATION_MS / 1000 / 2 + 1)

@@ -1,0 +1,95 @@
+"""The bug zoo: does the campaign catch what it claims to catch?
+
+Each deliberate defect is built in, and seeds are run until a check that is meant for it finds it.
+The sound build must then pass the same seeds, or the check would cry wolf.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
+
+import attrs
+
+from k8sactors.chaos.bugs import BUGS, Bug
+from k8sactors.checkers.findings import Finding
+
+SEEDS = 200
+FEWEST_CONTROL_SEEDS = 10
+
+
+@attrs.frozen
+class Hunt:
+    """What became of one bug.
+
+    Attributes:
+        number: the bug's row in the zoo.
+        name: the bug.
+        finding: what caught it, None if nothing did.
+        checks: all checks that noticed something in that run.
+        seeds: how many seeds it took; the last one caught it.
+        virtual_seconds: simulated time of all these seeds.
+        control_seeds: how many seeds the sound build was run with.
+        false_alarms: what was found in the sound build, each with its seed.
+    """
+
+    number: int
+    name: str
+    finding: Finding | None
+    checks: tuple[str, ...]
+    seeds: int
+    virtual_seconds: float
+    control_seeds: int = 0
+    false_alarms: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Caught, and not by a check that finds something in the sound build too."""
+        return self.finding is not None and not self.false_alarms
+
+
+def hunt(bug: Bug, seeds: int) -> Hunt:
+    """Run the defective build until the bug is caught, then the sound one over the same seeds."""
+    caught = _catch(bug, seeds)
+    count = min(seeds, max(caught.seeds, FEWEST_CONTROL_SEEDS))
+    alarms = [
+        (seed, str(finding))
+        for seed in range(1, count + 1)
+        for finding in bug.campaign(seed).findings
+    ]
+    return attrs.evolve(caught, control_seeds=count, false_alarms=tuple(alarms))
+
+
+def _catch(bug: Bug, seeds: int) -> Hunt:
+    virtual_seconds = 0.0
+    with bug.switched_on():
+        for seed in range(1, seeds + 1):
+            outcome = bug.campaign(seed)
+            virtual_seconds += outcome.virtual_seconds
+            named = [finding for finding in outcome.findings if finding.check in bug.checks]
+            if named:
+                finding = min(named, key=lambda each: bug.checks.index(each.check))
+                checks = outcome.checks
+                return Hunt(bug.number, bug.name, finding, checks, seed, virtual_seconds)
+    return Hunt(bug.number, bug.name, None, (), seeds, virtual_seconds)
+
+
+def hunt_all(numbers: Sequence[int], seeds: int, jobs: int) -> Iterator[Hunt]:
+    """Hunt several bugs, each in a process; results come as they are ready."""
+    work = partial(_hunt_number, seeds=seeds)
+    if jobs == 1:
+        yield from map(work, numbers)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from _as_ready(pool, work, numbers)
+
+
+def _as_ready(
+    pool: ProcessPoolExecutor, work: Callable[[int], Hunt], numbers: Sequence[int]
+) -> Iterator[Hunt]:
+    for future in as_completed([pool.submit(work, number) for number in numbers]):
+        yield future.result()
+
+
+def _hunt_number(number: int, seeds: int) -> Hunt:
+    return hunt(BUGS[number], seeds)

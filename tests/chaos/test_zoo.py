@@ -1,0 +1,67 @@
+"""The zoo: each defect is caught by a check that is meant for it, the sound build passes."""
+
+import json
+
+import attrs
+import pytest
+from click.testing import CliRunner
+
+from k8sactors.chaos.bugs import BUGS, Bug
+from k8sactors.chaos.zoo import hunt
+from k8sactors.cli.main import cli
+
+# Bug: how many seeds it took, and the check that caught it.
+CAUGHT = {
+    1: (2, "commit-own-term"),
+    3: (1, "single-vote"),
+    5: (1, "revision-order"),
+    8: (1, "linearizability"),
+}
+
+
+@pytest.mark.covers("DC-08")
+@pytest.mark.parametrize("number", CAUGHT)
+def test_a_defect_is_caught_by_its_check_and_the_sound_build_passes(number: int) -> None:
+    seeds, check = CAUGHT[number]
+    found = hunt(BUGS[number], seeds)
+    assert found.finding is not None
+    assert (found.seeds, found.finding.check) == (seeds, check)
+    assert found.false_alarms == ()
+    assert found.ok
+
+
+@pytest.mark.parametrize("number", BUGS)
+def test_a_defect_ends_with_its_block_even_after_an_error(number: int) -> None:
+    bug = BUGS[number]
+    sound = getattr(bug.owner, bug.function)
+    with pytest.raises(KeyError):
+        _fail_with(bug)
+    assert getattr(bug.owner, bug.function) is sound
+
+
+def _fail_with(bug: Bug) -> None:
+    with bug.switched_on():
+        assert getattr(bug.owner, bug.function) is bug.replacement
+        raise KeyError
+
+
+def test_the_command_tells_in_json_what_caught_a_defect() -> None:
+    result = CliRunner().invoke(cli, ["zoo", "--bug", "3", "--seeds", "2", "--jobs", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert told["ok"]
+    assert [(each["bug"], each["check"]) for each in told["bugs"]] == [(3, "single-vote")]
+
+
+def test_the_command_fails_when_a_defect_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    bug = BUGS[3]
+    harmless = attrs.evolve(bug, replacement=getattr(bug.owner, bug.function))
+    monkeypatch.setitem(BUGS, 3, harmless)
+    result = CliRunner().invoke(cli, ["zoo", "--bug", "3", "--seeds", "1", "--jobs", "1"])
+    assert result.exit_code == 1
+    assert "not caught" in result.output
+
+
+def test_an_unknown_defect_is_bad_input() -> None:
+    result = CliRunner().invoke(cli, ["zoo", "--bug", "99"])
+    assert result.exit_code == 2
