@@ -26,6 +26,9 @@ from k8sactors.topology import CONSOLE, ClusterSpec
 NEVER_S = 10**9
 SETTLE_POLL_S = 2.0
 
+# A converged cluster may still write a last status; then its pods must not change any more.
+QUIET_AFTER_S, QUIET_S = 15.0, 5.0
+
 
 @attrs.frozen
 class ClusterChaos:
@@ -121,7 +124,7 @@ class ClusterChaosRun:
             self._add("liveness", str(error))
         for actor in _store_loads(cluster):
             actor.running = False
-        await trio.sleep(SETTLE_POLL_S)
+        await trio.sleep(QUIET_AFTER_S + QUIET_S)
 
     async def _missing(self, cluster: Cluster) -> str | None:
         if cluster.store_leader() is None:
@@ -152,6 +155,7 @@ class ClusterChaosRun:
         history = self._true_history(cluster)
         if history is not None:
             self._findings += check_safety(history)
+            self._findings += check_quiet(history, round(QUIET_S * SECOND))
         self._judge_states(cluster)
         now_ns = simulation_module.current().now_ns()
         self._findings += await check_counter(cluster.client, loads, now_ns)
@@ -164,6 +168,21 @@ class ClusterChaosRun:
 
     def _add(self, check: str, message: str) -> None:
         self._findings.append(Finding(check, message, simulation_module.current().now_ns()))
+
+
+def check_quiet(history: ClusterHistory, quiet_ns: int) -> list[Finding]:
+    """What has converged stays: nobody overwrites anybody in the last `quiet_ns`."""
+    since_ns = history.end_ns - quiet_ns
+    late = [
+        change
+        for change in history.changes
+        if change.resource == "pods" and change.time_ns >= since_ns
+    ]
+    if not late:
+        return []
+    names = sorted({change.object["metadata"]["name"] for change in late})
+    message = f"{len(late)} changes of pods after everything had converged: {', '.join(names)}"
+    return [Finding("stays-converged", message, late[0].time_ns)]
 
 
 def targets_of(cluster: Cluster) -> Targets:

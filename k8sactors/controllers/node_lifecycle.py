@@ -68,9 +68,7 @@ class NodeLifecycleController(Controller):
         self._leases = self.informer("leases.coordination.k8s.io")
         self._pods = self.informer("pods")
         self._pods.add_index(NODE_INDEX, lambda pod: pod["spec"].get("nodeName"))
-        self._pods.add_handler(
-            on_add=self._pod_seen, on_update=lambda _old, new: self._pod_seen(new)
-        )
+        self._pods.add_handler(on_add=self._pod_seen, on_update=self._pod_changed)
         self._health: dict[str, NodeHealth] = {}
         self._known: dict[str, Object] = {}
         # Nodes whose pods could not all be marked not ready yet.
@@ -91,6 +89,15 @@ class NodeLifecycleController(Controller):
         self.run_every(self.config.node_monitor_period_ns, self._monitor)
 
     # --- one node's taints and the pods that come to it, event by event
+
+    def _pod_changed(self, old: Object, new: Object) -> None:
+        """Only the assignment counts: a kubelet that says ready again is not contradicted.
+
+        Its node may be not ready for another reason than silence (a runtime that is down), and
+        the two would overwrite each other for ever.
+        """
+        if old["spec"].get("nodeName") != new["spec"].get("nodeName"):
+            self._pod_seen(new)
 
     def _pod_seen(self, pod: Object) -> None:
         """A pod that reports ready from a node that does not: a restarted manager, or a race."""
