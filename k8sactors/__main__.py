@@ -1,0 +1,6 @@
+"""`python -m k8sactors`: the same as the `k8sactors` command."""
+
+from k8sactors.cli import main
+
+if __name__ == "__main__":
+    main()
