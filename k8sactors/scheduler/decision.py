@@ -21,7 +21,7 @@ import numpy as np
 
 from k8sactors.scheduler.diagnosis import FitError
 from k8sactors.scheduler.errors import NoNodesAvailableError
-from k8sactors.scheduler.evaluation import filter_node, filter_rows, raw_scores
+from k8sactors.scheduler.evaluation import crowded, filter_node, filter_rows, raw_scores
 from k8sactors.scheduler.framework.interfaces import PostFilterResult, Rows
 from k8sactors.scheduler.framework.status import CycleState, Status
 from k8sactors.scheduler.ranking import RANK_STEP, Ranking
@@ -183,7 +183,7 @@ class DecisionEngine:
         taken = [
             nodes[name].row
             for name in obstacles
-            if name in nodes and filter_node(state, pod, _crowded(nodes[name], obstacles))
+            if name in nodes and filter_node(state, pod, crowded(nodes[name], obstacles))
         ]
         return feasible[~np.isin(feasible, np.array(taken, dtype=np.intp))]
 
@@ -229,7 +229,7 @@ class DecisionEngine:
             node = self._cache.table.nodes[row]
             if node is None:
                 continue
-            status = filter_node(state, pod, _crowded(node, obstacles))
+            status = filter_node(state, pod, crowded(node, obstacles))
             if status is not None:
                 refused[node.name] = status
         return refused
@@ -241,14 +241,3 @@ class DecisionEngine:
         error.nominated_node = result.nominated_node
         error.add_post_filter_message(result.message)
         return error
-
-
-def _crowded(node: "NodeInfo", obstacles: dict[str, list["PodInfo"]]) -> "NodeInfo":
-    """The node with the pods counted in that have been promised a place on it."""
-    promised = obstacles.get(node.name)
-    if not promised:
-        return node
-    crowded = node.copy()
-    for pod in promised:
-        crowded.add_pod(pod)
-    return crowded

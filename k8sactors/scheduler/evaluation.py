@@ -1,5 +1,6 @@
 """Filters and scores over many rows: the vector form where a plugin has one, else node by node."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from k8sactors.scheduler.podinfo import PodInfo
     from k8sactors.scheduler.table import NodeTable
 
-__all__ = ["filter_node", "filter_rows", "raw_scores"]
+__all__ = ["crowded", "filter_node", "filter_rows", "raw_scores"]
 
 
 def filter_node(state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status | None:
@@ -23,6 +24,17 @@ def filter_node(state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status |
         if status is not None:
             return status
     return None
+
+
+def crowded(node: "NodeInfo", promises: Mapping[str, list["PodInfo"]]) -> "NodeInfo":
+    """The node with the pods counted in that have been promised a place on it."""
+    promised = promises.get(node.name)
+    if not promised:
+        return node
+    full = node.copy()
+    for pod in promised:
+        full.add_pod(pod)
+    return full
 
 
 def filter_rows(

@@ -50,8 +50,7 @@ OPEN: dict[str, str] = {
     "node-all-unreachable": "no TTL annotation on nodes",
     "node-cordon": "no TTL annotation on nodes",
     "node-pressure-taints": "no TTL annotation on nodes",
-    "node-reports-notready": "pods of a node that reports itself not ready are marked",
+    "node-reports-notready": "no TTL annotation on nodes",
     "pod-priority-admission": "a second global default class is taken",
-    "preempt-nominated-reserves": "the scheduler fails on a candidate without victims",
     "sched-no-nodes": "a new node has no not-ready taint",
 }

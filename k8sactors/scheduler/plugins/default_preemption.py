@@ -2,8 +2,9 @@
 
 A node is a candidate when its refusal could be cured by removing pods (UNSCHEDULABLE) and the pod
 fits once every pod of lower priority is gone. From each candidate as many of those pods as possible
-are kept, the important ones first; the rest are its victims. The node chosen has the least
-important most important victim, then the smallest sum of priorities, then the fewest victims.
+are kept, the important ones first; the rest are its victims. Places that were promised to pods of
+the same or a higher priority stay promised. The node chosen has the least important most important
+victim, then the smallest sum of priorities, then the fewest victims.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from k8sactors.scheduler.diagnosis import fit_message
-from k8sactors.scheduler.evaluation import filter_node
+from k8sactors.scheduler.evaluation import crowded, filter_node
 from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.interfaces import PostFilterPlugin, PostFilterResult
 from k8sactors.scheduler.framework.status import Code, CycleState, Status
@@ -91,8 +92,9 @@ class DefaultPreemption(PostFilterPlugin):
             return [], dict.fromkeys(curable, _NO_VICTIMS)
         candidates: list[_Candidate] = []
         failures: dict[str, Status] = {}
+        promises = self._handle.nominations.against(pod)
         for name in curable:
-            found = _dry_run(state, pod, cache.nodes[name])
+            found = _dry_run(state, pod, cache.nodes[name], promises)
             if isinstance(found, _Candidate):
                 candidates.append(found)
             else:
@@ -100,11 +102,13 @@ class DefaultPreemption(PostFilterPlugin):
         return candidates, failures
 
 
-def _dry_run(state: CycleState, pod: PodInfo, node: NodeInfo) -> _Candidate | Status:
+def _dry_run(
+    state: CycleState, pod: PodInfo, node: NodeInfo, promises: Mapping[str, list[PodInfo]]
+) -> _Candidate | Status:
     lower = [present for present in node.pods.values() if present.priority < pod.priority]
     if not lower:
         return _NO_VICTIMS
-    trial = node.copy()
+    trial = crowded(node, promises).copy()
     for present in lower:
         trial.remove_pod(present.uid)
     status = filter_node(state, pod, trial)
@@ -116,6 +120,7 @@ def _dry_run(state: CycleState, pod: PodInfo, node: NodeInfo) -> _Candidate | St
         if filter_node(state, pod, trial) is not None:
             trial.remove_pod(present.uid)
             victims.append(present)
+    assert victims, "a pod that fits beside everybody was not refused"
     return _Candidate(node, tuple(victims))
 
 
