@@ -39,6 +39,7 @@ class ClusterChaos:
     store_clients: int = 3
     api_clients: int = 2
     operations: int = 2_000
+    think_ms: int = 1_500
     kinds: tuple[str, ...] = ()
 
 
@@ -87,7 +88,8 @@ class ClusterChaosRun:
             start = number % len(endpoints)
             preferred = [*endpoints[start:], *endpoints[:start]]
             name = f"store-client-{number}"
-            load = partial(StoreLoad, name, preferred, self._history, self._options.operations)
+            limits = (self._options.operations, self._options.think_ms)
+            load = partial(StoreLoad, name, preferred, self._history, *limits)
             console.spawn(name, load)
         loads = []
         servers = cluster.assembly.servers
@@ -147,7 +149,7 @@ class ClusterChaosRun:
 
     async def _judge(self, cluster: Cluster, loads: list[APILoad]) -> None:
         for violation in cluster.assembly.monitor.violations:
-            self._add(violation.check, str(violation))
+            self._add(violation.check, str(violation).removeprefix(f"{violation.check}: "))
         for crash in cluster.network.crashes:
             self._findings.append(Finding("crash", f"{crash.actor}: {crash.cause}", crash.time_ns))
         self._findings += linearizability_findings(self._history.operations)
