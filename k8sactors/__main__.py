@@ -3,4 +3,4 @@
 from k8sactors.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="k8sactors")

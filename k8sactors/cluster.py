@@ -25,7 +25,7 @@ from k8sactors.assembly import Assembly
 from k8sactors.client import Client, is_not_found
 from k8sactors.console import Console
 from k8sactors.errors import ImpossibleClusterError, NotReadyError, WaitTimeoutError
-from k8sactors.fabric import Host, Network, open_fabric
+from k8sactors.fabric import Crash, Host, Network, open_fabric
 from k8sactors.node.kernel_messages import ProbeResult
 from k8sactors.observe.logs import configure_logs
 from k8sactors.topology import CONSOLE, ClusterSpec, HostPlan, plan
@@ -83,6 +83,7 @@ class Cluster:
             return spec.same_zone_latency_ns if same else spec.cross_zone_latency_ns
 
         self.network = await self._stack.enter_async_context(open_fabric(latency_ns=latency_ns))
+        self.network.on_crash.append(_log_crash)
         self.assembly = Assembly(self.spec, self.network)
         self.assembly.build(self._plan)
         console = self.network.add_host(CONSOLE, zone="")
@@ -248,6 +249,11 @@ class Cluster:
             return None if result.ok else result.error
 
         await self.wait_for(missing, f"service {service} answers", timeout_s=timeout_s)
+
+
+def _log_crash(crash: Crash) -> None:
+    host = crash.actor.partition("/")[0]
+    structlog.get_logger().error("crashed", actor=crash.actor, host=host, cause=crash.cause)
 
 
 def condition_of(obj: Mapping[str, Any], kind: str) -> bool:

@@ -15,7 +15,15 @@ from k8sactors.observe.report import print_report
 COMPARED = ("stacked", "external")
 
 
-@click.command(epilog="\b\nExample:\n  k8sactors compare scenarios/failover-tour.yaml")
+EXAMPLES = """
+\b
+Examples:
+  k8sactors compare scenarios/failover-tour.yaml
+  k8sactors compare scenarios/store-failover.yaml --seed 3 --json
+"""
+
+
+@click.command(epilog=EXAMPLES, short_help="Run a scenario on two topologies, side by side.")
 @scenario_file
 @seed_option
 @manifest_option

@@ -10,9 +10,10 @@ from attrs import asdict
 from rich.console import Console
 
 from k8sactors.cli.input import BAD_INPUT, print_problems
-from k8sactors.cli.logs import configure_logs
+from k8sactors.cli.options import Logs
 from k8sactors.cluster import Cluster
 from k8sactors.observe.live import LiveView, Quiet
+from k8sactors.observe.logs import configure_logs
 from k8sactors.observe.stopwatch import Stopwatch
 from k8sactors.scenario.errors import BadScenarioError
 from k8sactors.scenario.load import load_scenario
@@ -54,10 +55,14 @@ def make_console() -> Console:
 
 
 def run_scenario(
-    scenario: Scenario, console: Console | None, listener: FrameListener | None = None
+    scenario: Scenario,
+    console: Console | None,
+    listener: FrameListener | None = None,
+    logs: Logs | None = None,
 ) -> RunResult:
     """Run a scenario, live on a console unless that is None."""
-    configure_logs()
+    logs = logs or Logs()
+    configure_logs(logs.level, logs.format)
     watch = Stopwatch()
     view: AbstractContextManager[Observer] = (
         nullcontext(Quiet())

@@ -3,18 +3,23 @@
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from k8sactors.cli.execution import make_console, read_scenario, run_scenario
 from k8sactors.cli.input import EXPECTATION_FAILED
 from k8sactors.cli.options import (
+    Logs,
     json_option,
+    log_format_option,
+    log_level_option,
     manifest_option,
     scenario_file,
     seed_option,
     topology_option,
 )
+from k8sactors.observe.logs import LogFormat, LogLevel
 from k8sactors.observe.report import print_report
 from k8sactors.observe.trace_file import TraceFile
 
@@ -24,10 +29,12 @@ Examples:
   k8sactors run scenarios/failover-tour.yaml
   k8sactors run scenarios/real-app.yaml --manifest app.yaml --topology external
   k8sactors run scenarios/rolling-update.yaml --seed 7 --json
+  k8sactors run scenarios/store-failover.yaml --trace messages.jsonl
+  k8sactors run scenarios/store-failover.yaml --log-level info --log-format json 2>log.jsonl
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Run a scenario: does what it expects hold?")
 @scenario_file
 @seed_option
 @topology_option
@@ -37,6 +44,8 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
     help="Write every delivered message to this file, one JSON object per line.",
 )
+@log_level_option
+@log_format_option
 @json_option
 def run(
     file: Path,
@@ -44,6 +53,8 @@ def run(
     topology: str | None,
     manifests: tuple[Path, ...],
     trace: Path | None,
+    log_level: LogLevel,
+    log_format: LogFormat,
     as_json: bool,
 ) -> None:
     """Run the scenario FILE and tell whether its expectations held.
@@ -57,11 +68,19 @@ def run(
     with ExitStack() as stack:
         listener = None
         if trace is not None:
-            listener = TraceFile(stack.enter_context(trace.open("w", encoding="utf-8")))
-        result = run_scenario(scenario, console, listener)
+            listener = TraceFile(stack.enter_context(_opened(trace)))
+        result = run_scenario(scenario, console, listener, Logs(log_level, log_format))
     if console is None:
         click.echo(json.dumps(result.to_json()))
     else:
         print_report(console, result)
     if not result.ok:
         raise SystemExit(EXPECTATION_FAILED)
+
+
+def _opened(trace: Path) -> TextIO:
+    try:
+        return trace.open("w", encoding="utf-8")
+    except OSError as error:
+        reason = f"cannot write {str(trace)!r}: {error.strerror}"
+        raise click.BadParameter(reason, param_hint="'--trace'") from None

@@ -12,8 +12,15 @@ from k8sactors.cli.input import BAD_INPUT, print_problems
 from k8sactors.scenario.errors import BadScenarioError
 from k8sactors.scenario.load import load_scenario
 
+EXAMPLES = """
+\b
+Examples:
+  k8sactors validate scenarios/*.yaml
+  k8sactors validate --json my-scenario.yaml
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES, short_help="Check scenarios without running them.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the mistakes as JSON.")
 def validate(files: tuple[Path, ...], as_json: bool) -> None:

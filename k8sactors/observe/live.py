@@ -1,7 +1,7 @@
 """Live progress of a run: what happens now, how fast, and how the cluster is.
 
 On a terminal a small panel is redrawn in place and finished steps scroll above it; elsewhere each
-finished step is one line.
+finished step is one line, and a long one says every few seconds that it goes on.
 """
 
 from types import TracebackType
@@ -20,6 +20,7 @@ from k8sactors.scenario.runner import Progress
 from k8sactors.simulation import SECOND
 
 _REDRAW_S = 0.1
+_LINE_S = 10.0
 _DETAIL_LINES = 12
 _POD_STYLES = {
     "Running": "green",
@@ -96,12 +97,24 @@ class LiveView:
         self._draw()
 
     def _draw(self, *, at_once: bool = False) -> None:
-        if not self.console.is_terminal:
-            return
         now_s = self._watch.seconds
+        if not self.console.is_terminal:
+            self._say_that_it_goes_on(now_s, ended=at_once)
+            return
         if at_once or now_s - self._drawn_s >= _REDRAW_S:
             self._drawn_s = now_s
             self._live.update(self._panel(now_s), refresh=True)
+
+    def _say_that_it_goes_on(self, now_s: float, *, ended: bool) -> None:
+        progress = self._progress
+        if ended or progress is None:
+            self._drawn_s = now_s
+        elif now_s - self._drawn_s >= _LINE_S:
+            self._drawn_s = now_s
+            titles = ", ".join(step.title for step in self._running) or "going on"
+            speed = progress.virtual_ns / SECOND / now_s
+            line = f"{clock(progress.virtual_ns):>8} {RUNNING}      {titles} ({speed:.0f}x)"
+            self.console.print(Text(line, style="dim"))
 
     def _panel(self, wall_s: float) -> RenderableType:
         result, progress = self._result, self._progress

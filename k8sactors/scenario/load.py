@@ -53,10 +53,13 @@ def load_scenario(
     document = _read_document(source)
     reader = Reader(document)
     file: ScenarioFile | None = Struct(ScenarioFile).read(document.data, (), reader)
-    if file is None or reader.problems:
+    if file is None or any(each.key.startswith("cluster") for each in reader.problems):
         raise BadScenarioError(in_order(reader.problems))
     spec = file.cluster.spec(topology)
+    is_well_formed = not reader.problems
     check_cluster(spec, ("cluster",), reader)
+    if not is_well_formed:
+        raise BadScenarioError(in_order(reader.problems))
     scenario = Scenario(
         file=file,
         source=source,
@@ -66,13 +69,11 @@ def load_scenario(
     )
     _Checks(scenario, spec, reader).steps(file.steps)
     _read_named_manifests(scenario, reader)
+    takers = [step.action for step in _all_steps(file.steps) if _wants_manifests(step)]
+    refused = bool(takers) and all(action.fails for action in takers)
     for path in manifests:
-        scenario.extra += read_manifests(path, str(path), reader.problems)
-    if (
-        needs_manifests
-        and not manifests
-        and any(_wants_manifests(step) for step in _all_steps(file.steps))
-    ):
+        scenario.extra += read_manifests(path, str(path), reader.problems, may_be_invalid=refused)
+    if needs_manifests and takers and not manifests:
         message = "this scenario applies manifests of the caller: give at least one --manifest FILE"
         reader.problem(("steps",), message)
     if reader.problems:
@@ -92,6 +93,12 @@ def _read_document(source: Path) -> Document:
         raise BadScenarioError([Problem(shown, 1, 1, "", message)]) from None
     except YamlSourceError as error:
         raise BadScenarioError(error.problems) from None
+    if any(isinstance(each.data, dict) and "kind" in each.data for each in documents):
+        message = (
+            "this is a manifest, not a scenario; a scenario applies it: "
+            f"k8sactors run scenarios/real-app.yaml --manifest {shown}"
+        )
+        raise BadScenarioError([Problem(shown, 1, 1, "kind", message)])
     if len(documents) != 1:
         message = f"expected one YAML document, got {len(documents)}"
         raise BadScenarioError([Problem(shown, 1, 1, "", message)])
@@ -126,18 +133,25 @@ def _read_named_manifests(scenario: Scenario, reader: Reader) -> None:
         if not isinstance(step.action, Apply):
             continue
         where = (*step.path, "apply")
+        refused = step.action.fails is not None
         if not (step.action.files or step.action.objects or step.action.manifests):
             reader.problem(where, "nothing to apply: give files, objects or manifests: true")
         for number, name in enumerate(step.action.files):
             file = scenario.source.parent / name
-            if name in scenario.manifests:
-                continue
             if not file.is_file():
                 reader.problem((*where, "files", number), f"there is no file {str(file)!r}")
                 continue
-            scenario.manifests[name] = read_manifests(file, str(file), reader.problems)
+            scenario.manifests[name] = read_manifests(
+                file, str(file), reader.problems, may_be_invalid=refused
+            )
         for number, each in enumerate(step.action.objects):
-            read_object(reader.document, (*where, "objects", number), each, reader.problems)
+            read_object(
+                reader.document,
+                (*where, "objects", number),
+                each,
+                reader.problems,
+                may_be_invalid=refused,
+            )
 
 
 @attrs.define

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from k8sactors.api import scheme
+from k8sactors.api import defaulting, scheme
 from k8sactors.api.errors import Cause, UnknownKindError
 from k8sactors.api.located_yaml import (
     Document,
@@ -13,13 +13,19 @@ from k8sactors.api.located_yaml import (
     load_documents,
 )
 from k8sactors.api.schema import validate
+from k8sactors.api.validation import validate_create
 from k8sactors.scenario.binding import named, suggestion
 
 Object = dict[str, Any]
 
 
-def read_manifests(file: Path, shown: str, problems: list[Problem]) -> list[Object]:
-    """All objects of a manifest file; its mistakes are added to `problems`."""
+def read_manifests(
+    file: Path, shown: str, problems: list[Problem], *, may_be_invalid: bool = False
+) -> list[Object]:
+    """All objects of a manifest file; its mistakes are added to `problems`.
+
+    Invalid objects are a mistake unless the server is meant to refuse them.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -35,12 +41,17 @@ def read_manifests(file: Path, shown: str, problems: list[Problem]) -> list[Obje
         problems.append(Problem(shown, 1, 1, "", "this manifest holds no object"))
     objects: list[Object] = []
     for document in documents:
-        objects += read_object(document, (), document.data, problems)
+        objects += read_object(document, (), document.data, problems, may_be_invalid=may_be_invalid)
     return objects
 
 
 def read_object(
-    document: Document, path: KeyPath, data: Any, problems: list[Problem]
+    document: Document,
+    path: KeyPath,
+    data: Any,
+    problems: list[Problem],
+    *,
+    may_be_invalid: bool = False,
 ) -> list[Object]:
     """One object, or the items of a List; mistakes are added to `problems`."""
     if not isinstance(data, dict):
@@ -49,17 +60,33 @@ def read_object(
         return []
     if data.get("kind") == "List" and data.get("apiVersion") == "v1":
         items = data.get("items") or []
+        if not isinstance(items, list):
+            message = f"expected a list of objects, got {named(items)}"
+            problems.append(document.problem((*path, "items"), message))
+            return []
         return [
             each
             for number, item in enumerate(items)
-            for each in read_object(document, (*path, "items", number), item, problems)
+            for each in read_object(
+                document, (*path, "items", number), item, problems, may_be_invalid=may_be_invalid
+            )
         ]
     before = len(problems)
     problems += _identity(document, path, data)
     if len(problems) > before:
         return []
-    problems += [_located(document, path, cause) for cause in validate(data)]
+    if not may_be_invalid:
+        problems += [_located(document, path, cause) for cause in _mistakes(data)]
     return [data]
+
+
+def _mistakes(data: Object) -> list[Cause]:
+    """What the server would refuse: first its form, then its meaning."""
+    causes = validate(data)
+    if causes:
+        return causes
+    info = scheme.kind(data["apiVersion"], data["kind"])
+    return validate_create(info, defaulting.apply(data))
 
 
 def _identity(document: Document, path: KeyPath, data: Object) -> list[Problem]:

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from k8sactors.cli.main import cli
+from k8sactors.node.kube_proxy import KubeProxy
+from k8sactors.observe import live
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 GOOD = str(SCENARIOS / "optimistic-concurrency.yaml")
@@ -56,8 +58,75 @@ def test_bad_input_ends_with_2_and_its_place(tmp_path: Path, command: str) -> No
     assert "bad.yaml:5:10: steps[0].advanc: unknown key 'advanc'" in result.output
 
 
-def test_an_unknown_option_ends_with_2() -> None:
-    assert call("run", GOOD, "--sed", "1").exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["run", GOOD, "--sed", "1"], "--seed"),
+        (["run", GOOD, "--seed", "x"], "expected a whole number, 0 or more; got 'x'"),
+        (["run", GOOD, "--seed", "-1"], "expected a whole number, 0 or more; got '-1'"),
+        (["run", GOOD, "--topology", "ring"], "'single', 'stacked', 'external'"),
+        (["run", GOOD, "--trace", "/no/such/folder/x"], "cannot write '/no/such/folder/x'"),
+        (["run", GOOD, "--log-level", "loud"], "'debug', 'info', 'warning', 'error'"),
+        (["run", "/no/such.yaml"], "/no/such.yaml:1:1: cannot read this scenario: No such file"),
+        (["run", str(SCENARIOS)], "cannot read this scenario: Is a directory"),
+        (["run"], "Missing argument 'FILE'"),
+        (["runn", GOOD], "no command 'runn'; did you mean 'run'?"),
+        (["dance"], "no command 'dance'; there are"),
+        (
+            ["validate", str(SCENARIOS / "manifests" / "hello.yaml")],
+            "is a manifest, not a scenario",
+        ),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_and_what_was_expected(
+    arguments: list[str], answer: str
+) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert answer in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_crash_of_a_component_fails_the_run_with_actor_time_and_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: KubeProxy) -> None:
+        raise RuntimeError(f"injected into {self.ctx.address}")
+
+    monkeypatch.setattr(KubeProxy, "on_start", broken)
+    file = tmp_path / "calm.yaml"
+    file.write_text(HEAD + "settles: false\nsteps: [{advance: 5m}]\n")
+    result = call("run", str(file), "--json", "--log-format", "json")
+    assert result.exit_code == 1
+    first = json.loads(result.stdout)["crashes"][0]
+    assert first["actor"].endswith("/kube-proxy")
+    assert "injected into" in first["cause"]
+    line = json.loads(result.stderr.splitlines()[0])
+    assert (line["event"], line["actor"], line["level"]) == ("crashed", first["actor"], "error")
+    assert "kube-proxy crashed at" in call("run", str(file)).stdout
+
+
+def test_a_log_in_json_is_one_object_per_line_with_actor_event_and_virtual_time() -> None:
+    result = call("run", GOOD, "--log-level", "info", "--log-format", "json")
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert "leading" in [line["event"] for line in lines]
+    assert all(line["actor"].startswith(f"{line['host']}/") for line in lines)
+    instants = [line["ts"] for line in lines]
+    assert instants == sorted(instants)
+
+
+def test_a_log_in_text_is_one_line_per_event() -> None:
+    result = call("run", GOOD, "--log-level", "info")
+    assert any(
+        "info     cp-1/kube-controller-manager  leading" in line
+        for line in result.stderr.splitlines()
+    )
+
+
+def test_a_long_run_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_LINE_S", 0.0)
+    assert "Apply" in call("run", GOOD).stdout
+    assert "▶" in call("run", GOOD).stdout
 
 
 def test_all_shipped_scenarios_are_valid() -> None:

@@ -188,6 +188,24 @@ def test_mistakes_in_manifests_have_their_own_places(tmp_path: Path) -> None:
     assert any("Deploymnet" in each and "did you mean" in each for each in found), found
 
 
+def test_objects_that_the_server_would_refuse_are_refused_before_the_start(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "web.yaml").write_text(WEB.replace("replicas: 2", "replicas: -1"))
+    text = HEAD + "steps: [{apply: {files: [web.yaml]}}]\n"
+    assert problems(tmp_path, text) == [
+        "web.yaml:6:3: spec.replicas: Invalid value: -1: must be greater than or equal to 0"
+    ]
+    step = "apply: {files: [web.yaml], fails: {code: 422, reason: Invalid}}"
+    assert load(tmp_path, HEAD + f"steps: [{{{step}}}]\n").manifests["web.yaml"]
+
+
+def test_mistakes_of_form_do_not_hide_an_impossible_cluster(tmp_path: Path) -> None:
+    text = HEAD + "seed: -1\ncluster: {workers: 0}\nsteps: [{advance: 1s}]\n"
+    found = problems(tmp_path, text)
+    assert [each.split(": ")[1] for each in found] == ["seed", "cluster.workers"]
+
+
 def test_inline_objects_are_checked_at_their_place(tmp_path: Path) -> None:
     step = "apply: {objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, dat: {}}]}"
     found = problems(tmp_path, HEAD + f"steps:\n  - {step}\n")
