@@ -37,6 +37,8 @@ def start_control_plane(network: Network) -> list[str]:
     endpoints = start_store(network)
     host = network.add_host("cp-1")
     servers = [f"{host.name}/apiserver"]
-    host.spawn("apiserver", lambda: APIServer(APIServerConfig(store_endpoints=endpoints)))
+    # Nobody would take the taint of new nodes away: no controllers run here.
+    config = APIServerConfig(store_endpoints=endpoints, taint_new_nodes=False)
+    host.spawn("apiserver", lambda: APIServer(config))
     host.spawn("kube-scheduler", lambda: Scheduler(servers, host.name))
     return servers

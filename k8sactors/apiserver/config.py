@@ -32,6 +32,8 @@ class APIServerConfig:
     # A pod waits this long for its namespace's "default" ServiceAccount to be made.
     service_account_wait_ns: int = SECOND
     service_account_must_exist: bool = True
+    # Off where no node lifecycle controller runs, which would take the taint away again.
+    taint_new_nodes: bool = True
     service_cidr: str = "10.96.0.0/12"
     node_ports: tuple[int, int] = (30000, 32767)
     max_body_bytes: int = 3 * 1024 * 1024

@@ -51,6 +51,4 @@ OPEN: dict[str, str] = {
     "node-cordon": "no TTL annotation on nodes",
     "node-pressure-taints": "no TTL annotation on nodes",
     "node-reports-notready": "no TTL annotation on nodes",
-    "pod-priority-admission": "a second global default class is taken",
-    "sched-no-nodes": "a new node has no not-ready taint",
 }
