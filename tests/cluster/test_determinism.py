@@ -1,0 +1,35 @@
+"""Same seed, same hash: whole clusters, in different processes, under different hash seeds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HASH_SEEDS = ("1", "22", "333")
+
+
+def _start(scenario: str, hash_seed: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "k8sactors", "run", f"scenarios/{scenario}.yaml", "--json"]
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.covers("DC-14")
+@pytest.mark.parametrize("scenario", ["store-failover", "rolling-update", "partition"])
+def test_a_scenario_gives_the_same_trace_in_every_process(scenario: str) -> None:
+    processes = [_start(scenario, hash_seed) for hash_seed in HASH_SEEDS]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    results = [json.loads(stdout) for stdout, _stderr in outputs]
+    assert [result["ok"] for result in results] == [True] * len(HASH_SEEDS)
+    assert len({result["trace_hash"] for result in results}) == 1
