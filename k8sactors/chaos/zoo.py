@@ -13,6 +13,7 @@ import attrs
 
 from k8sactors.chaos.bugs import BUGS, Bug
 from k8sactors.checkers.findings import Finding
+from k8sactors.observe.logs import configure_logs
 
 SEEDS = 200
 FEWEST_CONTROL_SEEDS = 10
@@ -92,4 +93,5 @@ def _as_ready(
 
 
 def _hunt_number(number: int, seeds: int) -> Hunt:
+    configure_logs("error")
     return hunt(BUGS[number], seeds)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "chaos": "k8sactors.cli.chaos:chaos",
     "compare": "k8sactors.cli.compare:compare",
     "run": "k8sactors.cli.run:run",
     "validate": "k8sactors.cli.validate:validate",
@@ -25,6 +26,7 @@ Examples:
   k8sactors run scenarios/store-failover.yaml --seed 7 --json
   k8sactors compare scenarios/failover-tour.yaml
   k8sactors validate scenarios/*.yaml
+  k8sactors chaos scenarios/chaos-stacked.yaml --seeds 1..20
   k8sactors zoo
 
 \b

@@ -14,13 +14,15 @@ from k8sactors.chaos.bugs import BUGS
 from k8sactors.chaos.zoo import SEEDS, Hunt, hunt_all
 from k8sactors.cli.execution import make_console
 from k8sactors.cli.input import EXPECTATION_FAILED
-from k8sactors.cli.logs import configure_logs
 from k8sactors.cli.options import jobs_option
 from k8sactors.observe.stopwatch import Stopwatch
 from k8sactors.observe.style import span
 
 
-@click.command(epilog="\b\nExample:\n  k8sactors zoo --bug 1 --bug 8")
+@click.command(
+    epilog="\b\nExample:\n  k8sactors zoo --bug 1 --bug 8",
+    short_help="Build in known defects: are they caught?",
+)
 @click.option(
     "--bug",
     "numbers",
@@ -39,7 +41,6 @@ def zoo(numbers: tuple[str, ...], seeds: int, jobs: int, as_json: bool) -> None:
     The sound system is run over the same seeds and must pass. Exit status: 0 each defect is caught
     by a check that is meant for it, 1 one is not.
     """
-    configure_logs()
     chosen = [int(number) for number in numbers] or list(BUGS)
     watch = Stopwatch()
     console = None if as_json else make_console()

@@ -17,6 +17,7 @@ from k8sactors.scenario.binding import (
     Text,
     setting,
 )
+from k8sactors.scenario.chaos_section import ChaosSection
 from k8sactors.scenario.cluster_section import ClusterSection
 from k8sactors.scenario.steps import STEP, Step
 from k8sactors.topology import ClusterSpec
@@ -53,6 +54,11 @@ class ScenarioFile:
         Flag(),
         "after the last step everything converges; false for a scenario that ends broken",
         default=True,
+    )
+    chaos: ChaosSection = setting(
+        Struct(ChaosSection),
+        "what `k8sactors chaos` does after the steps; a plain run leaves it out",
+        default=attrs.Factory(ChaosSection),
     )
 
 

@@ -1,0 +1,33 @@
+"""The `chaos` section of a scenario: how `k8sactors chaos` breaks the cluster that it sets up."""
+
+import attrs
+
+from k8sactors.faults import CATALOGUE
+from k8sactors.scenario.binding import Choice, Duration, Integer, ListOf, setting
+from k8sactors.simulation import SECOND
+
+
+@attrs.define
+class ChaosSection:
+    """The two phases of each seed's run, and who keeps the cluster busy meanwhile."""
+
+    duration_ns: int = setting(
+        Duration(), "how long faults strike", key="duration", default=60 * SECOND
+    )
+    settle_ns: int = setting(
+        Duration(),
+        "after the last fault everything must converge within this time",
+        key="settle",
+        default=300 * SECOND,
+    )
+    kinds: list[str] = setting(
+        ListOf(Choice(tuple(CATALOGUE)), 0),
+        "the faults that each seed chooses from; by default those that strike at random",
+        default=[],
+    )
+    store_clients: int = setting(
+        Integer(0, 50), "clients of the store whose history must be linearizable", default=3
+    )
+    users: int = setting(
+        Integer(0, 50), "users that scale, delete, create and update through the API", default=2
+    )
