@@ -3,7 +3,6 @@
 QUOTA = "needs ResourceQuota admission"
 INTER_POD = "needs inter-pod affinity"
 SPREAD = "needs topology spread"
-DAEMONS = "needs DaemonSets and StatefulSets"
 BUDGETS = "needs disruption budgets"
 
 # By the first word of the name: areas of which nothing is built.
@@ -21,7 +20,6 @@ AREAS_NOT_BUILT = {
 }
 CASES_NOT_BUILT = {
     "deploy-quota-replica-failure": QUOTA,
-    "node-unreachable": DAEMONS,
     "preempt-anti-affinity": INTER_POD,
     "preempt-pdb-respected": BUDGETS,
     "rs-quota-blocked": QUOTA,
@@ -42,13 +40,3 @@ CASES_NOT_BUILT = {
 def not_built(case: str) -> str | None:
     """Why a case cannot pass yet, None when it must."""
     return CASES_NOT_BUILT.get(case) or AREAS_NOT_BUILT.get(case.partition("-")[0])
-
-
-# Differences that are being looked into.
-OPEN: dict[str, str] = {
-    "deploy-scaledown-pending-first": "a pod that never ran goes without an intermediate version",
-    "node-all-unreachable": "no TTL annotation on nodes",
-    "node-cordon": "no TTL annotation on nodes",
-    "node-pressure-taints": "no TTL annotation on nodes",
-    "node-reports-notready": "no TTL annotation on nodes",
-}

@@ -31,7 +31,7 @@ POLL_S = 0.05
 # The recorded release waits 40 s for a heartbeat; the present default is 50 s.
 RECORDED_GRACE_NS = 40 * SECOND
 ZONE = "topology.kubernetes.io/zone"
-HOLLOW_CAPACITY = {"cpu": "1", "memory": "3840Mi", "pods": "110", "ephemeral-storage": "20Gi"}
+HOLLOW_CAPACITY = {"cpu": "1", "memory": "3840Mi", "pods": "110", "ephemeral-storage": "0"}
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 
 
