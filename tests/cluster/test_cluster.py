@@ -50,10 +50,16 @@ def test_an_application_comes_up_answers_and_is_unchanged_by_a_second_apply(topo
 def test_losing_the_leader_and_a_control_plane_host_leaves_a_cluster_that_works() -> None:
     async def main() -> None:
         async with Cluster(ClusterSpec(topology="stacked")) as cluster:
-            cluster.store_leader_host().kill()
+            dead = cluster.store_leader_host()
+            dead.kill()
             await trio.sleep(30)
+            leader = cluster.store_leader()
+            assert leader is not None
+            assert leader[0] != dead.name
             await cluster.apply(WEB)
             await cluster.wait_available("deployments.apps/web")
+            web = await cluster.client.get("deployments.apps", "web", "default")
+            assert web["status"]["availableReplicas"] == 5
 
     simulation.run(main, seed=4)
 
