@@ -9,8 +9,7 @@ ACCEPTED: tuple[tuple[str, str], ...] = (
     # Pods first: since 1.33 the rest of a namespace waits until its pods are gone.
     ("ns-delete", r"snapshot held-by-finalizer .*"),
     # The recorded hollow kubelets record no events of containers, and their runtime forgets.
-    ("pod-graceful-delete", r'event not recorded: \["kubelet", .*'),
-    ("node-unreachable", r'event not recorded: \["kubelet", .*'),
+    ("", r'event not recorded: \["kubelet", .*'),
     ("node-unreachable", r"final Pod/default .*\.restartCount: recorded 0, here 1"),
     # Terminating pods do not count for a rollout. The recorded manager could send only 20 requests
     # a second, so that many had gone before the next step.

@@ -34,6 +34,7 @@ WATCHED = (
     "Deployment",
     "ReplicaSet",
     "EndpointSlice",
+    "Ingress",
 )
 
 
