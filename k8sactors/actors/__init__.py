@@ -1,7 +1,7 @@
 """Actors, mailboxes, envelopes and supervision."""
 
 from k8sactors.actors.actor import Actor, ActorLife, Message
-from k8sactors.actors.codec import CLOSE, MAX_FRAME_BYTES, OPEN, WAKE, decode_frame, encode_frame
+from k8sactors.actors.codec import CLOSE, MAX_FRAME_BYTES, OPEN, decode_frame, encode_frame
 from k8sactors.actors.connection import Connection
 from k8sactors.actors.context import Context
 from k8sactors.actors.errors import (
@@ -18,7 +18,6 @@ __all__ = [
     "CLOSE",
     "MAX_FRAME_BYTES",
     "OPEN",
-    "WAKE",
     "Actor",
     "ActorError",
     "ActorLife",

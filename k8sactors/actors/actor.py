@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from k8sactors.actors.codec import CLOSE, OPEN, WAKE, decode_frame
+from k8sactors.actors.codec import CLOSE, OPEN, decode_frame
 from k8sactors.actors.connection import Connection
 from k8sactors.actors.context import Context
 from k8sactors.actors.mailbox import Mailbox
@@ -135,10 +135,9 @@ class ActorLife:
     async def _loop(self) -> None:
         context = self.context
         mailbox = self.mailbox
-        receive = mailbox.receive
-        take = mailbox.take
+        wait, take = mailbox.wait, mailbox.take
         while True:
-            frame: bytes | None = await receive()
+            await wait()
             paused = self._wait_unpaused()
             if paused is not None:
                 await paused.wait()
@@ -147,12 +146,11 @@ class ActorLife:
             context.in_turn = True
             self.turns += 1
             handled = 0
-            while frame is not None:
+            while handled < BATCH_FRAMES and (frame := take()) is not None:
                 self._deliver(frame)
                 if self._stopped():
                     return
                 handled += 1
-                frame = take() if handled < BATCH_FRAMES else None
             self._end_turn()
 
     def _end_turn(self) -> None:
@@ -170,8 +168,6 @@ class ActorLife:
             self.mailbox.wake()
 
     def _deliver(self, frame: bytes) -> None:
-        if frame == WAKE:
-            return
         self._record(frame)
         sender, _recipient, connection_id, messages = decode_frame(frame)
         context = self.context
@@ -191,7 +187,7 @@ class ActorLife:
             message = Message(kind, message_id, cause, payload, connection, sender)
             if cause == 0 or connection is None or not connection.claim(message):
                 on_message(message)
-            if self._stopped():
+            if not context.alive:
                 return
 
     def _accept(self, connection_id: int, sender: str) -> Connection:

@@ -15,9 +15,6 @@ from k8sactors.actors.errors import MessageTooLargeError, UnencodableError
 # A frame larger than this is a mistake upstream: lists are paginated, events are batched.
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 
-# A frame without messages: wakes an actor that has something to flush or a timer to run.
-WAKE = msgpack.packb([])
-
 OPEN = "$open"
 CLOSE = "$close"
 
@@ -49,6 +46,6 @@ def encode_frame(
 
 
 def decode_frame(frame: bytes) -> list[Any]:
-    """The inverse of `encode_frame`: `[sender, recipient, connection_id, messages]`, or []."""
+    """The inverse of `encode_frame`: `[sender, recipient, connection_id, messages]`."""
     decoded: list[Any] = _unpackb(frame, strict_map_key=False, use_list=True)
     return decoded

@@ -4,14 +4,15 @@ The channel holds up to `CAPACITY_FRAMES`. Frames of a connection that find it f
 overflow queue with a limit in bytes (the receive window of a TCP socket, so to speak); over that
 limit the mailbox refuses, and the network resets the connection that sent too much. Datagrams are
 refused as soon as the channel is full. Both are counted.
+
+The owner does not sleep in the channel's `receive`: it sleeps until something happens, a frame or a
+timer, then takes what there is. So a timer needs no frame to wake it.
 """
 
 from collections import deque
 
 import attrs
 import trio
-
-from k8sactors.actors.codec import WAKE
 
 CAPACITY_FRAMES = 4096
 OVERFLOW_BYTES = 256 * 1024 * 1024
@@ -29,17 +30,18 @@ class MailboxStatistics:
 
 
 class Mailbox:
-    """Receives frames for one actor. `put` never blocks; `receive` waits, `take` does not."""
+    """Receives frames for one actor. `put` and `take` never block; `wait` does."""
 
     __slots__ = (
         "_overflow",
         "_overflow_bytes",
         "_peak_frames",
         "_queued",
-        "_receive",
+        "_receive_nowait",
         "_refused_frames",
-        "_send",
-        "_waiting",
+        "_send_nowait",
+        "_sleeper",
+        "_woken",
         "capacity_frames",
         "overflow_limit_bytes",
     )
@@ -49,9 +51,12 @@ class Mailbox:
     ) -> None:
         self.capacity_frames = capacity_frames
         self.overflow_limit_bytes = overflow_limit_bytes
-        self._send, self._receive = trio.open_memory_channel[bytes](capacity_frames)
+        send, receive = trio.open_memory_channel[bytes](capacity_frames)
+        self._send_nowait = send.send_nowait
+        self._receive_nowait = receive.receive_nowait
         self._queued = 0
-        self._waiting = False
+        self._sleeper: trio.lowlevel.Task | None = None
+        self._woken = False
         self._overflow: deque[bytes] = deque()
         self._overflow_bytes = 0
         self._refused_frames = 0
@@ -60,9 +65,11 @@ class Mailbox:
     def put(self, frame: bytes, *, droppable: bool = False) -> bool:
         """Add a frame; False when it was refused."""
         if self._queued < self.capacity_frames and not self._overflow:
-            self._send.send_nowait(frame)
-            self._queued += 1
-            self._peak_frames = max(self._peak_frames, self._queued)
+            self._send_nowait(frame)
+            self._queued = queued = self._queued + 1
+            self._peak_frames = max(self._peak_frames, queued)
+            if self._sleeper is not None:
+                self.wake()
             return True
         if droppable or self._overflow_bytes + len(frame) > self.overflow_limit_bytes:
             self._refused_frames += 1
@@ -72,34 +79,32 @@ class Mailbox:
         return True
 
     def wake(self) -> None:
-        """Make a waiting receiver run a turn. One that is not waiting will run one anyway."""
-        if self._waiting and self._queued == 0:
-            self._send.send_nowait(WAKE)
-            self._queued += 1
-
-    async def receive(self) -> bytes:
-        """The next frame; waits for it."""
-        if self._queued == 0:
-            if self._overflow:
-                await trio.lowlevel.checkpoint()
-                frame = self._overflow.popleft()
-                self._overflow_bytes -= len(frame)
-                return frame
-            self._waiting = True
-            try:
-                frame = await self._receive.receive()
-            finally:
-                self._waiting = False
+        """End the owner's sleep, or its next one at once if it does not sleep."""
+        sleeper = self._sleeper
+        if sleeper is None:
+            self._woken = True
         else:
-            frame = await self._receive.receive()
-        self._queued -= 1
-        return frame
+            self._sleeper = None
+            trio.lowlevel.reschedule(sleeper)
+
+    async def wait(self) -> None:
+        """Sleep until there is a frame, or until `wake`; lets other tasks run in any case."""
+        if self._queued or self._overflow or self._woken:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._sleeper = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abort)
+        self._woken = False
+
+    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._sleeper = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def take(self) -> bytes | None:
         """The next frame if there is one."""
         if self._queued:
             self._queued -= 1
-            return self._receive.receive_nowait()
+            return self._receive_nowait()
         if self._overflow:
             frame = self._overflow.popleft()
             self._overflow_bytes -= len(frame)

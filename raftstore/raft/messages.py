@@ -88,6 +88,11 @@ TIMEOUT_NOW: Final = 13
 READ_INDEX: Final = 14
 READ_INDEX_RESPONSE: Final = 15
 
+_SHORT: Final = frozenset((COMMIT, APPEND_RESPONSE, HEARTBEAT, HEARTBEAT_RESPONSE))
+"""Most messages of these kinds have nothing to say in the fields behind `commit`."""
+
+_new_tuple: Final = tuple.__new__
+
 CAMPAIGN_TRANSFER: Final = b"transfer"
 """Context of a vote request that the old leader itself asked for.
 
@@ -117,7 +122,17 @@ class Message:
     snapshot: Snapshot | None = None
 
     def to_wire(self) -> list[Any]:
-        """The positional form, ready for msgpack."""
+        """The positional form, ready for msgpack; defaults at the end are left out."""
+        if self.kind in _SHORT and not (self.context or self.reject):
+            return [
+                self.kind,
+                self.to,
+                self.sender,
+                self.term,
+                self.log_term,
+                self.index,
+                self.commit,
+            ]
         return [
             self.kind,
             self.to,
@@ -141,8 +156,7 @@ class Message:
         """
         message = cls(*wire)
         if message.entries:
-            make = Entry._make
-            message.entries = [make(fields) for fields in message.entries]
+            message.entries = [_new_tuple(Entry, fields) for fields in message.entries]
         if message.snapshot is not None:
             index, term, voters, data = message.snapshot
             message.snapshot = Snapshot(index, term, tuple(voters), data)

@@ -114,9 +114,31 @@ class RawNode:
         if self._outstanding:
             return False
         raft, log = self.raft, self.raft.log
+        if raft.messages or raft.messages_after_persist:
+            return True
         term, vote, commit = self._hard_state
         return bool(
-            raft.messages
+            log.stable < log.last_index
+            or log.applied < log.committed
+            or raft.read_states
+            or log.pending_snapshot is not None
+            or commit != log.committed
+            or term != raft.term
+            or vote != raft.vote
+            or self._soft_leader != raft.leader
+            or self._soft_role is not raft.role
+        )
+
+    def take_only_messages(self) -> list[Message]:
+        """The messages of a `Ready` that would hold nothing else, to be sent.
+
+        There is nothing to persist, apply or advance then; in all other cases an empty list. Most
+        of what an idle member has to carry out is heartbeats and their answers.
+        """
+        raft, log = self.raft, self.raft.log
+        term, vote, commit = self._hard_state
+        if (
+            self._outstanding
             or raft.messages_after_persist
             or log.stable < log.last_index
             or log.applied < log.committed
@@ -127,7 +149,10 @@ class RawNode:
             or vote != raft.vote
             or self._soft_leader != raft.leader
             or self._soft_role is not raft.role
-        )
+        ):
+            return []
+        messages, raft.messages = raft.messages, []
+        return messages
 
     def ready(self) -> Ready:
         """Take what is to be carried out."""

@@ -281,11 +281,20 @@ class Member:
         if self._reads.waiting:
             self._reads.ask(node, self._ticks)
         while node.has_ready():
-            self._carry_out(node.ready())
+            messages = [] if self._snapshots.in_progress else node.take_only_messages()
+            if messages:
+                self._send(messages)
+            else:
+                self._carry_out(node.ready())
         if self._reads:
             self._reads.serve(node.raft.log.applied)
         self._push_events()
         self._running = False
+
+    def _send(self, messages: list[Message]) -> None:
+        send = self._transport.send_peer
+        for message in messages:
+            send(message.to, message.to_wire())
 
     def _push_events(self) -> None:
         """Hand the events of the whole batch to the watchers, one item each."""
@@ -295,9 +304,7 @@ class Member:
     def _carry_out(self, ready: Ready) -> None:
         if ready.soft_state is not None:
             self._roles_changed(ready.soft_state)
-        send = self._transport.send_peer
-        for message in ready.messages:
-            send(message.to, message.to_wire())
+        self._send(ready.messages)
         if ready.entries or ready.hard_state is not None or ready.snapshot is not None:
             self._write(ready)
         if ready.committed_entries:
@@ -325,9 +332,7 @@ class Member:
             self._observe(self.monitor, ready)
         if ready.snapshot is not None:
             self._install(ready.snapshot)
-        send = self._transport.send_peer
-        for message in ready.messages_after_persist:
-            send(message.to, message.to_wire())
+        self._send(ready.messages_after_persist)
         self.node.advance(ready)
         self._snapshots.advance(self.node, self.store, self._disk)
         self.finish_batch()

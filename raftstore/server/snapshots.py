@@ -40,6 +40,11 @@ class Snapshots:
         self._interval_entries = config.snapshot_entries
         self._unfinished: Unfinished | None = None
 
+    @property
+    def in_progress(self) -> bool:
+        """Whether a snapshot was begun and is not finished."""
+        return self._unfinished is not None
+
     def advance(self, node: RawNode, store: Store, disk: Disk) -> None:
         """Begin a snapshot of the applied state if one is due; go on with one that was begun."""
         unfinished = self._unfinished
