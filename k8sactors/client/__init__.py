@@ -16,7 +16,6 @@ from k8sactors.client.indexer import Indexer, Lister
 from k8sactors.client.informer import InformerFactory, SharedInformer
 from k8sactors.client.leader_election import LeaderElector
 from k8sactors.client.reflector import Reflector
-from k8sactors.client.timestamps import micro_time, parse_time, time_string
 from k8sactors.client.workqueue import WorkQueue
 
 __all__ = [
@@ -39,9 +38,6 @@ __all__ = [
     "is_conflict",
     "is_expired",
     "is_not_found",
-    "micro_time",
     "object_key",
-    "parse_time",
     "retry_on_conflict",
-    "time_string",
 ]

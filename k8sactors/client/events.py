@@ -13,10 +13,10 @@ from typing import TypeVar
 from attrs import define
 
 from k8sactors.api.errors import StatusError
+from k8sactors.api.meta import format_time
 from k8sactors.client.client import Client, Object
 from k8sactors.client.errors import FencedError, UnreachableError, is_not_found
 from k8sactors.client.pool import SECOND_NS
-from k8sactors.client.timestamps import time_string
 
 MAX_QUEUED = 20_000
 MAX_IN_FLIGHT = 128
@@ -106,7 +106,7 @@ class EventRecorder:
         if self._is_one_of_many(similar_key, message):
             key = similar_key
             message = "(combined from similar events): " + message
-        now = time_string(self._ctx.wall_ns())
+        now = format_time(self._ctx.wall_ns())
         seen = self._seen.touch(key)
         repeated = seen is not None
         if seen is None:

@@ -12,11 +12,11 @@ that it lost.
 from collections.abc import Callable
 
 from k8sactors.api.errors import StatusError
+from k8sactors.api.meta import format_micro_time
 from k8sactors.client.client import Client, Object
 from k8sactors.client.environment import Timer
 from k8sactors.client.errors import UnreachableError, is_not_found
 from k8sactors.client.pool import SECOND_NS
-from k8sactors.client.timestamps import micro_time
 
 JITTER_FACTOR = 1.2
 LEASES = "leases.coordination.k8s.io"
@@ -145,7 +145,7 @@ class LeaderElector:
         if holder and holder != self.identity and not self._lease_ran_out(spec):
             self._failed(attempt)
             return
-        now = micro_time(self._ctx.wall_ns())
+        now = format_micro_time(self._ctx.wall_ns())
         transitions = spec.get("leaseTransitions") or 0
         if holder == self.identity:
             acquired = spec.get("acquireTime") or now
@@ -161,7 +161,7 @@ class LeaderElector:
         if not is_not_found(error):
             self._failed(attempt)
             return
-        now = micro_time(self._ctx.wall_ns())
+        now = format_micro_time(self._ctx.wall_ns())
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -257,7 +257,7 @@ class LeaderElector:
         lease = self._lease
         if lease is None or self.leader != self.identity:
             return
-        now = micro_time(self._ctx.wall_ns())
+        now = format_micro_time(self._ctx.wall_ns())
         transitions = lease["spec"].get("leaseTransitions") or 0
         spec = {**self._claim(now, now, transitions), "holderIdentity": ""}
         spec["leaseDurationSeconds"] = 1

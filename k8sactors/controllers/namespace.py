@@ -9,7 +9,8 @@ removes the namespace.
 from attrs import define, field
 
 from k8sactors.api.errors import StatusError
-from k8sactors.client import is_not_found, time_string
+from k8sactors.api.meta import format_time
+from k8sactors.client import is_not_found
 from k8sactors.controllers.base import SECOND_NS, Controller, ManagerContext, Object
 from k8sactors.controllers.stored_resources import stored_resources
 
@@ -125,7 +126,7 @@ class NamespaceController(Controller):
             await self.client.update_status("namespaces", changed)
 
     def _conditions(self, remaining: _Remaining, old: dict[str, Object]) -> list[Object]:
-        now = time_string(self.ctx.wall_ns())
+        now = format_time(self.ctx.wall_ns())
         objects = ", ".join(
             f"{resource} has {count} resource instances"
             for resource, count in sorted(remaining.objects.items())

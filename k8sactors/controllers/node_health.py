@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define
 
-from k8sactors.client import time_string
+from k8sactors.api.meta import format_time
 from k8sactors.controllers.pods import condition
 
 Object = dict[str, Any]
@@ -57,7 +57,7 @@ def unknown_status(node: Object, wall_ns: int) -> Object | None:
     """The status of a node that has gone silent; None when it says so already."""
     status = node.get("status") or {}
     conditions = list(status.get("conditions") or ())
-    now = time_string(wall_ns)
+    now = format_time(wall_ns)
     created = node["metadata"].get("creationTimestamp")
     changed = False
     known = {each["type"]: number for number, each in enumerate(conditions)}

@@ -7,7 +7,8 @@ mirrored as NoSchedule taints at once.
 """
 
 from k8sactors.api.errors import StatusError
-from k8sactors.client import is_not_found, time_string
+from k8sactors.api.meta import format_time
+from k8sactors.client import is_not_found
 from k8sactors.controllers.base import Controller, ManagerContext, Object
 from k8sactors.controllers.node_health import NodeHealth, unknown_status
 from k8sactors.controllers.node_taints import (
@@ -219,7 +220,7 @@ class NodeLifecycleController(Controller):
             await self._taint(node, NO_EXECUTE, NO_EXECUTE_KEYS, [])
 
     async def _mark_pods_not_ready(self, node_name: str) -> None:
-        now = time_string(self.ctx.wall_ns())
+        now = format_time(self.ctx.wall_ns())
         self._unmarked.pop(node_name, None)
         for pod in self._pods.by_index(NODE_INDEX, node_name):
             ready = condition(pod, "Ready")

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from k8sactors.client import Client, time_string
+from k8sactors.api.meta import format_time
+from k8sactors.client import Client
 from k8sactors.client.client import retry_on_conflict
 from k8sactors.controllers.pods import condition
 
@@ -91,7 +92,7 @@ async def set_taints(
         }
         if set(present) == set(keys):
             return
-        now = time_string(client.ctx.wall_ns())
+        now = format_time(client.ctx.wall_ns())
         kept = [taint for taint in taints_of(seen) if _unmanaged(taint, effect, managed)]
         kept += [
             present.get(key) or {"key": key, "effect": effect, "timeAdded": now} for key in keys

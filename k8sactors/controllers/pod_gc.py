@@ -5,7 +5,8 @@ deleted before they were scheduled, and finished pods beyond a limit, oldest fir
 """
 
 from k8sactors.api.errors import StatusError
-from k8sactors.client import is_not_found, time_string
+from k8sactors.api.meta import format_time
+from k8sactors.client import is_not_found
 from k8sactors.controllers.base import SECOND_NS, Controller, ManagerContext, Object
 from k8sactors.controllers.pods import is_finished
 
@@ -96,7 +97,7 @@ class PodGarbageCollector(Controller):
             "status": "True",
             "reason": "DeletionByPodGC",
             "message": "PodGC: node no longer exists",
-            "lastTransitionTime": time_string(self.ctx.wall_ns()),
+            "lastTransitionTime": format_time(self.ctx.wall_ns()),
         }
         changed = {**status, "phase": "Failed", "conditions": [*others, target]}
         try:

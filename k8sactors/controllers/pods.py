@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from k8sactors.client import parse_time
+from k8sactors.api.meta import parse_time
 
 Object = dict[str, Any]
 SECOND_NS = 1_000_000_000

@@ -11,12 +11,12 @@ from typing import Any
 import trio
 
 from k8sactors.api.errors import StatusError
+from k8sactors.api.meta import format_time
 from k8sactors.client import (
     ControllerExpectations,
     is_conflict,
     is_not_found,
     object_key,
-    time_string,
 )
 from k8sactors.controllers.base import Controller, ManagerContext, Object
 from k8sactors.controllers.ownership import (
@@ -315,7 +315,7 @@ class ReplicaSetController(Controller):
             "status": "True",
             "reason": "FailedCreate" if missing else "FailedDelete",
             "message": failure.message,
-            "lastTransitionTime": time_string(self.ctx.wall_ns()),
+            "lastTransitionTime": format_time(self.ctx.wall_ns()),
         }
         return [*kept, new]
 

@@ -8,7 +8,8 @@ unreachable nodes.
 from attrs import define
 
 from k8sactors.api.errors import StatusError
-from k8sactors.client import is_not_found, object_key, time_string
+from k8sactors.api.meta import format_time
+from k8sactors.client import is_not_found, object_key
 from k8sactors.client.environment import Timer
 from k8sactors.controllers.base import SECOND_NS, Controller, ManagerContext, Object, split_key
 from k8sactors.controllers.node_taints import NO_EXECUTE, taints_of, toleration_seconds
@@ -157,7 +158,7 @@ class TaintEvictionController(Controller):
             "status": "True",
             "reason": "DeletionByTaintManager",
             "message": "Taint manager: deleting due to NoExecute taint",
-            "lastTransitionTime": time_string(self.ctx.wall_ns()),
+            "lastTransitionTime": format_time(self.ctx.wall_ns()),
         }
         changed = {**pod, "status": {**status, "conditions": [*others, target]}}
         try:

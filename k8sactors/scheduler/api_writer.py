@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from k8sactors.api.errors import StatusError
-from k8sactors.client import Client, EventRecorder, FencedError, is_conflict, time_string
+from k8sactors.api.meta import format_time
+from k8sactors.client import Client, EventRecorder, FencedError, is_conflict
 from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.podinfo import PodInfo
 
@@ -124,7 +125,7 @@ class ApiWriter:
         if old is not None and old["status"] == condition["status"]:
             changed = old.get("lastTransitionTime")
         else:
-            changed = time_string(self._client.ctx.wall_ns())
+            changed = format_time(self._client.ctx.wall_ns())
         return [{**condition, "lastTransitionTime": changed}]
 
     def _patch_status(self, pod: PodInfo, status: dict[str, Any]) -> None:

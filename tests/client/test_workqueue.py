@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from k8sactors import simulation
-from k8sactors.client import ControllerExpectations, WorkQueue, micro_time, parse_time, time_string
+from k8sactors.api.meta import format_micro_time, format_time, parse_time
+from k8sactors.client import ControllerExpectations, WorkQueue
 from k8sactors.simulation import MILLISECOND, SECOND, Timer
 
 
@@ -144,7 +145,7 @@ def test_expectations_hold_a_key_until_they_are_seen_or_run_out() -> None:
 
 def test_times_are_written_as_kubernetes_does_and_read_back() -> None:
     wall_ns = 1_735_689_601_000_123_456
-    assert time_string(wall_ns) == "2025-01-01T00:00:01Z"
-    assert micro_time(wall_ns) == "2025-01-01T00:00:01.000123Z"
+    assert format_time(wall_ns) == "2025-01-01T00:00:01Z"
+    assert format_micro_time(wall_ns) == "2025-01-01T00:00:01.000123Z"
     assert parse_time("2025-01-01T00:00:01.000123Z") == wall_ns - 456
-    assert parse_time(time_string(wall_ns)) == wall_ns // SECOND * SECOND
+    assert parse_time(format_time(wall_ns)) == wall_ns // SECOND * SECOND

@@ -4,7 +4,7 @@ from typing import Any
 
 from k8sactors.actors import Actor, Connection, Message
 from k8sactors.api import codec, errors, selectors
-from k8sactors.client.timestamps import time_string
+from k8sactors.api.meta import format_time
 
 Object = dict[str, Any]
 CLUSTER_SCOPED = {"nodes", "namespaces", "persistentvolumes"}
@@ -47,7 +47,7 @@ class FakeStore:
             self.uids += 1
             metadata = {
                 "uid": f"uid-{self.uids}",
-                "creationTimestamp": time_string(wall_ns),
+                "creationTimestamp": format_time(wall_ns),
                 "generation": 1,
                 **metadata,
             }
@@ -248,7 +248,7 @@ class FakeAPI(Actor):
             return self.store._write("DELETED", key, obj)
         if metadata.get("deletionTimestamp"):
             return obj
-        changed = {**metadata, "deletionTimestamp": time_string(self.ctx.wall_ns())}
+        changed = {**metadata, "deletionTimestamp": format_time(self.ctx.wall_ns())}
         if finalizers and key[0] != "namespaces":
             changed["finalizers"] = finalizers
         obj = {**obj, "metadata": changed}

@@ -6,7 +6,7 @@ from typing import Any
 import trio
 
 from k8sactors import fabric, simulation
-from k8sactors.client import time_string
+from k8sactors.api.meta import format_time
 from k8sactors.controllers.base import ControllerConfig
 from k8sactors.controllers.manager import ControllerManager
 from tests.controllers.fake_api import FakeAPI, FakeStore
@@ -57,7 +57,7 @@ class World:
         return [pod for pod in self.pods(**labels) if "deletionTimestamp" not in pod["metadata"]]
 
     def set_pod(self, pod: Object, *, ready: bool = True, phase: str = "Running") -> Object:
-        now = time_string(self.wall_ns)
+        now = format_time(self.wall_ns)
         metadata = pod["metadata"]
         return self.store.edit(
             "pods",

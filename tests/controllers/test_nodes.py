@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from k8sactors import simulation
-from k8sactors.client import micro_time, time_string
+from k8sactors.api.meta import format_micro_time, format_time
 from k8sactors.controllers.base import ControllerConfig
 from k8sactors.controllers.node_taints import toleration_seconds
 from k8sactors.controllers.zone_disruption import RateLimitedNodes, ZoneState, zone_state
@@ -21,7 +21,7 @@ LEASES = "leases.coordination.k8s.io"
 
 
 def node(world: World, name: str, zone: str = "a") -> Object:
-    now = time_string(world.wall_ns)
+    now = format_time(world.wall_ns)
     return world.put(
         "nodes",
         {
@@ -60,7 +60,7 @@ class Heart:
                         "apiVersion": "coordination.k8s.io/v1",
                         "kind": "Lease",
                         "metadata": {"name": name, "namespace": "kube-node-lease"},
-                        "spec": {"renewTime": micro_time(self.world.wall_ns)},
+                        "spec": {"renewTime": format_micro_time(self.world.wall_ns)},
                     },
                 )
             await trio.sleep(10)
@@ -146,7 +146,7 @@ def test_a_node_that_returns_in_time_keeps_its_pods() -> None:
         assert taints(world, "n1")["NoExecute"] == "unreachable"
         heart.alive["n1"] = None
         status = world.store.get("nodes", "n1")["status"]
-        now = time_string(world.wall_ns)
+        now = format_time(world.wall_ns)
         conditions = [
             {**c, "status": "True" if c["type"] == "Ready" else "False", "lastHeartbeatTime": now}
             for c in status["conditions"]

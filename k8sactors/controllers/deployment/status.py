@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from k8sactors.client import parse_time, time_string
+from k8sactors.api.meta import format_time, parse_time
 from k8sactors.controllers.deployment.arithmetic import (
     max_unavailable,
     replicas,
@@ -46,7 +46,7 @@ def without(conditions: list[Object], kind: str) -> list[Object]:
 
 def make(kind: str, value: str, reason: str, message: str, wall_ns: int) -> Object:
     """A condition as of now."""
-    now = time_string(wall_ns)
+    now = format_time(wall_ns)
     return {
         "type": kind,
         "status": value,
