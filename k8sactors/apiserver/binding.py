@@ -12,12 +12,28 @@ from k8sactors.api import codec, errors, meta
 from k8sactors.api.errors import Cause
 from k8sactors.apiserver.call import Call, success_status
 from k8sactors.apiserver.registry import CREATED, Registry
+from k8sactors.apiserver.resource import Resource
 from k8sactors.apiserver.transaction import Change, Stored, Update
 
 Object = dict[str, Any]
 
 BINDING = "pods/binding"
 _CREATED_STATUS = success_status(CREATED)
+
+
+def bind_named(registry: Registry, call: Call, pods: Resource) -> None:
+    """Serve a Binding that was posted to the collection `bindings`: its name is the pod's.
+
+    Raises:
+        StatusError: 400 or 422, the body is no binding of a pod to a node.
+    """
+    body = codec.decode_value(call.body) if call.body else None
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not name:
+        raise errors.bad_request("name in URL does not match name in Binding object")
+    call.resource, call.name, call.subresource = pods, name, "binding"
+    bind(registry, call)
 
 
 def bind(registry: Registry, call: Call) -> None:

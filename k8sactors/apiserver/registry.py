@@ -162,7 +162,7 @@ class Registry:
         key = resource.key(call.namespace, call.name)
         data = codec.encode(written)
         if call.dry_run:
-            call.succeed(code, 0, data)
+            self._pretend_new(call, key, code, data)
             return
 
         def done(committed: Committed) -> None:
@@ -189,6 +189,17 @@ class Registry:
             done,
             call.fail_store,
         )
+
+    def _pretend_new(self, call: Call, key: bytes, code: int, data: bytes) -> None:
+        """Answer a dry run as the write would have been answered."""
+
+        def found(state: KeyState | None, _revision: int) -> None:
+            if state is None:
+                call.succeed(code, 0, data)
+            else:
+                call.fail(errors.already_exists(call.resource.info, call.name))
+
+        self.store.read(key, found, call.fail_store)
 
     def guarded(self, call: Call, function: Callable[..., None], *args: Any) -> None:
         """Run a step of a call; a StatusError is its answer."""

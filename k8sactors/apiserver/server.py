@@ -203,6 +203,9 @@ class APIServer(Actor):
         """
         handler = self._handlers.get((call.verb, call.subresource))
         info = call.resource.info
+        if info.kind == "Binding":
+            # Nothing is ever stored there: it is another way to pods/binding.
+            return self._bind_named if call.verb == "create" else _refuse
         if call.subresource and call.subresource not in info.subresources:
             raise errors.path_not_found()
         if handler is None:
@@ -213,6 +216,9 @@ class APIServer(Actor):
         if info.namespaced and not call.namespace and call.verb != "list":
             raise errors.path_not_found()
         return handler
+
+    def _bind_named(self, call: Call) -> None:
+        binding.bind_named(self.registry, call, self._resources["pods"])
 
     def _routes(self) -> dict[tuple[str, str], Handler]:
         registry, reads = self.registry, self.reads
@@ -263,6 +269,10 @@ class APIServer(Actor):
             unknown_resource(message)
         else:
             self.watches.open(message, resource, namespace or "", options or {})
+
+
+def _refuse(_call: Call) -> None:
+    raise errors.method_not_allowed()
 
 
 def _answer(origin: Origin, error: StatusError) -> None:

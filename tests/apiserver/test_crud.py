@@ -347,3 +347,42 @@ def test_priority_classes_become_numbers(world: Any, make: Any) -> None:
     assert refused.status["message"] == (
         'pods "b" is forbidden: no PriorityClass with name nope was found'
     )
+
+
+def test_a_dry_run_tells_of_a_name_that_is_taken(world: Any, make: Any) -> None:
+    body = make.config_map("a")
+    assert world.do("create", "configmaps", "default", body=body, dryRun=["All"]).code == 201
+    assert world.do("create", "configmaps", "default", body=body).code == 201
+    refused = world.do("create", "configmaps", "default", body=body, dryRun=["All"])
+    assert (refused.code, refused.status["reason"]) == (409, "AlreadyExists")
+
+
+def test_addresses_of_peers_are_not_special(world: Any) -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "a"},
+        "spec": {
+            "type": "LoadBalancer",
+            "ports": [{"port": 80}],
+            "externalIPs": ["127.0.0.1", "192.0.2.7"],
+            "loadBalancerSourceRanges": ["192.0.2.0/24", "nope"],
+        },
+    }
+    endpoints = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "a"},
+        "subsets": [{"addresses": [{"ip": "192.0.2.5", "hostname": "Bad_Name"}]}],
+    }
+
+    def fields(resource: str, body: Any) -> list[str]:
+        refused = world.do("create", resource, "default", body=body)
+        assert refused.code == 422
+        return [cause["field"] for cause in refused.status["details"]["causes"]]
+
+    assert fields("services", service) == [
+        "spec.externalIPs[0]",
+        "spec.loadBalancerSourceRanges[1]",
+    ]
+    assert fields("endpoints", endpoints) == ["subsets[0].addresses[0].hostname"]

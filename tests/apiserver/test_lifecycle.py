@@ -314,3 +314,13 @@ def test_bootstrap_makes_what_every_cluster_has(world: Any) -> None:
     second = world.add_server()
     world.advance(1)
     assert second.bootstrap.done
+
+
+def test_a_binding_posted_to_the_collection_binds_the_pod_it_names(world: Any, make: Any) -> None:
+    world.do("create", "pods", "default", body=make.pod("a"))
+    body = {"metadata": {"name": "a"}, "target": {"kind": "Node", "name": "n1"}}
+    assert world.do("create", "bindings", "default", body=body).code == 201
+    pod = world.do("get", "pods", "default", "a").obj
+    assert pod["spec"]["nodeName"] == "n1"
+    assert world.do("create", "bindings", "default", body={"target": {"name": "n1"}}).code == 400
+    assert world.do("list", "bindings", "default").code == 405

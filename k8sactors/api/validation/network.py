@@ -115,8 +115,25 @@ def _check_service_addresses(spec: Object, causes: Causes) -> None:
         detail = "may only be set for externally-accessible services"
         causes.append(invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail))
     for index, external in enumerate(spec.get("externalIPs") or ()):
-        if not names.is_ip(external):
-            causes.append(invalid(f"spec.externalIPs[{index}]", external, names.IP_MESSAGE))
+        _check_peer_address(external, f"spec.externalIPs[{index}]", causes)
+    ranges = spec.get("loadBalancerSourceRanges") or ()
+    if ranges and kind != "LoadBalancer":
+        detail = "may only be used when `type` is 'LoadBalancer'"
+        causes.append(forbidden("spec.loadBalancerSourceRanges", detail))
+    for index, text in enumerate(ranges):
+        if names.network(text.strip()) is None:
+            path = f"spec.loadBalancerSourceRanges[{index}]"
+            causes.append(invalid(path, text, names.CIDR_MESSAGE))
+
+
+def _check_peer_address(text: str, path: str, causes: Causes) -> None:
+    """An address under which somebody else is reached."""
+    if not names.is_ip(text):
+        causes.append(invalid(path, text, names.IP_MESSAGE))
+        return
+    complaint = names.special_ip(text)
+    if complaint is not None:
+        causes.append(invalid(path, text, complaint))
 
 
 def check_service_update(old: Object, new: Object, causes: Causes) -> None:
@@ -138,9 +155,11 @@ def check_endpoints(obj: Object, causes: Causes) -> None:
             causes.append(required(at, detail))
         for field in ("addresses", "notReadyAddresses"):
             for number, address in enumerate(subset.get(field) or ()):
-                if not names.is_ip(address.get("ip") or ""):
-                    path = f"{at}.{field}[{number}].ip"
-                    causes.append(invalid(path, address.get("ip"), names.IP_MESSAGE))
+                path = f"{at}.{field}[{number}]"
+                _check_peer_address(address.get("ip") or "", f"{path}.ip", causes)
+                hostname = address.get("hostname")
+                for complaint in names.dns1123_label(hostname) if hostname else ():
+                    causes.append(invalid(f"{path}.hostname", hostname, complaint))
         for number, port in enumerate(subset.get("ports") or ()):
             path = f"{at}.ports[{number}]"
             if not names.is_port(port.get("port") or 0):
