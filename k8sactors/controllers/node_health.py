@@ -22,21 +22,35 @@ class NodeHealth:
     seen_at_ns: int
     heartbeat: str | None
     renew_time: str | None
+    node: Object
+    # Whether the node was ready and had no taint for eviction when it was looked at, and the zone
+    # that it counts for (None: for none). It holds as long as the node object is the same.
+    settled: bool = False
+    zone: tuple[str, str] | None = None
 
     @classmethod
     def first_seen(cls, node: Object, lease: Object | None, now_ns: int) -> "NodeHealth":
         """A node that was not known before gets the benefit of the doubt."""
-        return cls(now_ns, _heartbeat(node), _renew_time(lease))
+        return cls(now_ns, _heartbeat(node), _renew_time(lease), node)
 
     def observe(self, node: Object, lease: Object | None, now_ns: int) -> None:
         """Take notice of a heartbeat, if there was one."""
-        heartbeat, renew_time = _heartbeat(node), _renew_time(lease)
-        if heartbeat != self.heartbeat:
-            self.heartbeat = heartbeat
-            self.seen_at_ns = now_ns
+        if node is not self.node:
+            self.node = node
+            self.settled = False
+            heartbeat = _heartbeat(node)
+            if heartbeat != self.heartbeat:
+                self.heartbeat = heartbeat
+                self.seen_at_ns = now_ns
+        renew_time = _renew_time(lease)
         if renew_time is not None and (self.renew_time is None or renew_time > self.renew_time):
             self.renew_time = renew_time
             self.seen_at_ns = now_ns
+
+    def settle(self, zone: tuple[str, str] | None, *, settled: bool) -> None:
+        """Remember what was found out about the node object as it is."""
+        self.zone = zone
+        self.settled = settled
 
 
 def _heartbeat(node: Object) -> str | None:

@@ -56,6 +56,14 @@ def ready_status(node: Object) -> str | None:
     return ready["status"] if ready else None
 
 
+def has_no_execute_taint(node: Object) -> bool:
+    """Whether the node has a taint by which this controller evicts."""
+    return any(
+        taint["effect"] == NO_EXECUTE and taint["key"] in NO_EXECUTE_KEYS
+        for taint in taints_of(node)
+    )
+
+
 class NodeLifecycleController(Controller):
     """Watches over the heartbeats of all nodes."""
 
@@ -139,32 +147,58 @@ class NodeLifecycleController(Controller):
         self._note_comings_and_goings(nodes)
         ready_by_zone: dict[Zone, list[bool]] = {}
         for name, node in nodes.items():
-            observed, current = await self._check(name, node)
-            if current is None:
-                continue
-            if EXCLUDE_LABEL not in labels_of(node):
-                ready_by_zone.setdefault(zone_of(node), []).append(current == "True")
-            try:
-                await self._prepare_eviction(node, observed)
-            except StatusError as error:
-                self.log.debug("cannot change taints", node=name, error=error.message)
-            if current != "True" and observed == "True":
-                message = f"Node {name} status is now: NodeNotReady"
-                self.recorder.event(node, "Normal", "NodeNotReady", message)
-                self._unmarked[name] = None
-            if name in self._unmarked and current != "True":
-                await self._mark_pods_not_ready(name)
-            elif current == "True":
-                self._unmarked.pop(name, None)
+            health = self._still_well(name, node)
+            if health is None:
+                await self._look_at(name, node, ready_by_zone)
+            elif health.zone is not None:
+                ready_by_zone.setdefault(health.zone, []).append(True)
         await self._judge_zones(ready_by_zone, nodes)
         self._kick_tainting()
+
+    def _still_well(self, name: str, node: Object) -> NodeHealth | None:
+        """The health of a node of which nothing has changed since it was well but its lease."""
+        health = self._health.get(name)
+        if health is None or name in self._unmarked:
+            return None
+        now_ns = self.ctx.now_ns()
+        health.observe(node, self._leases.lister.get(LEASE_NAMESPACE, name), now_ns)
+        silent_ns = now_ns - health.seen_at_ns
+        if health.settled and silent_ns <= self.config.node_monitor_grace_period_ns:
+            return health
+        return None
+
+    async def _look_at(
+        self, name: str, node: Object, ready_by_zone: dict[Zone, list[bool]]
+    ) -> None:
+        """Judge one node by its heartbeats, and do what follows."""
+        observed, current = await self._check(name, node)
+        if current is None:
+            return
+        zone = zone_of(node) if EXCLUDE_LABEL not in labels_of(node) else None
+        if zone is not None:
+            ready_by_zone.setdefault(zone, []).append(current == "True")
+        settled = observed == current == "True" and not has_no_execute_taint(node)
+        self._health[name].settle(zone, settled=settled)
+        try:
+            await self._prepare_eviction(node, observed)
+        except StatusError as error:
+            self.log.debug("cannot change taints", node=name, error=error.message)
+        if current != "True" and observed == "True":
+            message = f"Node {name} status is now: NodeNotReady"
+            self.recorder.event(node, "Normal", "NodeNotReady", message)
+            self._unmarked[name] = None
+        if name in self._unmarked and current != "True":
+            await self._mark_pods_not_ready(name)
+        elif current == "True":
+            self._unmarked.pop(name, None)
 
     def _note_comings_and_goings(self, nodes: dict[str, Object]) -> None:
         for name, node in nodes.items():
             if name not in self._known:
                 message = f"Node {name} event: Registered Node {name} in Controller"
                 self.recorder.event(node, "Normal", "RegisteredNode", message)
-            self._queue_of(zone_of(node))
+            if self._known.get(name) is not node:
+                self._queue_of(zone_of(node))
         for name, node in list(self._known.items()):
             if name not in nodes:
                 message = f"Node {name} event: Removing Node {name} from Controller"
@@ -213,10 +247,7 @@ class NodeLifecycleController(Controller):
 
     async def _mark_reachable(self, node: Object) -> None:
         self._queue_of(zone_of(node)).waiting.pop(node["metadata"]["name"], None)
-        if any(
-            taint["effect"] == NO_EXECUTE and taint["key"] in NO_EXECUTE_KEYS
-            for taint in taints_of(node)
-        ):
+        if has_no_execute_taint(node):
             await self._taint(node, NO_EXECUTE, NO_EXECUTE_KEYS, [])
 
     async def _mark_pods_not_ready(self, node_name: str) -> None:

@@ -13,7 +13,9 @@ class HostClock:
     """Monotonic and wall time of one host."""
 
     def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
+        self._global_now_ns = simulation.now_ns
+        # Whether this clock has always run at the right speed, as most do.
+        self._true = True
         self._drift_ppm = 0
         self._anchor_global_ns = 0
         self._anchor_local_ns = 0
@@ -29,13 +31,14 @@ class HostClock:
         if drift_ppm <= -_MILLION:
             raise ValueError(f"drift_ppm must be above -1000000, got {drift_ppm}")
         self._anchor_local_ns = self.now_ns()
-        self._anchor_global_ns = self._simulation.now_ns()
+        self._anchor_global_ns = self._global_now_ns()
         self._drift_ppm = drift_ppm
+        self._true = drift_ppm == 0 and self._anchor_global_ns == self._anchor_local_ns
 
     def now_ns(self) -> int:
         """Monotonic nanoseconds; never steps."""
-        global_ns = self._simulation.now_ns()
-        if self._drift_ppm == 0 and self._anchor_global_ns == self._anchor_local_ns:
+        global_ns = self._global_now_ns()
+        if self._true:
             return global_ns
         elapsed_ns = global_ns - self._anchor_global_ns
         return self._anchor_local_ns + elapsed_ns + elapsed_ns * self._drift_ppm // _MILLION

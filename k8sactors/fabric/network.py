@@ -65,6 +65,10 @@ class Network:
         self._default_latency_ns = latency_ns
         self._lives: dict[str, ActorLife] = {}
         self._paths: dict[tuple[str, str], Path] = {}
+        # The same paths by the addresses of actors, once they have sent each other something.
+        self._routes: dict[tuple[str, str], Path] = {}
+        # Frames under way over steady paths, by the instant at which they arrive.
+        self._under_way: dict[int, list[tuple[str, int, bytes]]] = {}
         self._connections: dict[int, ConnectionRecord] = {}
         self._by_address: dict[str, dict[int, None]] = {}
         self._last_connection_id = 0
@@ -184,20 +188,25 @@ class Network:
 
     def transmit(self, sender: str, recipient: str, connection_id: int, frame: bytes) -> None:
         """Carry a frame from one actor to another."""
-        key = (sender.partition("/")[0], recipient.partition("/")[0])
-        path = self._paths.get(key)
+        path = self._routes.get((sender, recipient))
         if path is None:
-            if key[1] not in self.hosts:
+            source, target = host_of(sender), host_of(recipient)
+            if target not in self.hosts:
                 if connection_id:
                     self._refuse(connection_id, sender, recipient, "no such host")
                 return
-            path = self.path(*key)
+            path = self._routes[sender, recipient] = self.path(source, target)
         if path.plain:
             self._arrive(recipient, connection_id, frame)
         elif path.steady:
             when_ns = max(self._now_ns() + path.latency_ns, path.last_arrival_ns)
             path.last_arrival_ns = when_ns
-            self._at(when_ns, partial(self._arrive, recipient, connection_id, frame))
+            batch = self._under_way.get(when_ns)
+            if batch is None:
+                self._under_way[when_ns] = [(recipient, connection_id, frame)]
+                self._at(when_ns, partial(self._arrive_together, when_ns))
+            else:
+                batch.append((recipient, connection_id, frame))
         else:
             self._carry(path, recipient, connection_id, frame)
 
@@ -307,6 +316,10 @@ class Network:
             self.dropped_datagrams += 1
         else:
             self._arrive(recipient, 0, frame)
+
+    def _arrive_together(self, when_ns: int) -> None:
+        for recipient, connection_id, frame in self._under_way.pop(when_ns):
+            self._arrive(recipient, connection_id, frame)
 
     def _arrive(self, recipient: str, connection_id: int, frame: bytes) -> None:
         if connection_id and connection_id not in self._connections:

@@ -71,12 +71,11 @@ class TimerQueue:
         fired = 0
         while (instant := self.next_ns()) is not None and instant <= now_ns:
             heappop(self._instants)
-            bucket = self._buckets.pop(instant)
-            while bucket:
-                timer = next(iter(bucket))
-                del bucket[timer]
-                callback, timer.callback = timer.callback, None
+            # A callback may cancel others of its instant, and set new ones: a bucket of their own.
+            for timer in list(self._buckets.pop(instant)):
+                callback = timer.callback
                 if callback is not None:
+                    timer.callback = None
                     fired += 1
                     callback()
         return fired

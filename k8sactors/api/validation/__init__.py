@@ -105,8 +105,9 @@ def validate_update(
     Binding goes through its own subresource, not through here.
     """
     causes: list[Cause] = []
-    check_metadata(info, new, causes)
-    check_metadata_update(old, new, causes)
+    if new.get("metadata") != old.get("metadata"):
+        check_metadata(info, new, causes)
+        check_metadata_update(old, new, causes)
     if subresource:
         return causes
     if old.get("spec") is None or old.get("spec") != new.get("spec"):
