@@ -175,7 +175,11 @@ def check_dependents_collected(history: ClusterHistory) -> list[Finding]:
 
 
 def check_deployments_ready(history: ClusterHistory) -> list[Finding]:
-    """At the end every Deployment has the replicas that its spec asks for, all of them ready."""
+    """At the end every Deployment has the replicas that its spec asks for, all of them ready.
+
+    The status alone would not do: while no controller leads, it tells of the past. So the pods are
+    counted as well, wherever they are part of the history.
+    """
     found = []
     for each in history.final.get("deployments.apps", []):
         wanted = each.get("spec", {}).get("replicas", 1)
@@ -184,6 +188,12 @@ def check_deployments_ready(history: ClusterHistory) -> list[Finding]:
             name: status.get(name, 0)
             for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
         }
+        selector = (each.get("spec", {}).get("selector") or {}).get("matchLabels")
+        if selector and "pods" in history.final:
+            namespace = each["metadata"].get("namespace", "")
+            pods = _selected(history, namespace, selector)
+            seen["pods"] = len(pods)
+            seen["ready pods"] = sum(map(_is_ready, pods))
         if any(number != wanted for number in seen.values()):
             told = ", ".join(f"{name} {number}" for name, number in seen.items())
             message = f"deployment {_name(each)} wants {wanted} replicas, has {told}"
@@ -269,16 +279,23 @@ def check_liveness(history: ClusterHistory) -> list[Finding]:
     return [finding for check in LIVENESS for finding in check(history)]
 
 
-def _ready_addresses(history: ClusterHistory, namespace: str, selector: Object) -> set[str]:
-    return {
-        pod["status"]["podIP"]
+def _selected(history: ClusterHistory, namespace: str, selector: Object) -> list[Object]:
+    """The pods that a selector means and that are here to stay."""
+    return [
+        pod
         for pod in history.final.get("pods", [])
         if pod["metadata"].get("namespace") == namespace
         and selector.items() <= (pod["metadata"].get("labels") or {}).items()
         and "deletionTimestamp" not in pod["metadata"]
-        and pod.get("status", {}).get("podIP")
         and not _is_terminal(pod)
-        and _is_ready(pod)
+    ]
+
+
+def _ready_addresses(history: ClusterHistory, namespace: str, selector: Object) -> set[str]:
+    return {
+        pod["status"]["podIP"]
+        for pod in _selected(history, namespace, selector)
+        if pod.get("status", {}).get("podIP") and _is_ready(pod)
     }
 
 

@@ -140,6 +140,20 @@ def test_a_deployment_that_is_not_ready_at_the_end_is_caught() -> None:
     assert found[0].time_ns == 7
 
 
+def test_a_deployment_whose_status_tells_of_the_past_is_caught() -> None:
+    deployment = {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "d"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}},
+        "status": dict.fromkeys(
+            ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1
+        ),
+    }
+    history = ClusterHistory(final={"deployments.apps": [deployment], "pods": []})
+    found = invariants.check_deployments_ready(history)
+    assert names(found) == ["deployment-ready"]
+    assert "pods 0" in found[0].message
+
+
 def test_an_object_in_a_missing_namespace_is_caught() -> None:
     namespace = {"metadata": {"name": "shop", "uid": "ns"}}
     good = ClusterHistory(final={"namespaces": [namespace], "pods": [pod("a")]})
