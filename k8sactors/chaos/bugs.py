@@ -11,9 +11,12 @@ from typing import Any
 
 import attrs
 
+from k8sactors.chaos.cluster_run import ClusterChaos, run_cluster, store_and_kubelets
 from k8sactors.chaos.outcome import Outcome
 from k8sactors.chaos.store_run import StoreChaos, run_store
+from k8sactors.client.reflector import Reflector
 from k8sactors.faults import Pace
+from k8sactors.topology import ClusterSpec
 from raftstore.raft.reads import Reads
 from raftstore.raft.replication import Replication
 from raftstore.raft.state import RaftState
@@ -74,6 +77,10 @@ def _promise_before_sync(member: Member, on_synced: Callable[[], None]) -> None:
 
 def _nothing() -> None:
     """Nobody waits for the disk."""
+
+
+def _any_version(_: Reflector) -> str:
+    return "0"
 
 
 COUNTED_OLD_TERM = Bug(
@@ -152,7 +159,36 @@ UNSYNCED_PROMISE = Bug(
     checks=("linearizability", "state-machine-safety", "persist-before-reply"),
 )
 
+STALE_FIRST_LIST = Bug(
+    number=14,
+    name="a list at resourceVersion 0 from a lagging API server: one pod on two kubelets",
+    origin="kubernetes 59848",
+    owner=Reflector,
+    function="first_version",
+    replacement=_any_version,
+    # One long partition among the store members, while API servers and kubelets restart often.
+    campaign=partial(
+        run_cluster,
+        ClusterSpec(topology="stacked", workers=4),
+        ClusterChaos(
+            store_clients=0,
+            api_clients=0,
+            named_pods=8,
+            kinds=("partition", *["restart-actor"] * 8),
+            pace=Pace(mean_gaps_ms=(700, 1_200), longest_ms=(20_000,)),
+            targets=store_and_kubelets,
+        ),
+    ),
+    checks=("pod-runs-once",),
+)
+
 BUGS = {
     bug.number: bug
-    for bug in (COUNTED_OLD_TERM, FORGOTTEN_VOTE, UNCONFIRMED_READ, UNSYNCED_PROMISE)
+    for bug in (
+        COUNTED_OLD_TERM,
+        FORGOTTEN_VOTE,
+        UNCONFIRMED_READ,
+        UNSYNCED_PROMISE,
+        STALE_FIRST_LIST,
+    )
 }

@@ -11,6 +11,7 @@ from k8sactors.api.errors import StatusError
 from k8sactors.chaos.api_load import APILoad, check_counter, create_counter
 from k8sactors.chaos.cluster_history import IncompleteHistoryError, cluster_history
 from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.pod_cycle import PodCycle
 from k8sactors.chaos.store_load import StoreLoad
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kubernetes import ClusterHistory, check_liveness, check_safety
@@ -19,7 +20,15 @@ from k8sactors.checkers.linearizability import check_revisions
 from k8sactors.checkers.linearizability import findings as linearizability_findings
 from k8sactors.cluster import Cluster, condition_of
 from k8sactors.errors import ClusterError, WaitTimeoutError
-from k8sactors.faults import PlannedFault, Targets, draw_plan, heal_everything, schedule_plan
+from k8sactors.faults import (
+    DEFAULT_PACE,
+    Pace,
+    PlannedFault,
+    Targets,
+    draw_plan,
+    heal_everything,
+    schedule_plan,
+)
 from k8sactors.simulation import SECOND
 from k8sactors.topology import CONSOLE, ClusterSpec
 
@@ -40,7 +49,10 @@ class ClusterChaos:
     api_clients: int = 2
     operations: int = 2_000
     think_ms: int = 1_500
+    named_pods: int = 0
     kinds: tuple[str, ...] = ()
+    pace: Pace = DEFAULT_PACE
+    targets: Callable[[Cluster], Targets] | None = None
 
 
 SetUp = Callable[[Cluster], Awaitable[None]]
@@ -98,15 +110,23 @@ class ClusterChaosRun:
             user = APILoad(f"user-{number}", [*servers[start:], *servers[:start]])
             loads.append(user)
             console.spawn(f"user-{number}", partial(_same, user))
+        for number in range(self._options.named_pods):
+            name = f"named-{number}"
+            console.spawn(name, partial(PodCycle, name, servers))
         return loads
 
     async def _safety_phase(self, cluster: Cluster) -> None:
         sim = simulation_module.current()
         options = self._options
         self._plan = draw_plan(
-            sim.random("chaos/plan"), targets_of(cluster), options.faults_ms, options.kinds
+            sim.random("chaos/plan"),
+            (options.targets or targets_of)(cluster),
+            options.faults_ms,
+            options.kinds,
+            options.pace,
         )
-        schedule_plan(self._plan, cluster.network, sim.timers, options.faults_ms)
+        find_leader = partial(_leader, cluster)
+        schedule_plan(self._plan, cluster.network, sim.timers, options.faults_ms, find_leader)
         await trio.sleep(options.faults_ms / 1000)
         heal_everything(cluster.network)
 
@@ -114,6 +134,8 @@ class ClusterChaosRun:
         """The users stop; within the budget everything that is wanted must be there."""
         for load in loads:
             load.running = False
+        for cycle in _pod_cycles(cluster):
+            cycle.running = False
         budget_s = self._options.settle_ms / 1000
         try:
             await cluster.wait_for(
@@ -187,6 +209,20 @@ def check_quiet(history: ClusterHistory, quiet_ns: int) -> list[Finding]:
     return [Finding("stays-converged", message, late[0].time_ns)]
 
 
+def run_cluster(spec: ClusterSpec, options: ClusterChaos, seed: int) -> Outcome:
+    """Run one seed on a cluster that nothing was installed on."""
+    return simulation_module.run(ClusterChaosRun(spec, _nothing, options).main, seed=seed)
+
+
+async def _nothing(_cluster: Cluster) -> None:
+    """No set-up."""
+
+
+def _leader(cluster: Cluster) -> str | None:
+    leader = cluster.store_leader()
+    return leader[0] if leader is not None else None
+
+
 def targets_of(cluster: Cluster) -> Targets:
     """Everything but the operator's machine."""
     hosts = tuple(cluster.hosts)
@@ -194,9 +230,26 @@ def targets_of(cluster: Cluster) -> Targets:
     return Targets(hosts, tuple(cluster.spec.store_names), actors)
 
 
+def store_and_kubelets(cluster: Cluster) -> Targets:
+    """Links among store hosts, processes of API servers and of the workers' kubelets.
+
+    So an API server can be left behind by the store while every kubelet still reaches it.
+    """
+    spec = cluster.spec
+    servers = [(name, "apiserver") for name in spec.control_plane_names]
+    kubelets = [(name, "kubelet") for name in spec.worker_names]
+    stores = tuple(spec.store_names)
+    return Targets(stores, stores, (*servers, *servers, *kubelets))
+
+
 def _store_loads(cluster: Cluster) -> list[StoreLoad]:
     slots = cluster.network.hosts[CONSOLE].slots.values()
     return [slot.actor for slot in slots if isinstance(slot.actor, StoreLoad)]
+
+
+def _pod_cycles(cluster: Cluster) -> list[PodCycle]:
+    slots = cluster.network.hosts[CONSOLE].slots.values()
+    return [slot.actor for slot in slots if isinstance(slot.actor, PodCycle)]
 
 
 def _same(load: APILoad) -> APILoad:

@@ -1,9 +1,9 @@
 """Reflector: list once, then watch from the list's resourceVersion, for ever.
 
-The first list may come from the server's cache (resourceVersion "0"). A watch that ends is resumed
-after the last resourceVersion seen; bookmarks keep that one fresh while nothing happens. When the
-server no longer has the history (410), everything is listed anew, after a bounded and jittered
-delay so that a crowd of clients does not come at once.
+The first list is consistent: as new as the store is at that moment (KEP-2340). A watch that ends
+is resumed after the last resourceVersion seen; bookmarks keep that one fresh while nothing happens.
+When the server no longer has the history (410), everything is listed anew, after a bounded and
+jittered delay so that a crowd of clients does not come at once.
 """
 
 from collections.abc import Callable
@@ -95,8 +95,16 @@ class Reflector:
         self.lists += 1
         # Not older than what was seen, from the cache if the server has it; "" after a 410 reads
         # from the store.
-        version = "" if self._history_lost else self.last_resource_version or "0"
+        version = "" if self._history_lost else self.last_resource_version or self.first_version()
         self._list_page({"resourceVersion": version} if version else {})
+
+    def first_version(self) -> str:
+        """Whoever has seen nothing yet asks for the most recent state.
+
+        A cached one ("0") may lie before what the process knew until it was restarted: a kubelet
+        would start a pod that is long gone, and runs elsewhere under the same name.
+        """
+        return ""
 
     def _list_page(self, options: dict[str, Any]) -> None:
         self._round += 1

@@ -28,3 +28,18 @@ class ActorKill:
     def describe(self, parameters: Parameters) -> str:
         """One line for timelines."""
         return f"kill {parameters['host']}/{parameters['actor']}"
+
+
+class ActorRestart(ActorKill):
+    """A process that crashes and is started again by its supervisor at once."""
+
+    kind = "restart-actor"
+
+    def inject(self, network: Network, parameters: Parameters) -> None:
+        """Kill and start again, unless the host is down."""
+        super().inject(network, parameters)
+        self.undo(network, parameters)
+
+    def describe(self, parameters: Parameters) -> str:
+        """One line for timelines."""
+        return f"restart {parameters['host']}/{parameters['actor']}"

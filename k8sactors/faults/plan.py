@@ -11,7 +11,7 @@ from functools import partial
 import attrs
 
 from k8sactors.fabric import Network
-from k8sactors.faults.actor_kill import ActorKill
+from k8sactors.faults.actor_kill import ActorKill, ActorRestart
 from k8sactors.faults.degrade import Degrade
 from k8sactors.faults.errors import UnknownFaultError
 from k8sactors.faults.fault import LEADER, REIGN, Injector, Parameters, Targets, resolved
@@ -30,6 +30,7 @@ from k8sactors.simulation import MILLISECOND, Random, TimerQueue
 
 EVERYWHERE = (HostKill(), ActorKill(), HostPause(), Partition(), Degrade())
 ON_REQUEST = (
+    ActorRestart(),
     LeaderIsolation(),
     LeaderKill(),
     LeaderPause(),
@@ -100,6 +101,8 @@ def draw_plan(
     pace: Pace = DEFAULT_PACE,
 ) -> list[PlannedFault]:
     """Draw the faults of one run, ordered by time; `kinds` replaces the default ones.
+
+    A kind that is named several times strikes that much more often.
 
     Raises:
         UnknownFaultError: a kind is not in the catalogue.

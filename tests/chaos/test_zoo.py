@@ -19,6 +19,17 @@ CAUGHT = {
 }
 
 
+# This one takes a whole cluster: only the seed that catches it is run here.
+STALE_SEED = 3
+
+
+def test_a_stale_first_list_puts_one_pod_on_two_kubelets_and_a_consistent_one_does_not() -> None:
+    bug = BUGS[14]
+    assert bug.campaign(STALE_SEED).findings == ()
+    with bug.switched_on():
+        assert bug.checks[0] in bug.campaign(STALE_SEED).checks
+
+
 @pytest.mark.covers("DC-08")
 @pytest.mark.parametrize("number", CAUGHT)
 def test_a_defect_is_caught_by_its_check_and_the_sound_build_passes(number: int) -> None:
