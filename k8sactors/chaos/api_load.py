@@ -27,6 +27,7 @@ class APILoad(Actor):
         self._servers = servers
         self._created = 0
         self.running = True
+        self.finished = False
         self.increments = 0
         self.uncertain_increments = 0
 
@@ -41,6 +42,7 @@ class APILoad(Actor):
             except StatusError as error:
                 self.ctx.log.debug("refused", error=str(error))
             await trio.sleep(random.randrange(THINK_FROM_NS, THINK_TO_NS) / SECOND)
+        self.finished = True
 
     async def _scale(self, client: Client) -> None:
         deployments = (await client.list("deployments.apps", NAMESPACE))["items"]

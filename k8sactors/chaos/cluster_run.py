@@ -139,7 +139,7 @@ class ClusterChaosRun:
         budget_s = self._options.settle_ms / 1000
         try:
             await cluster.wait_for(
-                partial(self._missing, cluster),
+                partial(self._missing, cluster, loads),
                 "everything has converged",
                 timeout_s=budget_s,
                 poll_s=SETTLE_POLL_S,
@@ -150,7 +150,9 @@ class ClusterChaosRun:
             actor.running = False
         await trio.sleep(QUIET_AFTER_S + QUIET_S)
 
-    async def _missing(self, cluster: Cluster) -> str | None:
+    async def _missing(self, cluster: Cluster, loads: list[APILoad]) -> str | None:
+        if not all(load.finished for load in loads):
+            return "a user still waits for an answer"
         if cluster.store_leader() is None:
             return "the store has no leader"
         nodes = (await cluster.client.list("nodes"))["items"]
