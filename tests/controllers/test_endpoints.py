@@ -53,7 +53,7 @@ UP = {"ready": True, "serving": True, "terminating": False}
 DOWN = {"ready": False, "serving": False, "terminating": False}
 
 
-@pytest.mark.covers("CT-09", "SV-01")
+@pytest.mark.covers("CT-04", "CT-09")
 def test_ready_and_unready_pods_are_listed_apart_and_move() -> None:
     async def body(world: World) -> None:
         world.make_ready = lambda pod: pod["metadata"]["name"] != "b"

@@ -32,7 +32,7 @@ def node(name: str, **spec: Any) -> Object:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec}
 
 
-@pytest.mark.covers("CT-11")
+@pytest.mark.covers("CT-05", "CT-11")
 def test_every_namespace_gets_its_default_objects_back() -> None:
     async def body(world: World) -> None:
         world.put("namespaces", namespace("shop"))

@@ -1,6 +1,8 @@
 """Exit status and output of the commands."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from click.testing import CliRunner, Result
 from k8sactors.cli.main import cli
 from k8sactors.node.kube_proxy import KubeProxy
 from k8sactors.observe import live
+from k8sactors.scenario.load import load_scenario
+from k8sactors.scenario.runner import title_of
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 GOOD = str(SCENARIOS / "optimistic-concurrency.yaml")
@@ -21,10 +25,14 @@ def call(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments)
 
 
-def test_a_good_run_ends_with_0_and_a_verdict() -> None:
+@pytest.mark.covers("DC-13")
+def test_a_good_run_ends_with_0_its_steps_and_a_verdict() -> None:
     result = call("run", GOOD)
     assert result.exit_code == 0, result.output
-    assert "PASSED" in result.output
+    titles = [title_of(step) for step in load_scenario(Path(GOOD)).file.steps]
+    lines = result.output.splitlines()
+    assert all(any("✔" in line and title in line for line in lines) for title in titles)
+    assert lines[-1].startswith("PASSED")
 
 
 def test_json_is_all_that_is_printed() -> None:
@@ -40,6 +48,7 @@ def test_log_lines_of_a_run_with_failures_never_reach_its_json() -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.covers("DC-13")
 def test_a_failed_expectation_ends_with_1(tmp_path: Path) -> None:
     file = tmp_path / "fails.yaml"
     file.write_text(FAILS.replace("name: no}", "name: nobody}"))
@@ -49,6 +58,7 @@ def test_a_failed_expectation_ends_with_1(tmp_path: Path) -> None:
     assert json.loads(call("run", str(file), "--json").output)["ok"] is False
 
 
+@pytest.mark.covers("DC-13")
 @pytest.mark.parametrize("command", ["run", "validate", "compare"])
 def test_bad_input_ends_with_2_and_its_place(tmp_path: Path, command: str) -> None:
     file = tmp_path / "bad.yaml"
@@ -140,6 +150,41 @@ def test_a_trace_holds_one_message_per_line(tmp_path: Path) -> None:
     lines = trace.read_text().splitlines()
     assert len(lines) == json.loads(result.output)["messages"]
     assert json.loads(lines[0]).keys() == {"seconds", "frame"}
+
+
+@pytest.mark.covers("DC-11")
+def test_a_lost_control_plane_takes_a_store_member_along_only_when_stacked(tmp_path: Path) -> None:
+    file = tmp_path / "lose.yaml"
+    cluster = "cluster: {topology: stacked, workers: 1}\n"
+    file.write_text(
+        HEAD.replace("cluster: {workers: 1}\n", cluster)
+        + "settles: false\nsteps: [{inject: {kill: cp-2}}, {advance: 10s}]\n"
+    )
+    outcome = json.loads(call("compare", str(file), "--json").stdout)
+    lost = {
+        topology: next(step["lost"] for step in result["steps"] if step["verb"] == "inject")
+        for topology, result in outcome.items()
+    }
+    assert set(lost["stacked"]) - set(lost["external"]) == {"cp-2/etcd"}
+    assert set(lost["external"]) < set(lost["stacked"])
+
+
+@pytest.mark.covers("DC-17")
+def test_a_run_writes_no_file() -> None:
+    program = """
+import sys
+WRITES = 0x1 | 0x2 | 0x40 | 0x200 | 0x400
+def hook(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[2] & WRITES:
+        raise AssertionError(f"wrote {arguments[0]}")
+from k8sactors.cli.run import run
+sys.addaudithook(hook)
+run([sys.argv[1], "--json"])
+"""
+    command = [sys.executable, "-B", "-c", program, GOOD]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]
 
 
 def test_help_shows_examples() -> None:
