@@ -27,6 +27,8 @@ Examples:
   k8sactors chaos scenarios/chaos-stacked.yaml --seeds 1..100 --jobs 2
   k8sactors chaos scenarios/chaos-external.yaml --seeds 17..17
 """
+LINE_S = 10.0
+"""How often a campaign whose output is no terminal says that it goes on."""
 
 
 def _parse_seeds(_ctx: click.Context, _param: click.Parameter, value: str) -> range:
@@ -91,6 +93,7 @@ def _run(
         TimeElapsedColumn(),
     )
     outcomes: list[Outcome] = []
+    watch, told_s = Stopwatch(), 0.0
     shown = console or Console(quiet=True)
     with Progress(*columns, console=shown, transient=True, disable=console is None) as progress:
         task = progress.add_task("seeds", total=len(seeds), found=0, virtual=span(0))
@@ -101,6 +104,9 @@ def _run(
             found = sum(len(each.findings) for each in outcomes)
             virtual = span(sum(each.virtual_seconds for each in outcomes))
             progress.update(task, advance=1, found=found, virtual=virtual)
+            if not shown.is_terminal and watch.seconds - told_s >= LINE_S:
+                told_s = watch.seconds
+                shown.print(f"{len(outcomes)} of {len(seeds)} seeds, {found} findings")
     return sorted(outcomes, key=lambda each: each.seed)
 
 
