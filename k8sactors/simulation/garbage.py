@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THRESHOLDS = (100_000, 20, 50)
+THRESHOLDS = (500_000, 10, 20)
 
 
 @contextmanager

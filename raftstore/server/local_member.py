@@ -1,4 +1,9 @@
-"""A member as a trio task: drain what has arrived, handle it as one batch, send one frame each."""
+"""A member as a trio task: drain what has arrived, handle it as one batch, send one frame each.
+
+A leader tells its followers how far the log is committed. Whoever writes one key after another
+sends the next one as soon as the last is committed, so that news would cost every follower a turn
+of its own for each write. It lingers for a moment, therefore: the next append carries it as well.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +16,19 @@ import trio
 
 from raftstore.errors import StoreError
 from raftstore.raft import RaftMonitor
+from raftstore.raft.messages import APPEND, COMMIT
 from raftstore.raft.state import Rng
 from raftstore.server.config import MemberConfig
 from raftstore.server.disk import SimulatedDisk
 from raftstore.server.local_network import MAX_QUEUED_FRAMES, Network
-from raftstore.server.local_timers import LocalTimer, LocalTimers
+from raftstore.server.local_timers import Gate, LocalTimer, LocalTimers
 from raftstore.server.member import Member
 from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
+
+# Turns of the scheduler from an answer to the same client's next request.
+LINGER_PASSES: Final = 4
 
 Item = bytes | Callable[[], None]
 Answers = list[tuple[str, int, list[Any]]]
@@ -43,6 +52,8 @@ class MemberTask:
         self.scope = trio.CancelScope()
         self._inbox, self._arrived = trio.open_memory_channel[Item](MAX_QUEUED_FRAMES)
         self._queued = 0
+        self._gate = Gate()
+        self._lingering: dict[int, list[Any]] = {}
         self._peer_frames: dict[int, list[Any]] = {}
         self._client_frames: dict[int, Answers] = {}
         self._tick_ns = config.tick_ns
@@ -52,6 +63,11 @@ class MemberTask:
 
     def send_peer(self, member_id: int, wire: list[Any]) -> None:
         """The member's transport: messages of a batch leave together."""
+        if wire[0] == COMMIT:
+            self._lingering[member_id] = wire
+            return
+        if wire[0] == APPEND:
+            self._lingering.pop(member_id, None)
         frame = self._peer_frames.get(member_id)
         if frame is None:
             self._peer_frames[member_id] = [wire]
@@ -69,6 +85,8 @@ class MemberTask:
         except (trio.WouldBlock, trio.BrokenResourceError):
             return False
         self._queued += 1
+        if self._queued == 1:
+            self._gate.open()
         return True
 
     def _run_in_turn(self, callback: Callable[[], None]) -> None:
@@ -81,16 +99,32 @@ class MemberTask:
 
     async def run(self) -> None:
         """Handle batches until killed."""
-        arrived, member = self._arrived, self.member
-        with self.scope, arrived:
+        member, take = self.member, self._arrived.receive_nowait
+        with self.scope, self._arrived:
             while True:
-                self._handle(await arrived.receive())
-                self._queued -= 1
+                if self._lingering:
+                    await self._linger()
+                if self._queued:
+                    self._gate.close()
+                else:
+                    await self._gate.wait()
                 while self._queued:
                     self._queued -= 1
-                    self._handle(arrived.receive_nowait())
+                    self._handle(take())
                 member.finish_batch()
                 self._flush()
+                if self._queued:
+                    await trio.lowlevel.checkpoint()
+
+    async def _linger(self) -> None:
+        """Let others run a little; send the news that no append has carried by then."""
+        for _ in range(LINGER_PASSES):
+            await trio.lowlevel.checkpoint()
+            if self._queued:
+                return
+        for member_id, wire in self._lingering.items():
+            self._network.to_member(self.id, member_id, _pack((True, self.id, [wire])))
+        self._lingering.clear()
 
     def _handle(self, item: Item) -> None:
         if not isinstance(item, bytes):

@@ -105,6 +105,8 @@ class Network:
         self._last_connection = 0
         self._dirty: list[LocalConnection] = []
         self._gate = Gate()
+        self._arrival = Gate()
+        self._queued = 0
         self._to_clients, self._arrived = trio.open_memory_channel[tuple[int, bytes]](
             MAX_QUEUED_FRAMES
         )
@@ -143,6 +145,8 @@ class Network:
         """Carry a frame to a client; one that takes too little is disconnected."""
         try:
             self._to_clients.send_nowait((connection_id, frame))
+            self._queued += 1
+            self._arrival.open()
         except trio.WouldBlock:
             connection = self._connections.get(connection_id)
             if connection is not None:
@@ -182,8 +186,12 @@ class Network:
 
     async def receive_frames(self) -> None:
         """Hand arriving frames to their connections, for ever."""
+        take = self._arrived.receive_nowait
         while True:
-            connection_id, frame = await self._arrived.receive()
-            connection = self._connections.get(connection_id)
-            if connection is not None:
-                connection.take(frame)
+            await self._arrival.wait()
+            while self._queued:
+                self._queued -= 1
+                connection_id, frame = take()
+                connection = self._connections.get(connection_id)
+                if connection is not None:
+                    connection.take(frame)

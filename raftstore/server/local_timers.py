@@ -28,6 +28,10 @@ class Gate:
         else:
             self._open = True
 
+    def close(self) -> None:
+        """Forget that the gate was opened."""
+        self._open = False
+
     async def wait(self) -> None:
         """Wait until opened, and close again."""
         if self._open:
@@ -35,12 +39,11 @@ class Gate:
             await trio.lowlevel.checkpoint()
             return
         self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
 
-        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
-            self._task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
+    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class LocalTimer:

@@ -196,7 +196,9 @@ async def test_of_a_hundred_concurrent_compares_one_wins_per_version() -> None:
             for number in range(100):
                 nursery.start_soon(compete, number)
         assert outcomes.count(True) == 1
-        assert cluster.members[1].store.revision == first.header.revision + 1
+        await cluster.wait_applied(first.header.revision + 1)
+        revisions = {member.store.revision for member in cluster.members.values()}
+        assert revisions == {first.header.revision + 1}
 
 
 @on_virtual_time
