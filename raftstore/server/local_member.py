@@ -102,19 +102,22 @@ class MemberTask:
         member, take = self.member, self._arrived.receive_nowait
         with self.scope, self._arrived:
             while True:
-                if self._lingering:
-                    await self._linger()
-                if self._queued:
-                    self._gate.close()
-                else:
-                    await self._gate.wait()
+                await self._until_something_arrives()
                 while self._queued:
                     self._queued -= 1
                     self._handle(take())
                 member.finish_batch()
                 self._flush()
-                if self._queued:
-                    await trio.lowlevel.checkpoint()
+
+    async def _until_something_arrives(self) -> None:
+        if self._lingering:
+            await self._linger()
+        elif self._queued:
+            await trio.lowlevel.checkpoint()
+        if self._queued:
+            self._gate.close()
+        else:
+            await self._gate.wait()
 
     async def _linger(self) -> None:
         """Let others run a little; send the news that no append has carried by then."""
