@@ -169,11 +169,11 @@ STALE_FIRST_LIST = Bug(
     # One long partition among the store members, while API servers and kubelets restart often.
     campaign=partial(
         run_cluster,
-        ClusterSpec(topology="stacked", workers=4),
+        ClusterSpec(topology="stacked", workers=6),
         ClusterChaos(
             store_clients=0,
             api_clients=0,
-            named_pods=8,
+            named_pods=20,
             kinds=("partition", *["restart-actor"] * 8),
             pace=Pace(mean_gaps_ms=(700, 1_200), longest_ms=(20_000,)),
             targets=store_and_kubelets,
