@@ -5,46 +5,48 @@ the same instants, whatever the hash seed, the addresses of objects or the Pytho
 """
 
 from collections.abc import Callable
-from hashlib import blake2b
+from hashlib import sha256
 
 FrameListener = Callable[[int, bytes], None]
 
 
-# Frames that are hashed in one go: a call of the hash costs more than its work on a small frame.
-FOLD_FRAMES = 256
+# Times and frames that are hashed in one go: a call costs more than the hash of a small frame.
+FOLD_PIECES = 512
+# A frame of this size is hashed by itself, as it stands.
+LARGE_BYTES = 4096
 
 
 class Trace:
     """Counts and hashes delivered frames. A listener is called with (now_ns, frame)."""
 
     def __init__(self) -> None:
-        self._hash = blake2b(digest_size=16)
+        # Processors have instructions for this one: it takes half the time of blake2b.
+        self._hash = sha256()
         self._pending: list[bytes] = []
-        self._folded_frames = 0
+        self.frames = 0
         self.listeners: list[FrameListener] = []
 
     def record(self, now_ns: int, frame: bytes) -> None:
         """Add one delivered frame. The frame itself names its sender and recipient."""
+        self.frames += 1
         pending = self._pending
         pending.append(now_ns.to_bytes(8, "little"))
-        pending.append(frame)
-        if len(pending) == 2 * FOLD_FRAMES:
+        if len(frame) >= LARGE_BYTES:
             self._fold()
+            self._hash.update(frame)
+        else:
+            pending.append(frame)
+            if len(pending) >= FOLD_PIECES:
+                self._fold()
         if self.listeners:
             for listener in self.listeners:
                 listener(now_ns, frame)
 
-    @property
-    def frames(self) -> int:
-        """Number of frames delivered so far."""
-        return self._folded_frames + len(self._pending) // 2
-
     def hexdigest(self) -> str:
         """The hash of everything delivered so far, as 32 hexadecimal digits."""
         self._fold()
-        return self._hash.hexdigest()
+        return self._hash.hexdigest()[:32]
 
     def _fold(self) -> None:
-        self._folded_frames = self.frames
         self._hash.update(b"".join(self._pending))
         self._pending.clear()

@@ -24,18 +24,18 @@ _ABSENT: Final[KV] = (b"", 0, 0, 0, b"", 0)
 def holds(space: KeySpace, fields: list[Any]) -> bool:
     """Whether every key of the compare's range stands in the relation to its value."""
     result, target, key, value, range_end = fields
-    if not range_end:
-        kv = space.live.get(key)
-        found = [] if kv is None else [kv]
-    else:
-        found = list(space.select_live(key, upper_bound(range_end)))
-    if not found:
-        if target == COMPARE_VALUE:
-            # The wire cannot tell an absent value from an empty one, so it compares with neither.
-            return False
-        found = [_ABSENT]
     relation, field = _RELATIONS[result], _TARGET_FIELDS[target]
-    return all(relation(kv[field], value) for kv in found)
+    if range_end:
+        found = list(space.select_live(key, upper_bound(range_end)))
+        if found:
+            return all(relation(kv[field], value) for kv in found)
+        kv = None
+    else:
+        kv = space.live.get(key)
+    if kv is not None:
+        return bool(relation(kv[field], value))
+    # The wire cannot tell an absent value from an empty one, so it compares with neither.
+    return target != COMPARE_VALUE and bool(relation(_ABSENT[field], value))
 
 
 def choose_branches(space: KeySpace, fields: list[Any], chosen: list[bool]) -> None:

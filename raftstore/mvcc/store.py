@@ -18,7 +18,7 @@ from raftstore.errors import (
     Status,
     StoreError,
 )
-from raftstore.mvcc.compare import choose_branches
+from raftstore.mvcc.compare import choose_branches, holds
 from raftstore.mvcc.keyspace import KV, LEASE, VALUE, KeySpace, upper_bound
 from raftstore.mvcc.lease import Leases
 from raftstore.mvcc.ranges import read_range
@@ -55,6 +55,10 @@ class Store:
             "lease_time_to_live": self._lease_time_to_live,
             "lease_leases": self._lease_leases,
         }
+        self.write_ops = frozenset(self._writers)
+        """Names of the requests that go through the log."""
+        self.read_ops = frozenset(self._readers)
+        """Names of the requests that `read_wire` answers."""
 
     @property
     def revision(self) -> int:
@@ -90,16 +94,6 @@ class Store:
             return [0, [self.header(), *reader(fields, now_ns)]]
         except StoreError as refusal:
             return refusal.to_wire()
-
-    @property
-    def write_ops(self) -> frozenset[str]:
-        """Names of the requests that go through the log."""
-        return frozenset(self._writers)
-
-    @property
-    def read_ops(self) -> frozenset[str]:
-        """Names of the requests that `read_wire` answers."""
-        return frozenset(self._readers)
 
     # Writes
 
@@ -187,6 +181,13 @@ class Store:
 
     def _txn(self, fields: list[Any], _now_ns: int) -> list[Any]:
         space = self.space
+        compares, success, _ = fields
+        if (
+            len(compares) == len(success) == 1
+            and success[0][0] == OP_PUT
+            and holds(space, compares[0])
+        ):
+            return self._guarded_put(success[0][1])
         branches: list[bool] = []
         choose_branches(space, fields, branches)
         # Nothing is undone: what could be refused is found out before the first write.
@@ -198,13 +199,26 @@ class Store:
             space.commit(revision, written)
         return [0, [self.header(), *result]]
 
+    def _guarded_put(self, operation: list[Any]) -> list[Any]:
+        """A transaction of one put whose compare holds: most of what an API server writes."""
+        self._check_put(operation)
+        space = self.space
+        revision = space.revision + 1
+        written: list[KV] = []
+        result = self._write_put(operation, revision, written)
+        space.commit(revision, written)
+        return [0, [self.header(), True, [[OP_PUT, [[0, 0, revision, 0], *result]]]]]
+
+    def _check_put(self, operation: list[Any]) -> None:
+        if operation[2] and operation[2] not in self.leases.by_id:
+            raise StoreError(*LEASE_NOT_FOUND)
+        if (operation[4] or operation[5]) and operation[0] not in self.space.live:
+            raise StoreError(*KEY_NOT_FOUND)
+
     def _check_branch(self, fields: list[Any], branches: Iterator[bool]) -> None:
         for number, operation in fields[1] if next(branches) else fields[2]:
             if number == OP_PUT:
-                if operation[2] and operation[2] not in self.leases.by_id:
-                    raise StoreError(*LEASE_NOT_FOUND)
-                if (operation[4] or operation[5]) and operation[0] not in self.space.live:
-                    raise StoreError(*KEY_NOT_FOUND)
+                self._check_put(operation)
             elif number == OP_RANGE:
                 if operation[3]:
                     self.space.check_revision(operation[3])
