@@ -71,8 +71,11 @@ class TimerQueue:
         fired = 0
         while (instant := self.next_ns()) is not None and instant <= now_ns:
             heappop(self._instants)
-            # A callback may cancel others of its instant, and set new ones: a bucket of their own.
-            for timer in list(self._buckets.pop(instant)):
+            # A callback may cancel others of its instant; new ones of it get a bucket of their own.
+            bucket = self._buckets.pop(instant)
+            timers = list(bucket)
+            bucket.clear()  # timers know their bucket: no cycles are left to the collector
+            for timer in timers:
                 callback = timer.callback
                 if callback is not None:
                     timer.callback = None
