@@ -147,8 +147,7 @@ class ActorLife:
             self.turns += 1
             handled = 0
             while handled < BATCH_FRAMES and (frame := take()) is not None:
-                self._deliver(frame)
-                if self._stopped():
+                if not self._deliver(frame):
                     return
                 handled += 1
             self._end_turn()
@@ -159,7 +158,7 @@ class ActorLife:
             due, context.due = context.due, []
             for callback in due:
                 callback()
-                if self._stopped():
+                if not context.alive:
                     return
         self.actor.on_batch_end()
         context.flush()
@@ -167,7 +166,8 @@ class ActorLife:
         if context.due:
             self.mailbox.wake()
 
-    def _deliver(self, frame: bytes) -> None:
+    def _deliver(self, frame: bytes) -> bool:
+        """Hand over the messages of a frame; False if one of them was the end of the actor."""
         self._record(frame)
         sender, _recipient, connection_id, messages = decode_frame(frame)
         context = self.context
@@ -179,16 +179,17 @@ class ActorLife:
                 connection = self._accept(connection_id, sender)
                 continue
             if connection_id and (connection is None or connection.closed):
-                return  # the rest of a connection that is closed here
+                return True  # the rest of a connection that is closed here
             if kind == CLOSE:
                 assert connection is not None
                 connection.break_(payload)
-                return
+                return context.alive
             message = Message(kind, message_id, cause, payload, connection, sender)
             if cause == 0 or connection is None or not connection.claim(message):
                 on_message(message)
             if not context.alive:
-                return
+                return False
+        return True
 
     def _accept(self, connection_id: int, sender: str) -> Connection:
         context = self.context
