@@ -19,6 +19,9 @@ from k8sactors.client.errors import UnreachableError, is_not_found
 from k8sactors.client.pool import SECOND_NS
 
 JITTER_FACTOR = 1.2
+
+# Renewals and looks at the Lease may be this late, so that many fall into one instant.
+RETRY_SLACK_NS = SECOND_NS
 LEASES = "leases.coordination.k8s.io"
 
 
@@ -189,7 +192,7 @@ class LeaderElector:
             return
         self._observe(lease)
         self._renewed_at_ns = asked_at_ns
-        self._again(self._retry_period_ns)
+        self._again(self._retry_period_ns, RETRY_SLACK_NS)
         if not self.is_leader:
             self.is_leader = True
             self._on_started()
@@ -212,17 +215,19 @@ class LeaderElector:
         if not self._running:
             return
         delay_ns = self._retry_period_ns
+        slack_ns = RETRY_SLACK_NS
         if self.is_leader:
+            slack_ns = 0
             left_ns = self._renewed_at_ns + self._renew_deadline_ns - self._ctx.now_ns()
             delay_ns = max(0, min(delay_ns, left_ns))
         else:
             # Candidates spread out, so that they do not collide again.
             delay_ns += int(delay_ns * JITTER_FACTOR * self._ctx.random.random())
-        self._again(delay_ns)
+        self._again(delay_ns, slack_ns)
 
-    def _again(self, delay_ns: int) -> None:
+    def _again(self, delay_ns: int, slack_ns: int) -> None:
         self._attempt += 1
-        self._timer = self._ctx.after(delay_ns, self._try)
+        self._timer = self._ctx.after(delay_ns, self._try, slack_ns=slack_ns)
 
     # --- what is known of the Lease
 
