@@ -1,0 +1,33 @@
+"""What the front doors of one member share: the way to it, and what is counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raftstore.gateway.caller import Backend, Caller
+from raftstore.gateway.counting import Counters
+from raftstore.gateway.exchange import Budget
+from raftstore.gateway.methods import Method
+
+
+class Endpoint:
+    """One member's endpoint."""
+
+    def __init__(self, backend: Backend, counters: Counters | None = None) -> None:
+        self.backend = backend
+        self.caller = Caller(backend)
+        self.counters = counters or Counters()
+        self.budget = Budget()
+
+    async def call(self, method: Method, request: Any) -> Any:
+        """Carry out a method with one answer.
+
+        Raises:
+            StoreError: the member, or the way to it, said no.
+        """
+        fields = method.to_fields(request)
+        return method.from_fields(await self.caller.ask(method.op, fields))
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self.caller.close()

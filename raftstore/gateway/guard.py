@@ -1,0 +1,78 @@
+"""A TCP stream that gives up on peers that say nothing, or take nothing.
+
+Hypercorn shields its writes from cancellation, so without a bound of its own a peer that never
+reads would hold its connection, and the shutdown, for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import trio
+
+from raftstore.gateway.counting import Counters
+
+FIRST_BYTE_TIMEOUT_S: Final = 10.0
+STALL_TIMEOUT_S: Final = 30.0
+
+
+class GuardedStream:
+    """The part of a trio stream that a connection needs."""
+
+    def __init__(
+        self,
+        stream: trio.SocketStream,
+        counters: Counters,
+        *,
+        first_byte_timeout_s: float = FIRST_BYTE_TIMEOUT_S,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+    ) -> None:
+        self._stream = stream
+        self._counters = counters
+        self._receive_timeout_s = first_byte_timeout_s
+        self._stall_timeout_s = stall_timeout_s
+
+    @property
+    def socket(self) -> Any:
+        """For the addresses of both ends."""
+        return self._stream.socket
+
+    async def send_all(self, data: bytes) -> None:
+        """Send, unless the peer takes nothing for too long.
+
+        Raises:
+            trio.BrokenResourceError: it did not, and the connection is closed.
+        """
+        with trio.move_on_after(self._stall_timeout_s) as scope:
+            await self._stream.send_all(data)
+        if scope.cancelled_caught:
+            self.abort()
+            raise trio.BrokenResourceError("the peer does not read")
+        self._counters.sent_bytes += len(data)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receive; the first byte must come soon, later ones may take their time.
+
+        Raises:
+            trio.BrokenResourceError: it did not come.
+        """
+        data = b""
+        with trio.move_on_after(self._receive_timeout_s) as scope:
+            data = bytes(await self._stream.receive_some(max_bytes))
+        if scope.cancelled_caught:
+            raise trio.BrokenResourceError("the peer says nothing")
+        self._receive_timeout_s = float("inf")
+        self._counters.received_bytes += len(data)
+        return data
+
+    async def send_eof(self) -> None:
+        """Nothing more will be sent."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close."""
+        await self._stream.aclose()
+
+    def abort(self) -> None:
+        """Close at once; whoever waits in a send or receive gets an error."""
+        self._stream.socket.close()

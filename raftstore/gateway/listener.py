@@ -1,0 +1,83 @@
+"""One endpoint's port: accepts connections, and keeps their failures to themselves.
+
+Hypercorn's protocol code runs once per connection here, under a guard: whatever garbage makes it
+raise ends that connection only.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+
+from raftstore.gateway.app import Gateway
+from raftstore.gateway.guard import GuardedStream
+
+MAX_CONNECTIONS: Final = 2_000
+# A gRPC client keeps one connection for its whole life and multiplexes everything on it.
+KEEP_ALIVE_S: Final = 600.0
+MAX_STREAMS_PER_CONNECTION: Final = 1_000
+UNLIMITED: Final = 1 << 62
+GRACE_S: Final = 1.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+def http_config() -> Config:
+    """Hypercorn's settings for connections that live long."""
+    config = Config()
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.keep_alive_max_requests = UNLIMITED
+    config.h2_max_concurrent_streams = MAX_STREAMS_PER_CONNECTION
+    config.include_server_header = False
+    config.accesslog = None
+    return config
+
+
+class Listener:
+    """A bound port and the connections on it."""
+
+    def __init__(self, gateway: Gateway, listener: trio.SocketListener) -> None:
+        self._app = ASGIWrapper(gateway)
+        self._counters = gateway.endpoint.counters
+        self._gateway = gateway
+        self._listener = listener
+        self._config = http_config()
+        self._context = WorkerContext(None)
+        self._streams: dict[GuardedStream, None] = {}
+
+    async def run(self) -> None:
+        """Serve until cancelled; then streams are ended and connections closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                await trio.serve_listeners(self._serve, [self._listener], handler_nursery=nursery)
+        finally:
+            self._gateway.close()
+            for stream in list(self._streams):
+                stream.abort()
+
+    async def _serve(self, connection: trio.SocketStream) -> None:
+        counters = self._counters
+        if len(self._streams) >= MAX_CONNECTIONS:
+            counters.refused_connections += 1
+            await trio.aclose_forcefully(connection)
+            return
+        stream = GuardedStream(connection, counters)
+        self._streams[stream] = None
+        counters.connections += 1
+        try:
+            await self._speak(stream)
+        except Exception:  # noqa: BLE001 - one connection's failure must not reach the others
+            _log.debug("a connection has failed", exc_info=True)
+        finally:
+            counters.connections -= 1
+            del self._streams[stream]
+            stream.abort()
+
+    async def _speak(self, stream: Any) -> None:
+        await TCPServer(self._app, self._config, self._context, {}, stream).run()

@@ -1,0 +1,102 @@
+"""A whole cluster in this process, on real time, each member with a port of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import trio
+
+from raftstore.client import Connection
+from raftstore.gateway.app import Gateway
+from raftstore.gateway.listener import Listener
+from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.local import LocalCluster
+
+DEFAULT_PORT: Final = 2379
+MAX_PORT: Final = 65_535
+BACKLOG: Final = 128
+
+
+@attrs.frozen
+class ServeOptions:
+    """What to serve, and where. `port` 0: an unused one for each member."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    members: int = 3
+    seed: int = attrs.field(factory=lambda: int.from_bytes(os.urandom(8), "big"))
+
+
+class LocalBackend:
+    """A member of a cluster in this process."""
+
+    def __init__(self, cluster: LocalCluster, member_id: int) -> None:
+        self._cluster = cluster
+        self._member_id = member_id
+
+    def connect(self, on_close: Callable[[str], None], /) -> Connection:
+        """A connection to the member."""
+        return self._cluster.network.connect(self._member_id, on_close)
+
+    def statistics(self) -> dict[str, Any]:
+        """What the member tells about itself."""
+        member = self._cluster.members.get(self._member_id)
+        if member is None:
+            return {}
+        store = member.store
+        return {
+            **member.statistics(),
+            "compact_revision": store.compact_revision,
+            "keys": len(store.space.live),
+            "size_bytes": store.space.size_bytes,
+        }
+
+
+async def serve(
+    options: ServeOptions,
+    listeners: list[trio.SocketListener],
+    on_ready: Callable[[list[str]], None],
+) -> None:
+    """Serve until cancelled. `on_ready` gets the members' URLs once they have a leader."""
+    urls = [_url(options.host, listener) for listener in listeners]
+
+    def configure(config: MemberConfig) -> MemberConfig:
+        return attrs.evolve(config, peers=tuple(_with_url(peer, urls) for peer in config.peers))
+
+    cluster = LocalCluster(options.members, seed=options.seed, configure=configure)
+    async with cluster, trio.open_nursery() as nursery:
+        await cluster.wait_leader()
+        for member_id, listener in enumerate(listeners, start=1):
+            gateway = Gateway(LocalBackend(cluster, member_id))
+            nursery.start_soon(Listener(gateway, listener).run)
+        on_ready(urls)
+
+
+async def bind(options: ServeOptions) -> list[trio.SocketListener]:
+    """The members' ports.
+
+    Raises:
+        OSError: one cannot be had.
+    """
+    listeners: list[trio.SocketListener] = []
+    try:
+        for number in range(options.members):
+            port = options.port + number if options.port else 0
+            listeners += await trio.open_tcp_listeners(port, host=options.host, backlog=BACKLOG)
+    except OSError:
+        for listener in listeners:
+            await listener.aclose()
+        raise
+    return listeners
+
+
+def _url(host: str, listener: trio.SocketListener) -> str:
+    port = listener.socket.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _with_url(peer: Peer, urls: list[str]) -> Peer:
+    return attrs.evolve(peer, client_urls=(urls[peer.id - 1],))
