@@ -80,6 +80,9 @@ class WatchSession:
         self._by_message: dict[int, Watched] = {}
         self._paused: list[Watched] = []
         self._next_id = 0
+        self._requested = 0
+        self._confirmed = 0
+        self._refusals: deque[tuple[int, Item]] = deque()
         self._items: deque[Item] = deque()
         self._buffered_bytes = 0
         self._pieces: deque[Any] = deque()
@@ -134,6 +137,7 @@ class WatchSession:
                 request.start_revision,
             )
             self._watches[watched.id] = watched
+            self._requested += 1
             self._ask_status(self._on_status)
             self._open(watched)
 
@@ -146,11 +150,14 @@ class WatchSession:
 
     def _refuse(self, reason: str) -> None:
         about = {"created": True, "canceled": True, "cancel_reason": reason}
-        self._ask_status(lambda _: self._queue(Item(INVALID_WATCH_ID, 0, about)))
+        self._refusals.append((self._requested, Item(INVALID_WATCH_ID, 0, about)))
+        self._ask_status(self._on_status)
 
     def _cancel(self, watch_id: int) -> None:
         watched = self._watches.get(watch_id)
         if watched is not None:
+            if not watched.created:
+                self._queue(Item(watched.id, 0, {"created": True}))
             self._end(watched, {"canceled": True})
 
     def _end(self, watched: Watched, about: dict[str, Any]) -> None:
@@ -188,7 +195,9 @@ class WatchSession:
         self._connection.stream(REQUEST, ["status", []], take)
 
     def _on_status(self, _answer: Any) -> None:
-        """The header is known now; nothing else was wanted."""
+        """The header is known now: refusals may go, each behind the watches asked for before it."""
+        while self._refusals and self._refusals[0][0] <= self._confirmed:
+            self._queue(self._refusals.popleft()[1])
 
     def _on_progress(self, _answer: Any) -> None:
         self._answer_progress()
@@ -208,7 +217,9 @@ class WatchSession:
         if isinstance(payload[0], str):
             self._forget(watched)
             self._end(watched, {"created": True, "canceled": True, "cancel_reason": payload[1]})
+            self._confirm(watched)
             return
+        self._confirm(watched)
         member_id, revision, compact_revision, cancelled, reason, packed = payload
         first = not watched.member_id
         watched.member_id = member_id
@@ -222,11 +233,17 @@ class WatchSession:
             watched.next_revision = max(watched.next_revision, revision + 1)
             if not first or packed:
                 self._deliver(watched, revision, packed)
-            elif not watched.created:
-                watched.created = True
-                self._queue(Item(watched.id, 0, {"created": True}))
-            if first and self._progress_wanted:
+            elif self._progress_wanted:
                 self._ask_status(self._on_progress)
+
+    def _confirm(self, watched: Watched) -> None:
+        """The member has said its first word about a watch; refusals may have waited for it."""
+        if not watched.created:
+            watched.created = True
+            self._confirmed += 1
+            if not watched.done:
+                self._queue(Item(watched.id, 0, {"created": True}))
+            self._on_status(None)
 
     def _deliver(self, watched: Watched, revision: int, packed: bytes) -> None:
         self._queue(Item(watched.id, revision, {}, packed, watched.fragment))

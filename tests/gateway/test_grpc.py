@@ -1,0 +1,177 @@
+"""gRPC's own rules, at the ASGI application: framing, statuses, deadlines, limits."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from trio.testing import MockClock
+
+from raftstore import errors
+from raftstore.gateway.app import Gateway
+from raftstore.gateway.exchange import MAX_MESSAGE_BYTES
+from raftstore.gateway.messages import message
+from raftstore.gateway.serving import LocalBackend
+from raftstore.server.local import LocalCluster
+
+RANGE = "/etcdserverpb.KV/Range"
+PUT = "/etcdserverpb.KV/Put"
+WATCH = "/etcdserverpb.Watch/Watch"
+
+
+def framed(request: Any) -> bytes:
+    data: bytes = request.SerializeToString()
+    return struct.pack(">BI", 0, len(data)) + data
+
+
+class Caller:
+    """Calls the application as an HTTP/2 server would."""
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        self.gateway = Gateway(LocalBackend(cluster, 1))
+
+    async def call(
+        self, path: str, *chunks: bytes, headers: dict[bytes, bytes] | None = None
+    ) -> tuple[int, str, bytes]:
+        """Status, message and body of the answer."""
+        sent: list[dict[str, Any]] = []
+        arriving = [
+            *({"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks),
+            {"type": "http.request", "body": b"", "more_body": False},
+        ]
+
+        async def receive() -> dict[str, Any]:
+            if arriving:
+                return arriving.pop(0)
+            await trio.sleep_forever()
+            raise AssertionError
+
+        async def send(event: dict[str, Any]) -> None:
+            await trio.lowlevel.checkpoint()
+            sent.append(event)
+
+        scope = {
+            "type": "http",
+            "http_version": "2",
+            "method": "POST",
+            "path": path,
+            "headers": [(b"content-type", b"application/grpc"), *(headers or {}).items()],
+        }
+        await self.gateway(scope, receive, send)
+        body = b"".join(event.get("body", b"") for event in sent)
+        assert sent[-1]["type"] == "http.response.trailers"
+        trailers = dict(sent[-1]["headers"])
+        text = trailers.get(b"grpc-message", b"").decode()
+        return int(trailers[b"grpc-status"]), text, body
+
+
+def calling(test: Callable[[Caller], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test with a single member's application on a clock that jumps."""
+
+    async def run() -> None:
+        async with LocalCluster(1) as cluster:
+            await cluster.wait_leader()
+            with trio.fail_after(60):
+                await test(Caller(cluster))
+
+    return lambda: trio.run(run, clock=MockClock(autojump_threshold=0))
+
+
+@calling
+async def test_a_message_is_answered_by_a_message(caller: Caller) -> None:
+    request = framed(message("PutRequest")(key=b"a", value=b"1"))
+    status, _, body = await caller.call(PUT, request[:3], request[3:])
+    assert (status, body[0]) == (0, 0)
+    assert message("PutResponse").FromString(body[5:]).header.revision == 2
+
+
+@calling
+async def test_broken_frames_are_refused(caller: Caller) -> None:
+    get = framed(message("RangeRequest")(key=b"a"))
+    refusals = [
+        (await caller.call(RANGE))[:2],
+        (await caller.call(RANGE, get[:-1]))[:2],
+        (await caller.call(RANGE, b"\1" + get[1:]))[:2],
+        (await caller.call(RANGE, struct.pack(">BI", 0, 4) + b"\xff\xff\xff\xff"))[:2],
+    ]
+    assert refusals == [
+        (13, "grpc: the request has no message"),
+        (13, "grpc: the message ends before its length"),
+        (12, "grpc: Decompressor is not installed"),
+        (13, "grpc: error unmarshalling request"),
+    ]
+
+
+@calling
+async def test_a_message_over_the_limit_is_refused_without_being_kept(caller: Caller) -> None:
+    length = MAX_MESSAGE_BYTES + 1
+    chunks = [struct.pack(">BI", 0, length), *[bytes(1 << 16)] * 40]
+    status, text, _ = await caller.call(PUT, *chunks)
+    assert status == 8
+    assert text == f"grpc: received message larger than max ({length} vs. {MAX_MESSAGE_BYTES})"
+    budget = caller.gateway.endpoint.budget
+    assert budget.free_bytes == type(budget)().free_bytes
+
+
+@calling
+async def test_all_requests_share_one_budget_of_memory(caller: Caller) -> None:
+    caller.gateway.endpoint.budget.free_bytes = 100
+    request = framed(message("PutRequest")(key=b"a", value=bytes(100)))
+    assert (await caller.call(PUT, request))[:2] == (8, errors.TOO_MANY_REQUESTS.message)
+    assert caller.gateway.endpoint.budget.free_bytes == 100
+
+
+@calling
+async def test_the_callers_deadline_holds(caller: Caller) -> None:
+    caller.gateway.endpoint.backend._cluster.kill(1)  # type: ignore[attr-defined]  # a LocalBackend
+    status, text, _ = await caller.call(PUT, framed(message("PutRequest")(key=b"a")))
+    assert (status, text) == (14, errors.TIMEOUT_CONNECTION_LOST.message)
+    status, text, _ = await caller.call(WATCH, headers={b"grpc-timeout": b"50m"})
+    assert status in {4, 14}
+    status, text, _ = await caller.call(PUT, headers={b"grpc-timeout": b"soon"})
+    assert (status, text) == (13, "malformed grpc-timeout")
+
+
+@calling
+async def test_a_stream_ends_at_its_deadline(caller: Caller) -> None:
+    request = framed(message("WatchRequest")(create_request={"key": b"a"}))
+    status, text, body = await caller.call(WATCH, request, headers={b"grpc-timeout": b"1S"})
+    assert (status, text) == (4, "context deadline exceeded")
+    assert message("WatchResponse").FromString(body[5:]).created
+
+
+@calling
+async def test_unknown_methods_are_named(caller: Caller) -> None:
+    for path, text in {
+        "/etcdserverpb.KV/Nonsense": "unknown method Nonsense for service etcdserverpb.KV",
+        "/etcdserverpb.Auth/AuthEnable": "unknown service etcdserverpb.Auth",
+        "/nonsense": "unknown service ",
+    }.items():
+        assert (await caller.call(path))[:2] == (12, text)
+
+
+@calling
+async def test_transactions_of_no_sense_are_refused(caller: Caller) -> None:
+    txn, compare = message("TxnRequest"), message("Compare")
+    nested = txn()
+    for _ in range(20):
+        nested = txn(success=[{"request_txn": nested}])
+    path = "/etcdserverpb.KV/Txn"
+    deep = await caller.call(path, framed(nested))
+    target = await caller.call(path, framed(txn(compare=[compare(key=b"a", target=9)])))
+    assert [deep[:2], target[:2]] == [
+        (3, "etcdserver: transaction is nested too deeply"),
+        (3, "etcdserver: unknown compare target or result"),
+    ]
+
+
+@calling
+async def test_calls_are_counted_by_method_and_status(caller: Caller) -> None:
+    await caller.call(PUT, framed(message("PutRequest")(key=b"a")))
+    await caller.call(PUT, framed(message("PutRequest")()))
+    counters = caller.gateway.endpoint.counters
+    assert counters.started["unary", "KV", "Put"] == 2
+    assert counters.handled["unary", "KV", "Put", "OK"] == 1
+    assert counters.handled["unary", "KV", "Put", "InvalidArgument"] == 1
