@@ -22,6 +22,7 @@ MAX_REQUEST_BYTES: Final = 3 << 19
 OVERHEAD_BYTES: Final = 512 << 10
 MAX_MESSAGE_BYTES: Final = MAX_REQUEST_BYTES + OVERHEAD_BYTES
 MAX_BODIES_BYTES: Final = 64 << 20
+DISCARD_TIMEOUT_S: Final = 1.0
 
 
 @attrs.define
@@ -89,6 +90,8 @@ class Exchange:
                 self._refuse(too_large(len(self._buffer), limit_bytes))
             await self._wait()
         self._raise_refusal()
+        if len(self._buffer) > limit_bytes:
+            raise too_large(len(self._buffer), limit_bytes)
         return self.take(len(self._buffer))
 
     async def read_exactly(self, size_bytes: int) -> bytes | None:
@@ -115,11 +118,16 @@ class Exchange:
         return data
 
     async def discard(self) -> None:
-        """Read and drop the rest: HTTP/2 takes it ill if an answer overtakes the question."""
+        """Read and drop the rest, for a while.
+
+        What still comes behind the answer resets the stream, perhaps before the client has read
+        why it was refused. So it is heard out first, unless it is a stream that has no end.
+        """
         self._discarding = True
         self._drop()
-        while not self._ended:
-            await self._wait()
+        with trio.move_on_after(DISCARD_TIMEOUT_S):
+            while not self._ended:
+                await self._wait()
 
     async def _wait(self) -> None:
         self._arrived = trio.Event()

@@ -111,7 +111,6 @@ async def _read_message(exchange: Exchange, method: Method) -> Any:
         return None
     compressed, length = HEAD.unpack(head)
     if length > MAX_MESSAGE_BYTES or compressed:
-        await exchange.discard()
         if compressed:
             raise StoreError(UNIMPLEMENTED, "grpc: Decompressor is not installed")
         raise too_large(length)
@@ -130,6 +129,7 @@ async def _start(exchange: Exchange) -> None:
 
 async def _finish(exchange: Exchange, status: Status) -> None:
     if not exchange.started:
+        await exchange.discard()
         await _start(exchange)
     await exchange.write(b"", more=False)
     trailers = [(b"grpc-status", b"%d" % NUMBERS[status.code])]

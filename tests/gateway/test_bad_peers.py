@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import struct
+from typing import Any
 
 import pytest
 import trio
 from click.testing import CliRunner
+from h2.connection import H2Connection
+from h2.events import PingAckReceived, TrailersReceived
 from trio.testing import MockClock
 
 from raftstore.cli import main
+from raftstore.gateway.app import Gateway
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.guard import GuardedStream
+from raftstore.gateway.listener import Listener
+from raftstore.gateway.serving import LocalBackend, ServeOptions, bind
+from raftstore.server.local import LocalCluster
 from tests.gateway.served import Served, ask, post, start
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -63,15 +71,74 @@ GARBAGE = [
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_hurts_nobody_else(served: Served, garbage: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), TIMEOUT_S) as bad:
+    with (
+        socket.create_connection(("127.0.0.1", served.port), TIMEOUT_S) as bad,
+        # A connection that is reset at once is a good answer too.
+        contextlib.suppress(OSError),
+    ):
         bad.sendall(garbage)
         bad.shutdown(socket.SHUT_WR)
-        try:
-            while bad.recv(65_536):
-                pass
-        except ConnectionResetError:
-            assert garbage, "a reset is an answer too"
+        while bad.recv(65_536):
+            pass
     assert ask(served, "GET", "/health")[0] == 200
+
+
+def test_a_request_that_goes_on_behind_its_answer_hurts_nobody_else(served: Served) -> None:
+    peer = H2Connection()
+    peer.initiate_connection()
+    pseudo = [(":method", "POST"), (":scheme", "http"), (":path", "/etcdserverpb.KV/Wrong")]
+    head = [(":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")]
+    peer.send_headers(1, [*pseudo, *head])
+    with socket.create_connection(("127.0.0.1", served.port), TIMEOUT_S) as bad:
+        bad.sendall(peer.data_to_send())
+        trailers: dict[bytes, bytes] = {}
+        while not trailers:
+            for event in peer.receive_data(bad.recv(65_536)):
+                if isinstance(event, TrailersReceived):
+                    trailers = dict(event.headers)
+        assert trailers[b"grpc-status"] == b"12"
+        peer.send_data(1, b"more")
+        peer.ping(b"still on")
+        bad.sendall(peer.data_to_send())
+        answers: list[Any] = []
+        while not any(isinstance(answer, PingAckReceived) for answer in answers):
+            chunk = bad.recv(65_536)
+            assert chunk, "the connection goes on"
+            answers += peer.receive_data(chunk)
+    assert ask(served, "GET", "/health")[0] == 200
+
+
+class FailingListener(Listener):
+    """Fails on its first connection as a defect of the protocol code would."""
+
+    failed = False
+
+    async def _speak(self, stream: Any) -> None:
+        if not self.failed:
+            self.failed = True
+            raise KeyError("a defect")
+        await super()._speak(stream)
+
+
+def test_a_defect_on_one_connection_leaves_the_others() -> None:
+    async def run() -> None:
+        async with LocalCluster(1) as cluster, trio.open_nursery() as nursery:
+            nursery.cancel_scope.deadline = trio.current_time() + TIMEOUT_S
+            await cluster.wait_leader()
+            (port,) = await bind(ServeOptions(port=0, members=1))
+            gateway = Gateway(LocalBackend(cluster, 1))
+            nursery.start_soon(FailingListener(gateway, port).run)
+            number = port.socket.getsockname()[1]
+            async with await trio.open_tcp_stream("127.0.0.1", number) as first:
+                assert await first.receive_some() == b""
+            async with await trio.open_tcp_stream("127.0.0.1", number) as second:
+                await second.send_all(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n")
+                assert (await second.receive_some()).startswith(b"HTTP/1.1 200")
+            assert gateway.endpoint.counters.connections <= 1
+            assert gateway.endpoint.counters.received_bytes > 0
+            nursery.cancel_scope.cancel()
+
+    trio.run(run)
 
 
 def test_half_open_and_unread_connections_hurt_nobody_else(served: Served) -> None:
