@@ -123,18 +123,20 @@ class WatchSession:
         elif len(self._watches) >= MAX_WATCHES:
             self.fail(StoreError(*TOO_MANY_REQUESTS))
         else:
+            # Before the first revision there is nothing: a negative start is the beginning.
+            start_revision = request.start_revision if request.start_revision >= 0 else 1
             watched = Watched(
                 request.watch_id or self._free_id(),
                 [
                     key,
                     request.range_end,
-                    request.start_revision,
+                    start_revision,
                     request.progress_notify,
                     list(request.filters),
                     request.prev_kv,
                 ],
                 request.fragment,
-                request.start_revision,
+                start_revision,
             )
             self._watches[watched.id] = watched
             self._requested += 1

@@ -95,6 +95,13 @@ async def test_ranges_are_read_as_etcd_reads_them(stage: Stage) -> None:
 
 
 @watching
+async def test_a_negative_start_is_the_beginning(stage: Stage) -> None:
+    await stage.client.put(b"a", b"1")
+    create(stage.session, key=b"a", start_revision=-(2**63))
+    assert [event.kv.mod_revision for event in await take(stage.session, 1)] == [2]
+
+
+@watching
 async def test_a_slow_reader_misses_nothing_and_costs_bounded_memory(stage: Stage) -> None:
     create(stage.session, key=b"a")
     for number in range(300):
