@@ -85,7 +85,11 @@ async def bind(options: ServeOptions) -> list[trio.SocketListener]:
     try:
         for number in range(options.members):
             port = options.port + number if options.port else 0
-            listeners += await trio.open_tcp_listeners(port, host=options.host, backlog=BACKLOG)
+            opened = await trio.open_tcp_listeners(port, host=options.host, backlog=BACKLOG)
+            listeners.append(opened[0])
+            # A name may have several addresses; a member has one.
+            for surplus in opened[1:]:
+                await surplus.aclose()
     except OSError:
         for listener in listeners:
             await listener.aclose()

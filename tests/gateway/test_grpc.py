@@ -30,6 +30,7 @@ class Caller:
     """Calls the application as an HTTP/2 server would."""
 
     def __init__(self, cluster: LocalCluster) -> None:
+        self.cluster = cluster
         self.gateway = Gateway(LocalBackend(cluster, 1))
 
     async def call(
@@ -125,13 +126,25 @@ async def test_all_requests_share_one_budget_of_memory(caller: Caller) -> None:
 
 @calling
 async def test_the_callers_deadline_holds(caller: Caller) -> None:
-    caller.gateway.endpoint.backend._cluster.kill(1)  # type: ignore[attr-defined]  # a LocalBackend
+    caller.cluster.kill(1)
     status, text, _ = await caller.call(PUT, framed(message("PutRequest")(key=b"a")))
     assert (status, text) == (14, errors.TIMEOUT_CONNECTION_LOST.message)
     status, text, _ = await caller.call(WATCH, headers={b"grpc-timeout": b"50m"})
     assert status in {4, 14}
     status, text, _ = await caller.call(PUT, headers={b"grpc-timeout": b"soon"})
     assert (status, text) == (13, "malformed grpc-timeout")
+
+
+@calling
+async def test_a_member_that_comes_back_is_asked_again(caller: Caller) -> None:
+    cluster = caller.cluster
+    put = framed(message("PutRequest")(key=b"a"))
+    assert (await caller.call(PUT, put))[0] == 0
+    cluster.kill(1)
+    assert (await caller.call(PUT, put))[:2] == (14, errors.TIMEOUT_CONNECTION_LOST.message)
+    cluster.start(1)
+    await cluster.wait_leader()
+    assert (await caller.call(PUT, put))[0] == 0
 
 
 @calling
