@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types contracts unit scenarios zoo chaos bench clean
+.PHONY: demo test lint types contracts packages unit scenarios zoo chaos bench clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -16,7 +16,18 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/k8sactors compare scenarios/failover-tour.yaml
 
-test: lint types contracts unit scenarios
+test: lint types contracts packages unit scenarios
+
+# Real etcd tools for the tests of the gateway: installed where that is possible, else those tests
+# say why they are skipped.
+packages:
+	@if command -v etcdctl >/dev/null && command -v etcd >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing etcd-client and etcd-server for the tests"; \
+		(timeout 120 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 240 apt-get \
+			install -y -qq --no-install-recommends etcd-client etcd-server) >/dev/null 2>&1 \
+			|| echo "not installed: the tests that need them are skipped"; \
+	else echo "no etcdctl here: the tests that need it are skipped"; fi
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

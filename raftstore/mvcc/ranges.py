@@ -21,6 +21,7 @@ def read_range(space: KeySpace, fields: list[Any], newest: int) -> list[Any]:
     already written, the revision being written. The caller has checked the request's revision.
     """
     key, range_end, limit, revision, order, target, _, keys_only, count_only = fields[:9]
+    limit = max(limit, 0)  # as in etcd, below 0 means none
     if revision <= 0:
         revision = newest
     if not range_end:

@@ -92,9 +92,9 @@ class WatchHub:
             raise StoreError(*EMPTY_KEY)
         group = self._group(key, range_end, filters, prev_kv=prev_kv)
         revision = self._store.revision
-        watcher = Watcher(
-            self._next_id, sink, group, start_revision or revision + 1, bool(progress_notify)
-        )
+        # Like etcd: 0 and below mean from now on.
+        start = start_revision if start_revision > 0 else revision + 1
+        watcher = Watcher(self._next_id, sink, group, start, bool(progress_notify))
         self._next_id += 1
         group.members += 1
         self._watchers[watcher.id] = watcher
