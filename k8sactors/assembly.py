@@ -10,14 +10,10 @@ from k8sactors.apiserver.server import APIServer
 from k8sactors.console import Console
 from k8sactors.controllers.manager import ControllerManager
 from k8sactors.fabric import Host, Network
-from k8sactors.node.dataplane import DataPlane
+from k8sactors.node.assembly import install_node
 from k8sactors.node.kernel_messages import ProbeRequest, ProbeResult
-from k8sactors.node.kube_proxy import KubeProxy
-from k8sactors.node.kubelet import Kubelet
-from k8sactors.node.network_agent import NetworkAgent
 from k8sactors.node.node_object import NodeSpec
 from k8sactors.node.probe import probe
-from k8sactors.node.runtime import ContainerRuntime
 from k8sactors.scheduler.scheduler import Scheduler
 from k8sactors.simulation import MILLISECOND, SECOND
 from k8sactors.storehost import RevisionTimes, StoreHost
@@ -104,11 +100,10 @@ class Assembly:
 
     def _start_node(self, host: Host, planned: HostPlan, number: int) -> None:
         servers = self._servers_for(host.name, number)
-        name, ip = host.name, self.node_ips[host.name]
         capacity = self._spec.capacity
         node = NodeSpec(
-            name=name,
-            ip=ip,
+            name=host.name,
+            ip=self.node_ips[host.name],
             zone=host.zone,
             capacity={
                 "cpu": capacity.cpu,
@@ -119,12 +114,7 @@ class Assembly:
             labels={CONTROL_PLANE_LABEL: ""} if planned.control_plane else {},
             taints=(CONTROL_PLANE_TAINT,) if planned.control_plane else (),
         )
-        runtime, dataplane = f"{name}/containerd", f"{name}/dataplane"
-        host.spawn("containerd", partial(ContainerRuntime, name, ip))
-        host.spawn("dataplane", partial(DataPlane, name, ip, runtime))
-        host.spawn("cni", partial(NetworkAgent, name, servers, dataplane))
-        host.spawn("kubelet", partial(Kubelet, node, servers, runtime))
-        host.spawn("kube-proxy", partial(KubeProxy, name, servers, dataplane))
+        install_node(host, node, servers)
 
     def _servers_for(self, host: str, number: int = 0) -> list[str]:
         """The API servers in order of preference: the one beside it first, else spread evenly."""

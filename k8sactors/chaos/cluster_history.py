@@ -5,16 +5,13 @@ compacted), what containers really ran from the logs of the container engines. S
 checks judge what happened, not what some watch was told.
 """
 
-from typing import Any
-
 from k8sactors.api import codec, scheme
 from k8sactors.api.errors import UnknownResourceError
 from k8sactors.api.scheme import ResourceInfo
 from k8sactors.assembly import Assembly
-from k8sactors.checkers.kubernetes import ClusterHistory, ContainerSpan, ObjectChange
+from k8sactors.checkers.kubernetes import ClusterHistory, ObjectChange
 from k8sactors.fabric import Host
-from k8sactors.node.run_log import RunLog
-from k8sactors.node.runtime import RUN_LOG
+from k8sactors.scenario.recorder import container_spans
 from raftstore.mvcc import Store
 
 PREFIX = b"/registry/"
@@ -88,17 +85,3 @@ def _known(resource: str) -> ResourceInfo | None:
         return scheme.resource(resource)
     except UnknownResourceError:
         return None
-
-
-def container_spans(host: Host) -> list[ContainerSpan]:
-    """What really ran on a host; a run without an end ended with its boot, or still goes on."""
-    log: Any = host.disk.get(RUN_LOG)
-    if not isinstance(log, RunLog):
-        return []
-    spans = []
-    for run in log.runs:
-        ended_ns = run.ended_ns
-        if ended_ns is None and run.boot <= len(host.power_cuts_ns):
-            ended_ns = host.power_cuts_ns[run.boot - 1]
-        spans.append(ContainerSpan(host.name, run.namespace, run.pod, run.started_ns, ended_ns))
-    return spans

@@ -45,9 +45,9 @@ def install_node(
     host.spawn("containerd", lambda: ContainerRuntime(node.name, node.ip, runtime_settings))
     if networking:
         host.spawn("dataplane", lambda: DataPlane(node.name, node.ip, runtime, cluster_domain))
+        host.spawn("cni", lambda: NetworkAgent(node.name, servers, dataplane))
     host.spawn("kubelet", lambda: Kubelet(node, servers, runtime, manifests, kubelet_settings))
     if networking:
-        host.spawn("cni", lambda: NetworkAgent(node.name, servers, dataplane))
         host.spawn("kube-proxy", lambda: KubeProxy(node.name, servers, dataplane))
 
 

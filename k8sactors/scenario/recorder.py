@@ -6,8 +6,11 @@ import attrs
 
 from k8sactors import simulation
 from k8sactors.api.errors import StatusError
-from k8sactors.checkers.kubernetes import ClusterHistory, Object, ObjectChange
+from k8sactors.checkers.kubernetes import ClusterHistory, ContainerSpan, Object, ObjectChange
 from k8sactors.client import Client, InformerFactory
+from k8sactors.fabric import Host
+from k8sactors.node.run_log import RunLog
+from k8sactors.node.runtime import RUN_LOG
 from k8sactors.scenario.world import World
 
 FOLLOWED = ("nodes", "pods")
@@ -78,6 +81,8 @@ class Recorder:
         for resource in FINAL:
             listed = await self.world.client.request("list", resource)
             self.history.final[resource] = listed["items"]
+        hosts = [host for host in self.world.hosts.values() if isinstance(host, Host)]
+        self.history.spans = [span for host in hosts for span in container_spans(host)]
         self.history.end_ns = simulation.current().now_ns()
         return self.history
 
@@ -94,3 +99,17 @@ def pod_state(pod: Object) -> str:
     if "deletionTimestamp" in pod["metadata"]:
         return "Terminating"
     return str(pod.get("status", {}).get("phase") or "Pending")
+
+
+def container_spans(host: Host) -> list[ContainerSpan]:
+    """What really ran on a host; a run without an end ended with its boot, or still goes on."""
+    log: Any = host.disk.get(RUN_LOG)
+    if not isinstance(log, RunLog):
+        return []
+    spans = []
+    for run in log.runs:
+        ended_ns = run.ended_ns
+        if ended_ns is None and run.boot <= len(host.power_cuts_ns):
+            ended_ns = host.power_cuts_ns[run.boot - 1]
+        spans.append(ContainerSpan(host.name, run.namespace, run.pod, run.started_ns, ended_ns))
+    return spans

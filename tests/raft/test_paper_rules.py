@@ -233,7 +233,9 @@ FIGURE_8 = {"max_entries_per_message": 1, "pre_vote": False, "check_quorum": Fal
 
 
 def test_5_4_2_figure_8_ends_well(make_network: Make) -> None:
-    figure_8(make_network(3, **FIGURE_8))
+    network = make_network(3, **FIGURE_8)
+    figure_8(network)
+    assert network.durable[2].entries[1] == entry(3, 2, b"3")
 
 
 def test_5_4_2_the_monitor_sees_figure_8_when_the_rule_is_broken(
