@@ -17,12 +17,14 @@ A reply is ``[0, response fields]`` or ``[code, message]``. `apply_wire` takes p
 txn, compact, lease_grant and lease_revoke; `read_wire` range, hash_kv, lease_time_to_live and
 lease_leases. Lease time runs on the leader alone: `store.leases.promote(now_ns)`, `.demote()`,
 `.renew(id, now_ns)`, `.expired(now_ns)`; the leader proposes lease_revoke for what has expired.
-`store.snapshot()` yields chunks of bytes that `store.restore(chunks)` takes.
+`store.extend(section)` adds a part of the state beside the keys (a `Section`), with the
+requests that change it. `store.snapshot()` yields chunks of bytes that `store.restore(chunks)`
+takes.
 """
 
 from raftstore.mvcc.keyspace import KV, KeySpace
 from raftstore.mvcc.snapshot import SnapshotFormatError
-from raftstore.mvcc.store import Store
+from raftstore.mvcc.store import Section, Store
 from raftstore.mvcc.validation import MAX_TXN_OPERATIONS, check_request
 from raftstore.mvcc.watch import WatchHub
 
@@ -30,6 +32,7 @@ __all__ = [
     "KV",
     "MAX_TXN_OPERATIONS",
     "KeySpace",
+    "Section",
     "SnapshotFormatError",
     "Store",
     "WatchHub",

@@ -3,8 +3,8 @@
 A snapshot is the state at the log's base (one version per key at most), then the log, which is
 replayed on top; so history survives, and a watch can resume on a member that got a snapshot.
 
-Chunks are msgpack: first ``[format, revision, compact_revision, log_base, leases]``, then
-``[base_or_log, items]`` each.
+Chunks are msgpack: first ``[format, revision, compact_revision, log_base, leases,
+sections]`` (the state beside the keys, by name), then ``[base_or_log, items]`` each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from raftstore.errors import RaftStoreError
 from raftstore.mvcc.keyspace import KV, KeySpace, LogEntry
 from raftstore.mvcc.lease import Lease, Leases
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 BASE: Final = 0
 LOG: Final = 1
 ITEMS_PER_CHUNK: Final = 1000
@@ -29,10 +29,10 @@ class SnapshotFormatError(RaftStoreError):
     """The bytes are not a snapshot of this format."""
 
 
-def dump(space: KeySpace, leases: Leases) -> Iterator[bytes]:
+def dump(space: KeySpace, leases: Leases, sections: dict[str, Any]) -> Iterator[bytes]:
     """Chunks of the present state; versions are immutable, so shallow copies hold it."""
     grants = [[lease.id, lease.ttl_s] for lease in leases.by_id.values()]
-    head = [FORMAT, space.revision, space.compact_revision, space.log_base, grants]
+    head = [FORMAT, space.revision, space.compact_revision, space.log_base, grants, sections]
     oldest = chain(space.live.values(), (versions[0] for versions in space.older.values()))
     # A key can stand in both, but then only its older version is before the base.
     base = [kv for kv in oldest if kv[2] < space.log_base]
@@ -46,13 +46,13 @@ def _pack(head: list[Any], base: list[KV], log: list[LogEntry]) -> Iterator[byte
             yield msgpack.packb([kind, items[start : start + ITEMS_PER_CHUNK]])
 
 
-def load(chunks: Iterable[bytes]) -> tuple[KeySpace, Leases]:
+def load(chunks: Iterable[bytes]) -> tuple[KeySpace, Leases, dict[str, Any]]:
     """The state that `dump` was given."""
     iterator = iter(chunks)
     head = msgpack.unpackb(next(iterator, b"\xc0"))
     if not isinstance(head, list) or head[:1] != [FORMAT]:
         raise SnapshotFormatError("not a snapshot of a known format")
-    _, revision, compact_revision, log_base, grants = head
+    _, revision, compact_revision, log_base, grants, sections = head
     space, leases = KeySpace(), Leases()
     space.revision = log_base - 1
     space.compact_revision = compact_revision
@@ -71,7 +71,7 @@ def load(chunks: Iterable[bytes]) -> tuple[KeySpace, Leases]:
     for kv in space.live.values():
         if kv[5]:
             leases.by_id[kv[5]].keys[kv[0]] = None
-    return space, leases
+    return space, leases, sections
 
 
 def _place(space: KeySpace, kv: KV) -> None:

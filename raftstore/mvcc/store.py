@@ -8,7 +8,7 @@ exception is lease time, which is no replicated state (see `raftstore.mvcc.lease
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from raftstore.errors import (
     INVALID_ARGUMENT,
@@ -28,6 +28,28 @@ from raftstore.wire import OP_DELETE_RANGE, OP_PUT, OP_RANGE, OP_TXN
 NO_LEASE_ID: Final = Status(INVALID_ARGUMENT, "etcdserver: lease id is not provided")
 
 
+Applier = Callable[[list[Any], int], list[Any]]
+"""Takes a request's fields and the time in nanoseconds; answers like `Store.apply_wire`."""
+
+
+class Section(Protocol):
+    """A part of the replicated state beside the keys: users, alarms, members ...
+
+    It changes only by its `writers`, so it is equal on all members at equal log index, and it
+    travels in snapshots with the keys.
+    """
+
+    name: str
+    writers: dict[str, Applier]
+    """By the name of the request; each answers ``[0, response fields]`` or ``[code, message]``."""
+
+    def dump(self) -> Any:
+        """The state as plain data for msgpack, independent of what is applied later."""
+
+    def load(self, data: Any) -> None:
+        """Replace the state by what `dump` gave; None: by the state of a new cluster."""
+
+
 class Store:
     """Revisions, keys and leases of one member."""
 
@@ -41,7 +63,8 @@ class Store:
         self.before_compaction: list[Callable[[], None]] = []
         self.before_restore: list[Callable[[], None]] = []
         self.after_restore: list[Callable[[], None]] = []
-        self._writers: dict[str, Callable[[list[Any], int], list[Any]]] = {
+        self._sections: dict[str, Section] = {}
+        self._writers: dict[str, Applier] = {
             "put": self._put,
             "txn": self._txn,
             "delete_range": self._delete_range,
@@ -59,6 +82,14 @@ class Store:
         """Names of the requests that go through the log."""
         self.read_ops = frozenset(self._readers)
         """Names of the requests that `read_wire` answers."""
+
+    def extend(self, section: Section) -> None:
+        """Add a part of the state, with the requests that change it; before anything is applied."""
+        assert section.name not in self._sections, f"there is a section {section.name} already"
+        assert not self._writers.keys() & section.writers.keys(), "a request has one applier"
+        self._sections[section.name] = section
+        self._writers |= section.writers
+        self.write_ops = frozenset(self._writers)
 
     @property
     def revision(self) -> int:
@@ -282,13 +313,16 @@ class Store:
 
     def snapshot(self) -> Iterator[bytes]:
         """The whole state as chunks of bytes, as of the call, whatever is applied meanwhile."""
-        return dump(self.space, self.leases)
+        sections = {name: section.dump() for name, section in self._sections.items()}
+        return dump(self.space, self.leases, sections)
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Replace the whole state by a snapshot's."""
         for notify in self.before_restore:
             notify()
         assert not self.leases.primary, "only a follower installs a snapshot"
-        self.space, self.leases = load(chunks)
+        self.space, self.leases, sections = load(chunks)
+        for name, section in self._sections.items():
+            section.load(sections.get(name))
         for notify in self.after_restore:
             notify()
