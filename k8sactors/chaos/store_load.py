@@ -103,7 +103,7 @@ class StoreLoad(Actor):
                 return action.value
             if action.kind is ActionKind.GET:
                 result = operation.outcome.results[0]
-                assert not isinstance(result, int)
+                assert result is None or isinstance(result, bytes)
                 return result
         return None
 
