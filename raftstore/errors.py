@@ -5,6 +5,7 @@ The texts are those of etcd's ``api/v3rpc/rpctypes/error.go``: callers (and peop
     RaftStoreError
     ├── StoreError                 an answer of the store: code + message, travels on the wire
     │   └── WatchCancelledError    the store ended a watch, perhaps because of compaction
+    ├── ConfigurationError         a member cannot be what it is told to be: files, addresses
     └── ClientError                what the client itself found out
         ├── UnavailableError       surely not carried out: no endpoint took the request in time
         ├── UnknownOutcomeError    a write was sent and no answer came: it may take effect
@@ -54,6 +55,10 @@ class WatchCancelledError(StoreError):
     def __init__(self, code: str, message: str, compact_revision: int) -> None:
         super().__init__(code, message)
         self.compact_revision = compact_revision
+
+
+class ConfigurationError(RaftStoreError):
+    """What a member is told to be cannot work; the message names the option or file to mend."""
 
 
 class ClientError(RaftStoreError):

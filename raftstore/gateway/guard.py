@@ -65,6 +65,10 @@ class GuardedStream:
         self._counters.received_bytes += len(data)
         return data
 
+    async def wait_send_all_might_not_block(self) -> None:
+        """For TLS on top: there may be room for more."""
+        await self._stream.wait_send_all_might_not_block()
+
     async def send_eof(self) -> None:
         """Nothing more will be sent."""
         await self._stream.send_eof()

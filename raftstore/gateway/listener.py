@@ -7,6 +7,7 @@ raise ends that connection only.
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import Any, Final
 
 import trio
@@ -16,7 +17,9 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
 from raftstore.gateway.app import Gateway
+from raftstore.gateway.exchange import Receive, Send
 from raftstore.gateway.guard import GuardedStream
+from raftstore.server.tls import common_name
 
 MAX_CONNECTIONS: Final = 2_000
 # A gRPC client keeps one connection for its whole life and multiplexes everything on it.
@@ -39,11 +42,30 @@ def http_config() -> Config:
     return config
 
 
-class Listener:
-    """A bound port and the connections on it."""
+class _Caller:
+    """The gateway as one TLS connection sees it: requests carry the name in its certificate."""
 
-    def __init__(self, gateway: Gateway, listener: trio.SocketListener) -> None:
-        self._app = ASGIWrapper(gateway)
+    def __init__(self, gateway: Gateway, stream: trio.SSLStream[Any]) -> None:
+        self._gateway = gateway
+        self._stream = stream
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        name = common_name(self._stream.getpeercert())
+        # The place that ASGI's TLS extension has for it.
+        scope.setdefault("extensions", {})["tls"] = {"client_cert_name": name}
+        await self._gateway(scope, receive, send)
+
+
+class Listener:
+    """A bound port and the connections on it; with a `tls` context nothing else is understood."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        listener: trio.SocketListener,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self._counters = gateway.endpoint.counters
         self._gateway = gateway
         self._listener = listener
@@ -79,5 +101,11 @@ class Listener:
             del self._streams[stream]
             stream.abort()
 
-    async def _speak(self, stream: Any) -> None:
-        await TCPServer(self._app, self._config, self._context, {}, stream).run()
+    async def _speak(self, stream: GuardedStream) -> None:
+        carrier: Any = stream
+        app: Any = self._gateway
+        if self._tls is not None:
+            carrier = trio.SSLStream(carrier, self._tls, server_side=True, https_compatible=True)
+            app = _Caller(self._gateway, carrier)
+        server = TCPServer(ASGIWrapper(app), self._config, self._context, {}, carrier)
+        await server.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.server.config import MemberConfig, Peer
 from raftstore.server.local import LocalCluster
+from raftstore.server.tls import TlsFiles, server_context
 
 DEFAULT_PORT: Final = 2379
 MAX_PORT: Final = 65_535
@@ -27,6 +29,7 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     members: int = 3
+    tls: TlsFiles = attrs.field(factory=TlsFiles)
     seed: int = attrs.field(factory=lambda: int.from_bytes(os.urandom(8), "big"))
 
 
@@ -60,8 +63,13 @@ async def serve(
     listeners: list[trio.SocketListener],
     on_ready: Callable[[list[str]], None],
 ) -> None:
-    """Serve until cancelled. `on_ready` gets the members' URLs once they have a leader."""
-    urls = [_url(options.host, listener) for listener in listeners]
+    """Serve until cancelled. `on_ready` gets the members' URLs once they have a leader.
+
+    Raises:
+        ConfigurationError: a certificate cannot be used.
+    """
+    tls = server_context(options.tls)
+    urls = [endpoint_url(options.host, listener, tls) for listener in listeners]
 
     def configure(config: MemberConfig) -> MemberConfig:
         return attrs.evolve(config, peers=tuple(_with_url(peer, urls) for peer in config.peers))
@@ -71,7 +79,7 @@ async def serve(
         await cluster.wait_leader()
         for member_id, listener in enumerate(listeners, start=1):
             gateway = Gateway(LocalBackend(cluster, member_id))
-            nursery.start_soon(Listener(gateway, listener).run)
+            nursery.start_soon(Listener(gateway, listener, tls).run)
         on_ready(urls)
 
 
@@ -97,9 +105,11 @@ async def bind(options: ServeOptions) -> list[trio.SocketListener]:
     return listeners
 
 
-def _url(host: str, listener: trio.SocketListener) -> str:
+def endpoint_url(host: str, listener: trio.SocketListener, tls: ssl.SSLContext | None) -> str:
+    """How clients reach a listening port."""
+    scheme = "http" if tls is None else "https"
     port = listener.socket.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _with_url(peer: Peer, urls: list[str]) -> Peer:

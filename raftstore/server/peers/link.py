@@ -1,0 +1,173 @@
+"""The sending end between two members: one TCP connection, made anew when it breaks.
+
+Raft stands loss, so what cannot be sent now is dropped and not kept: an old message is worth less
+than the next one, and a member that is away must not fill the memory of the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+import trio
+
+from raftstore.errors import StoreError
+from raftstore.server.local_timers import Gate
+
+from .protocol import MAX_FRAME_BYTES, FrameReader, PeerProtocolError, frame, pack_frame, unpack
+
+CONNECT_TIMEOUT_S: Final = 5.0
+SEND_TIMEOUT_S: Final = 5.0
+FIRST_WAIT_S: Final = 0.05
+LONGEST_WAIT_S: Final = 1.0
+MAX_QUEUED_BYTES: Final = 64 << 20
+
+Address = tuple[str, int]
+"""Host and port."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def dial(address: Address, tls: ssl.SSLContext | None) -> trio.abc.Stream:
+    """Connect to a member.
+
+    Raises:
+        OSError: nobody listens there.
+        trio.BrokenResourceError: no TLS connection comes about.
+    """
+    host, port = address
+    tcp = await trio.open_tcp_stream(host, port)
+    if tls is None:
+        return tcp
+    stream = trio.SSLStream(tcp, tls, server_hostname=host)
+    try:
+        await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(tcp)
+        raise
+    return stream
+
+
+class PeerLink:
+    """Carries messages to one member. `greeting` opens every connection."""
+
+    def __init__(
+        self,
+        address: Address,
+        greeting: list[Any],
+        tls: ssl.SSLContext | None,
+        on_broken: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.address = address
+        self.connected = False
+        self.dropped_frames = 0
+        self.sent_bytes = 0
+        self.scope = trio.CancelScope()
+        self._greeting = greeting
+        self._tls = tls
+        self._on_broken = on_broken
+        self._queue: list[bytes] = []
+        self._queued_bytes = 0
+        self._gate = Gate()
+        self._complaint = ""
+
+    def send(self, payload: bytes) -> None:
+        """Send a packed payload, or drop it if there is no way at present."""
+        size = len(payload)
+        if (
+            not self.connected
+            or self._queued_bytes + size > MAX_QUEUED_BYTES
+            or size > MAX_FRAME_BYTES
+        ):
+            self.dropped_frames += 1
+            return
+        self._queued_bytes += size
+        self._queue.append(frame(payload))
+        self._gate.open()
+
+    async def run(self) -> None:
+        """Connect, send, and connect again, until cancelled."""
+        wait_s = FIRST_WAIT_S
+        with self.scope:
+            while True:
+                try:
+                    if await self._connect_and_send():
+                        wait_s = FIRST_WAIT_S
+                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    self._complain(str(error.__cause__ or error) or type(error).__name__)
+                except trio.TooSlowError:
+                    self._complain("it does not answer in time")
+                except (StoreError, PeerProtocolError) as error:
+                    self._complain(str(error))
+                finally:
+                    self._disconnected()
+                await trio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _complain(self, text: str) -> None:
+        """Say each reason once: a member that is down is dialled every second."""
+        if text != self._complaint:
+            self._complaint = text
+            host, port = self.address
+            _log.warning("no connection to the member at %s:%s: %s", host, port, text)
+
+    def _disconnected(self) -> None:
+        if self.connected:
+            self.connected = False
+            self._on_broken()
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._gate.close()
+
+    async def _connect_and_send(self) -> bool:
+        """Returns when the other end closes; whether there was a connection at all."""
+        with trio.fail_after(CONNECT_TIMEOUT_S):
+            stream = await dial(self.address, self._tls)
+        async with stream:
+            reader = FrameReader(stream)
+            with trio.fail_after(CONNECT_TIMEOUT_S):
+                await stream.send_all(pack_frame(self._greeting))
+                check_answer(await reader.read())
+            self.connected = True
+            self._complaint = ""
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._until_closed, reader, nursery.cancel_scope)
+                await self._send_queued(stream)
+        return True
+
+    async def _until_closed(self, reader: FrameReader, scope: trio.CancelScope) -> None:
+        """Nothing is said back: whatever comes is the end."""
+        try:
+            await reader.read()
+        except (OSError, trio.BrokenResourceError, PeerProtocolError):
+            _log.debug("the connection to %s was broken", self.address, exc_info=True)
+        scope.cancel()
+
+    async def _send_queued(self, stream: trio.abc.Stream) -> None:
+        while True:
+            await self._gate.wait()
+            frames, self._queue = self._queue, []
+            self._queued_bytes = 0
+            data = b"".join(frames)
+            with trio.fail_after(SEND_TIMEOUT_S):
+                await stream.send_all(data)
+            self.sent_bytes += len(data)
+
+
+def check_answer(payload: bytes | None) -> list[Any]:
+    """The rest of a positive answer to a greeting.
+
+    Raises:
+        StoreError: the greeting was refused.
+        PeerProtocolError: there was no answer, or one in another protocol.
+    """
+    if payload is None:
+        raise PeerProtocolError("the connection was closed without an answer")
+    code, *rest = unpack(payload) or [None]
+    if code == 0:
+        return rest
+    if isinstance(code, str) and rest and isinstance(rest[0], str):
+        raise StoreError(code, rest[0])
+    raise PeerProtocolError("the answer is none of a raftstore member")
