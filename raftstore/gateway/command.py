@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 import signal
+import ssl
 import sys
 
 import click
 import trio
 
 from raftstore.gateway.serving import ServeOptions, bind, serve
+from raftstore.server.tls import server_context
 
 
-def run(host: str, port: int, members: int) -> None:
+def run(options: ServeOptions) -> None:
     """Serve until interrupted or terminated.
 
     Raises:
+        ConfigurationError: a certificate cannot be used.
         OSError: a port cannot be had.
     """
-    if not _is_loopback(host):
+    tls = server_context(options.tls)
+    if not _is_loopback(options.host) and not options.tls.client_cert_auth:
         click.echo("warning: whoever reaches these ports can read and write all keys", err=True)
-    trio.run(_until_signal, ServeOptions(host, port, members))
+    trio.run(_until_signal, options, tls)
 
 
 def _is_loopback(host: str) -> bool:
@@ -30,11 +34,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _until_signal(options: ServeOptions) -> None:
+async def _until_signal(options: ServeOptions, tls: ssl.SSLContext | None) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         listeners = await bind(options)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, options, listeners, _report)
+            nursery.start_soon(serve, options, listeners, tls, _report)
             async for _ in signals:
                 nursery.cancel_scope.cancel()
                 return

@@ -15,7 +15,7 @@ from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.server.config import MemberConfig, Peer
 from raftstore.server.local import LocalCluster
-from raftstore.server.tls import TlsFiles, server_context
+from raftstore.server.tls import TlsFiles
 
 DEFAULT_PORT: Final = 2379
 MAX_PORT: Final = 65_535
@@ -61,14 +61,10 @@ class LocalBackend:
 async def serve(
     options: ServeOptions,
     listeners: list[trio.SocketListener],
+    tls: ssl.SSLContext | None,
     on_ready: Callable[[list[str]], None],
 ) -> None:
-    """Serve until cancelled. `on_ready` gets the members' URLs once they have a leader.
-
-    Raises:
-        ConfigurationError: a certificate cannot be used.
-    """
-    tls = server_context(options.tls)
+    """Serve until cancelled. `on_ready` gets the members' URLs once they have a leader."""
     urls = [endpoint_url(options.host, listener, tls) for listener in listeners]
 
     def configure(config: MemberConfig) -> MemberConfig:

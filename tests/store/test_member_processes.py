@@ -115,7 +115,7 @@ async def test_a_member_that_was_stopped_catches_up_over_new_connections() -> No
         gone = cluster.leader()
         cluster.stop(gone)
         (first, *_) = cluster.running
-        while cluster.running[first].statistics()["leader"] in {0, gone}:
+        while cluster.running[first].statistics()["leader"] in {0, gone}:  # noqa: ASYNC110 - polled
             await trio.sleep(0.01)
         await cluster.client(first).put(b"meanwhile", b"written")
         await trio.testing.wait_all_tasks_blocked()
@@ -246,3 +246,10 @@ def test_certificate_files_that_cannot_be_used_are_named(
     arguments = [str(tmp_path / places[name]) if name in places else name for name in names]
     with pytest.raises(ConfigurationError, match=complaint):
         server_context(TlsFiles(*arguments))  # type: ignore[arg-type]
+
+
+def test_versions_below_tls_1_2_are_not_spoken(tmp_path: Path) -> None:
+    files = _write_certificates(trustme.CA(), tmp_path)
+    for context in (server_context(files), client_context(files)):
+        assert context is not None
+        assert context.minimum_version == ssl.TLSVersion.TLSv1_2
