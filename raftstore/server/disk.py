@@ -6,18 +6,17 @@ keeps the order of one file. Records are immutable values, so keeping them by re
 as keeping bytes.
 """
 
+import errno
+import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
-from raftstore.raft import Entry, HardState, RecoveredState, Snapshot
+import attrs
 
-
-class WalRecord(NamedTuple):
-    """What one step persists; `snapshot` without entries also marks a snapshot made locally."""
-
-    hard_state: HardState | None
-    entries: list[Entry]
-    snapshot: Snapshot | None
+from raftstore.raft import RecoveredState
+from raftstore.raft.state import Rng
+from raftstore.storage import CorruptWalError, DiskFailedError, WalRecord, recover
+from raftstore.storage.faults import rotten, torn
 
 
 class Disk(Protocol):
@@ -45,19 +44,57 @@ Timer = Callable[[int, Callable[[], None]], Any]
 """`after(delay_ns, callback)` of whoever keeps the time."""
 
 
+@attrs.frozen
+class DiskFaults:
+    """What is wrong with a disk now."""
+
+    slow_ns: int = 0
+    """Latency: every sync takes so much longer. Needs a timer."""
+    stalled: bool = False
+    """No sync completes until it ends."""
+    full: bool = False
+    """ENOSPC: the next sync fails, and the disk cannot be opened."""
+    broken: bool = False
+    """EIO: the next sync fails, and the disk cannot be opened."""
+    failing_syncs: int = 0
+    """So many syncs fail, one in each life of the member: each failure ends one."""
+
+    @property
+    def error_number(self) -> int:
+        """Why a sync fails; 0: it does not."""
+        if self.full:
+            return errno.ENOSPC
+        return errno.EIO if self.broken or self.failing_syncs else 0
+
+
+NO_FAULTS: Final = DiskFaults()
+
+
 class SimulatedDisk:
     """A disk in memory. It outlives the member.
 
-    Call `crash` when the power goes, then open it anew.
+    Call `crash` when the power goes, then open it anew. Faults are set and ended by whoever owns
+    the disk: `inject` and `heal`, `rot`, `erase`, and `crash` with a torn tail. A disk that has
+    failed takes nothing more until it is opened again: the member must stop (`on_failure`).
     """
 
-    def __init__(self, after: Timer | None = None, sync_latency_ns: int = 0) -> None:
+    def __init__(
+        self, after: Timer | None = None, sync_latency_ns: int = 0, name: str = "disk"
+    ) -> None:
         assert after is not None or not sync_latency_ns, "latency needs a timer"
+        self.name = name
         self.written = 0
         self.synced = 0
         self.sync_count = 0
         self.lost_records = 0
+        self.torn_crashes = 0
+        """Crashes that left a part of what was not synced."""
         self.sync_latency_ns = sync_latency_ns
+        self.faults = NO_FAULTS
+        self.failed: DiskFailedError | None = None
+        """Why it takes nothing more, until it is opened again."""
+        self.on_failure: Callable[[DiskFailedError], None] | None = None
+        """Told of a failure, once; it must stop the member. Without it the failure is raised."""
         self._after = after
         self._sessions = 0
         self._epoch = 0
@@ -65,6 +102,8 @@ class SimulatedDisk:
         self._records: list[WalRecord] = []
         self._snapshots: list[int] = []
         """Positions of records with a snapshot, oldest first: how far the log may be cut."""
+        self._held: list[Callable[[], None]] = []
+        self._rotten: CorruptWalError | None = None
 
     def use_timer(self, after: Timer, sync_latency_ns: int) -> None:
         """Take the timer of a new process; the one before died with its own."""
@@ -77,9 +116,22 @@ class SimulatedDisk:
         """Read everything back.
 
         What a killed process wrote without syncing is still there, but the next power cut would
-        take it: it is synced before anybody builds a promise on it.
+        take it: it is synced before anybody builds a promise on it. What a failed sync was to
+        write is not.
+
+        Raises:
+            CorruptWalError: `rot` has struck; `erase` the disk and replace the member.
+            DiskFailedError: the disk is full or broken.
         """
         self._epoch += 1
+        self._held = []
+        if self._rotten is not None:
+            raise self._rotten
+        if self.failed is not None:
+            self._lose_unsynced()
+            self.failed = None
+        if self.faults.full or self.faults.broken:
+            raise self._error()
         self._sessions += 1
         self._complete(self.written)
         return self._sessions, recover(self._records)
@@ -93,18 +145,49 @@ class SimulatedDisk:
 
     def sync(self, on_synced: Callable[[], None]) -> None:
         """Make what is written now durable, after the latency."""
+        if self.faults is not NO_FAULTS or self.failed is not None:
+            self._faulty_sync(on_synced)
+            return
         if not self.sync_latency_ns or self._after is None:
             self._complete(self.written)
             on_synced()
             return
+        self._sync_later(self.sync_latency_ns, on_synced)
+
+    def _sync_later(self, delay_ns: int, on_synced: Callable[[], None]) -> None:
         position, epoch = self.written, self._epoch
 
         def complete() -> None:
-            if epoch == self._epoch:
-                self._complete(position)
-                on_synced()
+            if epoch != self._epoch:
+                return
+            if self.faults.stalled:
+                self._held.append(complete)
+                return
+            self._complete(position)
+            on_synced()
 
-        self._after(self.sync_latency_ns, complete)
+        if delay_ns and self._after is not None:
+            self._after(delay_ns, complete)
+        else:
+            complete()
+
+    def _faulty_sync(self, on_synced: Callable[[], None]) -> None:
+        faults = self.faults
+        if self.failed is not None:
+            return
+        if not faults.error_number:
+            self._sync_later(self.sync_latency_ns + faults.slow_ns, on_synced)
+            return
+        self.failed = self._error()
+        self._epoch += 1
+        self.inject(failing_syncs=max(0, faults.failing_syncs - 1))
+        if self.on_failure is None:
+            raise self.failed
+        self.on_failure(self.failed)
+
+    def _error(self) -> DiskFailedError:
+        reason = os.strerror(self.faults.error_number)
+        return DiskFailedError(f"{self.name}: {reason}; the member stops")
 
     def _complete(self, position: int) -> None:
         self.sync_count += 1
@@ -128,9 +211,25 @@ class SimulatedDisk:
 
     # -- used by whoever pulls the plug -------------------------------------------------------
 
-    def crash(self) -> None:
-        """Lose what was written but not synced, and every callback that is still to come."""
+    def crash(self, torn_bytes_rng: Rng | None = None) -> None:
+        """Lose what was written but not synced, and every callback that is still to come.
+
+        With `torn_bytes_rng`, what was not synced is lost from a random byte on: whole records
+        before it survive though nobody was promised anything.
+        """
         self._epoch += 1
+        self._held = []
+        unsynced = self._records[len(self._records) - (self.written - self.synced) :]
+        self._lose_unsynced()
+        if torn_bytes_rng is None or not unsynced or self.failed is not None:
+            return
+        self.torn_crashes += 1
+        kept = torn(unsynced, torn_bytes_rng)
+        self.lost_records -= len(kept)
+        for record in kept:
+            self.append(record)
+
+    def _lose_unsynced(self) -> None:
         lost = self.written - self.synced
         if lost:
             del self._records[len(self._records) - lost :]
@@ -139,42 +238,39 @@ class SimulatedDisk:
             self._snapshots = [place for place in self._snapshots if place <= self.synced]
 
     def erase(self) -> None:
-        """Come back empty, as a replaced disk does."""
+        """Come back empty and sound, as a replaced disk does (fault: lost disk).
+
+        Its member has forgotten what it acknowledged: it may come back only as a new one, removed
+        from the cluster and added again under another id.
+        """
         self._epoch += 1
         self.written = self.synced = 0
         self._first = 1
         self._records = []
         self._snapshots = []
+        self._held = []
+        self._rotten = self.failed = None
 
+    # -- faults -------------------------------------------------------------------------------
 
-def recover(records: list[WalRecord]) -> RecoveredState:
-    """Replay a log.
+    def inject(self, **changes: Any) -> None:
+        """Change the fields of `faults` that are named."""
+        faults = attrs.evolve(self.faults, **changes)
+        self.faults = NO_FAULTS if faults == NO_FAULTS else faults
+        if not faults.stalled and self._held:
+            held, self._held = self._held, []
+            for complete in held:
+                complete()
 
-    Later entries replace earlier ones, a snapshot what it covers or contradicts.
-    """
-    hard_state = HardState()
-    snapshot = Snapshot()
-    entries: list[Entry] = []
-    for record in records:
-        if record.snapshot is not None:
-            snapshot = record.snapshot
-            entries = _behind(snapshot, entries)
-        if record.entries:
-            first = record.entries[0].index
-            keep = first - snapshot.index - 1
-            if keep < 0:
-                entries = record.entries[-keep:]
-            else:
-                del entries[keep:]
-                entries.extend(record.entries)
-        if record.hard_state is not None:
-            hard_state = record.hard_state
-    return RecoveredState(hard_state, snapshot, entries)
+    def heal(self) -> None:
+        """End every fault that a disk gets over by itself; what was held back completes."""
+        self.inject(**attrs.asdict(NO_FAULTS))
 
+    def rot(self, rng: Rng) -> bool:
+        """Flip a bit of what is durable; the next `open` refuses. False: there was none to flip.
 
-def _behind(snapshot: Snapshot, entries: list[Entry]) -> list[Entry]:
-    """What stays of a log when the snapshot arrives: its tail if they agree (Raft section 7)."""
-    for position, entry in enumerate(entries):
-        if entry.index == snapshot.index:
-            return entries[position + 1 :] if entry.term == snapshot.term else []
-    return []
+        For a member that does not run: its memory would still hold what its disk has lost.
+        """
+        durable = self._records[: len(self._records) - (self.written - self.synced)]
+        self._rotten = rotten(durable, rng, self.name) or self._rotten
+        return self._rotten is not None

@@ -35,10 +35,11 @@ from raftstore.raft import (
     SoftState,
 )
 from raftstore.raft.state import Rng
+from raftstore.storage import WalRecord
 
 from .answers import Answers
 from .config import MemberConfig
-from .disk import Disk, WalRecord
+from .disk import Disk
 from .forwarding import ASK_LEADER, LEADER_ANSWER, Forwarding, Transport
 from .leases import LeaseKeeper
 from .proposals import Proposals

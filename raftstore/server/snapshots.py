@@ -13,9 +13,10 @@ import msgpack
 
 from raftstore.mvcc import Store
 from raftstore.raft import RawNode, Snapshot
+from raftstore.storage import WalRecord
 
 from .config import MemberConfig
-from .disk import Disk, WalRecord
+from .disk import Disk
 
 CHUNKS_PER_BATCH: Final = 4
 """A chunk takes about a millisecond; small states are packed in one go."""

@@ -1,0 +1,30 @@
+"""What a member keeps in files: the write-ahead log, snapshots, and etcd's database format.
+
+From the bytes up: `framing` (checked frames), `records` (what a member persists), `snapshot_file`
+and `wal` (files), `directory` (the disk that a member uses).
+"""
+
+from raftstore.storage.directory import DirectoryDisk
+from raftstore.storage.errors import (
+    CorruptFileError,
+    CorruptWalError,
+    DirectoryInUseError,
+    DiskFailedError,
+    StorageError,
+    WrongDirectoryError,
+)
+from raftstore.storage.records import WalRecord, recover
+from raftstore.storage.snapshot_file import Identity
+
+__all__ = [
+    "CorruptFileError",
+    "CorruptWalError",
+    "DirectoryDisk",
+    "DirectoryInUseError",
+    "DiskFailedError",
+    "Identity",
+    "StorageError",
+    "WalRecord",
+    "WrongDirectoryError",
+    "recover",
+]
