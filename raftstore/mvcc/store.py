@@ -64,6 +64,7 @@ class Store:
         self.before_restore: list[Callable[[], None]] = []
         self.after_restore: list[Callable[[], None]] = []
         self._sections: dict[str, Section] = {}
+        self._shielded: dict[str, Applier] = {}
         self._writers: dict[str, Applier] = {
             "put": self._put,
             "txn": self._txn,
@@ -83,13 +84,30 @@ class Store:
         self.read_ops = frozenset(self._readers)
         """Names of the requests that `read_wire` answers."""
 
-    def extend(self, section: Section) -> None:
-        """Add a part of the state, with the requests that change it; before anything is applied."""
+    def extend(self, section: Section, internal: frozenset[str] = frozenset()) -> None:
+        """Add a part of the state, with the requests that change it; before anything is applied.
+
+        Those in `internal` are proposed by members only, and are no `write_ops`.
+        """
         assert section.name not in self._sections, f"there is a section {section.name} already"
         assert not self._writers.keys() & section.writers.keys(), "a request has one applier"
         self._sections[section.name] = section
         self._writers |= section.writers
-        self.write_ops = frozenset(self._writers)
+        self.write_ops |= section.writers.keys() - internal
+
+    def shield(self, ops: frozenset[str], refusal: Applier) -> None:
+        """Let `refusal` answer these requests where they stand bare in the log.
+
+        `apply_unshielded` still applies them, for whoever has looked at them first.
+        """
+        self.unshield()
+        self._shielded = {op: self._writers[op] for op in sorted(ops & self._writers.keys())}
+        self._writers |= dict.fromkeys(self._shielded, refusal)
+
+    def unshield(self) -> None:
+        """Apply all requests again."""
+        self._writers |= self._shielded
+        self._shielded = {}
 
     @property
     def revision(self) -> int:
@@ -115,6 +133,11 @@ class Store:
             if op in self._writers:
                 raise
             return list(UNKNOWN_METHOD)
+
+    def apply_unshielded(self, op: str, fields: list[Any], now_ns: int = 0) -> list[Any]:
+        """Apply one request whether it is shielded or not; raises its refusal."""
+        apply = self._shielded.get(op) or self._writers.get(op)
+        return list(UNKNOWN_METHOD) if apply is None else apply(fields, now_ns)
 
     def read_wire(self, op: str, fields: list[Any], now_ns: int = 0) -> list[Any]:
         """Answer a request that changes nothing, from the present state."""

@@ -23,15 +23,16 @@ class Answers:
         self._store = store
         self._node = node
         self._now_ns = now_ns
-        self._own: dict[str, Callable[[list[Any]], list[Any]]] = {
+        self.own: dict[str, Callable[[list[Any]], list[Any]]] = {
             "status": self._status,
             "member_list": self._member_list,
             "lease_keep_alive": self._keep_alive,
         }
+        """What is not read from the store alone, or not now; by the name of the request."""
 
     def answer(self, op: str, fields: list[Any]) -> list[Any]:
         """The payload of a ``store.response``."""
-        own = self._own.get(op)
+        own = self.own.get(op)
         if own is not None:
             return own(fields)
         if op in self._store.read_ops:

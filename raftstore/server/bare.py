@@ -13,6 +13,7 @@ from raftstore.raft import RaftMonitor
 from raftstore.raft.state import Rng
 
 from .config import MemberConfig, Peer
+from .credentials import Credentials
 from .disk import SimulatedDisk
 from .member import Member
 
@@ -46,7 +47,9 @@ class BareCluster:
         *,
         monitor: RaftMonitor | None = None,
         configure: Callable[[MemberConfig], MemberConfig] = lambda config: config,
+        credentials: Credentials | None = None,
     ) -> None:
+        self._credentials = credentials
         self.peers = tuple(Peer(number, f"member-{number}") for number in range(1, size + 1))
         self.disks = {peer.id: SimulatedDisk() for peer in self.peers}
         self.members: dict[int, Member] = {}
@@ -71,6 +74,7 @@ class BareCluster:
             self._make_rng(member_id),
             lambda: self.now_ns,
             self.monitor,
+            self._credentials,
         )
         return member
 

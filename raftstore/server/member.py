@@ -37,8 +37,10 @@ from raftstore.raft import (
 from raftstore.raft.state import Rng
 from raftstore.storage import WalRecord
 
+from .access import ACCESS_OPS, ACCOUNT_READS, Access
 from .answers import Answers
 from .config import MemberConfig
+from .credentials import Credentials, SeededEntropy
 from .disk import Disk
 from .forwarding import ASK_LEADER, LEADER_ANSWER, Forwarding, Transport
 from .leases import LeaseKeeper
@@ -48,7 +50,7 @@ from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond, de
 from .snapshots import Snapshots
 
 LEADER_OPS: Final = frozenset(("lease_keep_alive", "lease_time_to_live"))
-LINEARIZABLE_OPS: Final = frozenset(("range", "lease_leases", "member_list"))
+LINEARIZABLE_OPS: Final = ACCOUNT_READS | {"range", "lease_leases", "member_list"}
 SERIALIZABLE_FIELD: Final = 6
 """Place of `serializable` in a RangeRequest."""
 LEASE_ID_FIELD: Final = 1
@@ -69,6 +71,7 @@ class Member:
         rng: Rng,
         now_ns: Callable[[], int],
         monitor: RaftMonitor | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.config = config
         self.id = config.id
@@ -82,10 +85,21 @@ class Member:
         self._snapshots = Snapshots(config, recovered.snapshot)
         self.node = RawNode(config.raft(), recovered, rng, lambda: self._snapshots.latest)
         self.watches = WatchHub(self.store)
+        self._answers = Answers(config, self.store, self.node, now_ns)
+        self.access = Access(
+            self.store,
+            self._answers,
+            credentials or Credentials(),
+            SeededEntropy(rng),
+            now_ns,
+            (self._dispatch, self._submit, self._read),
+        )
+        self.auth = self.access.auth
+        self._guarded = False
+        self.auth.on_switch.append(self._set_guarded)
         if recovered.snapshot.index:
             self._snapshots.installed(recovered.snapshot, self.store)
         self.store.raft_term = recovered.hard_state.term
-        self._answers = Answers(config, self.store, self.node, now_ns)
         self._proposals = Proposals(self._keys, config.max_proposal_batch)
         self._reads = ReadQueue(self._keys, self._answers.answer)
         self._forwarding = Forwarding(transport, session << 32)
@@ -106,10 +120,12 @@ class Member:
         self, client: ClientHandle, op: str, fields: list[Any], respond: Respond
     ) -> None:
         """Take a request; `respond` is called once with the payload of the answer."""
-        del client
         try:
-            check_request(op, fields)
-            self._dispatch(op, fields, respond)
+            if self._guarded:
+                self.access.receive(client, op, fields, respond)
+            else:
+                check_request(op, fields)
+                self._dispatch(op, fields, respond)
         except StoreError as refusal:
             respond(refusal.to_wire())
         except (IndexError, KeyError, TypeError, ValueError):
@@ -127,6 +143,20 @@ class Member:
             self._move_leader(request)
         elif op in LINEARIZABLE_OPS and self.must_linearize(op, fields):
             self._reads.waiting.append(request)
+        elif op in ACCESS_OPS:
+            self.access.receive("", op, fields, respond)
+        else:
+            respond(self._answers.answer(op, fields))
+
+    def _set_guarded(self, on: bool) -> None:
+        self._guarded = on
+
+    def _read(self, op: str, fields: list[Any], respond: Respond) -> None:
+        """A request with a token whose answer waits for the leader, unless it need not."""
+        _, asked, asked_fields = fields
+        if self.must_linearize(asked, asked_fields):
+            deadline_ns = self._now_ns() + self.config.request_timeout_ns
+            self._reads.waiting.append(Request(op, fields, respond, deadline_ns))
         else:
             respond(self._answers.answer(op, fields))
 
@@ -204,6 +234,8 @@ class Member:
         Raises:
             StoreError: the request is refused.
         """
+        if self._guarded:
+            self.access.check_watch(fields)
         watch_id = self.watches.create(fields, push)
         self._client_watches.setdefault(client, {})[watch_id] = None
         return watch_id
