@@ -14,8 +14,10 @@ from raftstore.client import Connection
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.data_directory import DataDirectory
 from raftstore.server.local import LocalCluster
 from raftstore.server.tls import TlsFiles
+from raftstore.storage import DiskFailedError
 
 DEFAULT_PORT: Final = 2379
 MAX_PORT: Final = 65_535
@@ -24,12 +26,16 @@ BACKLOG: Final = 128
 
 @attrs.frozen
 class ServeOptions:
-    """What to serve, and where. `port` 0: an unused one for each member."""
+    """What to serve, and where. `port` 0: an unused one for each member.
+
+    Without `data` the data lives in memory; with it, `data` knows the number of members.
+    """
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     members: int = 3
     tls: TlsFiles = attrs.field(factory=TlsFiles)
+    data: DataDirectory | None = None
     seed: int = attrs.field(factory=lambda: int.from_bytes(os.urandom(8), "big"))
 
 
@@ -63,14 +69,32 @@ async def serve(
     listeners: list[trio.SocketListener],
     tls: ssl.SSLContext | None,
     on_ready: Callable[[list[str]], None],
+    report: Callable[[str], None],
 ) -> None:
-    """Serve until cancelled. `on_ready` gets the members' URLs once they have a leader."""
+    """Serve until cancelled. `on_ready` gets the members' URLs once they have a leader.
+
+    Raises:
+        StorageError: a member's directory cannot be used, or the last member's disk has failed.
+    """
     urls = [endpoint_url(options.host, listener, tls) for listener in listeners]
 
     def configure(config: MemberConfig) -> MemberConfig:
         return attrs.evolve(config, peers=tuple(_with_url(peer, urls) for peer in config.peers))
 
-    cluster = LocalCluster(options.members, seed=options.seed, configure=configure)
+    def stopped(peer: Peer, error: DiskFailedError) -> None:
+        report(f"{peer.name} has stopped: {error}")
+        if not cluster.members:
+            raise error
+
+    data = options.data
+    cluster = LocalCluster(
+        options.members if data is None else data.members,
+        seed=options.seed,
+        configure=configure,
+        cluster_id=1 if data is None else data.cluster_id,
+        open_disk=None if data is None else data.disk,
+        on_failure=stopped,
+    )
     async with cluster, trio.open_nursery() as nursery:
         await cluster.wait_leader()
         for member_id, listener in enumerate(listeners, start=1):

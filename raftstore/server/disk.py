@@ -44,6 +44,23 @@ Timer = Callable[[int, Callable[[], None]], Any]
 """`after(delay_ns, callback)` of whoever keeps the time."""
 
 
+class TaskDisk(Disk, Protocol):
+    """A disk that a member task can work with: simulated, or a real directory."""
+
+    def attach(self, after: Timer) -> None:
+        """A process begins to use it: its timer."""
+
+    async def run(self, in_turn: Callable[[Callable[[], None]], bool]) -> None:
+        """Work beside the member; `in_turn` runs a callback in the member's turn.
+
+        Raises:
+            DiskFailedError: the member must stop.
+        """
+
+    def crash(self) -> None:
+        """The member was killed."""
+
+
 @attrs.frozen
 class DiskFaults:
     """What is wrong with a disk now."""
@@ -105,10 +122,17 @@ class SimulatedDisk:
         self._held: list[Callable[[], None]] = []
         self._rotten: CorruptWalError | None = None
 
-    def use_timer(self, after: Timer, sync_latency_ns: int) -> None:
+    def attach(self, after: Timer) -> None:
         """Take the timer of a new process; the one before died with its own."""
         self._after = after
+
+    def use_timer(self, after: Timer, sync_latency_ns: int) -> None:
+        """Take the timer of a new process, and its latency."""
+        self.attach(after)
         self.sync_latency_ns = sync_latency_ns
+
+    async def run(self, in_turn: Callable[[Callable[[], None]], bool]) -> None:
+        """Nothing happens beside the member: its timer does all."""
 
     # -- used by the member -------------------------------------------------------------------
 

@@ -15,27 +15,34 @@ from __future__ import annotations
 import random  # noqa: TID251 - one seeded stream per life of a member
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import trio
 
 from raftstore.client import StoreClient
 from raftstore.raft import RaftMonitor
 from raftstore.server.config import MemberConfig, Peer
-from raftstore.server.disk import SimulatedDisk
+from raftstore.server.disk import SimulatedDisk, TaskDisk
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_network import LocalConnection, Network
 from raftstore.server.local_timers import LocalTimers
 from raftstore.server.member import Member
+from raftstore.storage import DiskFailedError
 
 POLL_S: Final = 0.005
 WAIT_TIMEOUT_S: Final = 30.0
 
 Configure = Callable[[MemberConfig], MemberConfig]
+OpenDisk = Callable[[Peer], TaskDisk]
+OnFailure = Callable[[Peer, DiskFailedError], None]
 
 
 class LocalCluster:
-    """Members 1 to `members`, each with a simulated disk; an async context manager."""
+    """Members 1 to `members`, each with a disk; an async context manager.
+
+    Without `open_disk` the disks are simulated. A member whose disk fails stops, and `on_failure`
+    is told.
+    """
 
     def __init__(
         self,
@@ -45,14 +52,22 @@ class LocalCluster:
         sync_latency_ns: int = 0,
         configure: Configure = lambda config: config,
         monitor: RaftMonitor | None = None,
+        cluster_id: int = 1,
+        open_disk: OpenDisk | None = None,
+        on_failure: OnFailure = lambda _peer, _error: None,
     ) -> None:
         assert members > 0, "a cluster needs a member"
         self.peers = tuple(Peer(number, f"member-{number}") for number in range(1, members + 1))
         self.network = Network()
         self.timers = LocalTimers()
-        self.disks = {
-            peer.id: SimulatedDisk(self.timers.after, sync_latency_ns) for peer in self.peers
+        self.disks: dict[int, Any] = {
+            peer.id: open_disk(peer)
+            if open_disk is not None
+            else SimulatedDisk(self.timers.after, sync_latency_ns, peer.name)
+            for peer in self.peers
         }
+        self._cluster_id = cluster_id
+        self._on_failure = on_failure
         self._seed = seed
         self._configure = configure
         self._monitor = monitor
@@ -67,8 +82,13 @@ class LocalCluster:
         self._nursery = nursery
         for task in (self.timers.run, self.network.send_frames, self.network.receive_frames):
             nursery.start_soon(task)
-        for peer in self.peers:
-            self.start(peer.id)
+        try:
+            for peer in self.peers:
+                self.start(peer.id)
+        except BaseException:
+            nursery.cancel_scope.cancel()
+            await self._stack.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc_info: object) -> bool | None:
@@ -124,14 +144,22 @@ class LocalCluster:
         task = MemberTask(
             self.network,
             self.timers,
-            self._configure(MemberConfig(member_id, self.peers)),
+            self._configure(MemberConfig(member_id, self.peers, self._cluster_id)),
             self.disks[member_id],
             random.Random(f"{self._seed}/{self._starts}/{member_id}"),
             self._monitor,
         )
         self._tasks[member_id] = self.network.members[member_id] = task
-        self._nursery.start_soon(task.run)
+        self._nursery.start_soon(self._live, task)
         return task.member
+
+    async def _live(self, task: MemberTask) -> None:
+        await task.live()
+        if task.failure is not None:
+            # Stopped by its own disk: nothing of it may be tried again.
+            self._tasks.pop(task.id)
+            self.network.detach(task.id)
+            self._on_failure(self.peers[task.id - 1], task.failure)
 
     def kill(self, member_id: int) -> None:
         """Cut a member's power: memory and unsynced writes are lost, connections are reset."""

@@ -19,10 +19,11 @@ from raftstore.raft import RaftMonitor
 from raftstore.raft.messages import APPEND, COMMIT
 from raftstore.raft.state import Rng
 from raftstore.server.config import MemberConfig
-from raftstore.server.disk import SimulatedDisk
+from raftstore.server.disk import TaskDisk
 from raftstore.server.local_network import MAX_QUEUED_FRAMES, Network
 from raftstore.server.local_timers import Gate, LocalTimer, LocalTimers
 from raftstore.server.member import Member
+from raftstore.storage import DiskFailedError
 from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
@@ -42,7 +43,7 @@ class MemberTask:
         network: Network,
         timers: LocalTimers,
         config: MemberConfig,
-        disk: SimulatedDisk,
+        disk: TaskDisk,
         rng: Rng,
         monitor: RaftMonitor | None,
     ) -> None:
@@ -57,7 +58,10 @@ class MemberTask:
         self._peer_frames: dict[int, list[Any]] = {}
         self._client_frames: dict[int, Answers] = {}
         self._tick_ns = config.tick_ns
-        disk.use_timer(self.after, disk.sync_latency_ns)
+        self._disk = disk
+        self.failure: DiskFailedError | None = None
+        """Why it ended, if nobody killed it."""
+        disk.attach(self.after)
         self.member = Member(config, disk, self, rng, timers.now_ns, monitor)
         self._timers.after(self._tick_ns, self._tick)
 
@@ -96,6 +100,20 @@ class MemberTask:
         if not self.scope.cancel_called:
             self._timers.after(self._tick_ns, self._tick)
             self.deliver(self.member.tick)
+
+    async def live(self) -> None:
+        """Run, and the disk beside, until killed or until the disk fails (`failure`)."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._disk.run, self.deliver)
+                await self.run()
+                nursery.cancel_scope.cancel()
+        except* DiskFailedError as failures:
+            leaf: Exception = failures
+            while isinstance(leaf, ExceptionGroup):
+                leaf = leaf.exceptions[0]
+            assert isinstance(leaf, DiskFailedError)
+            self.failure = leaf
 
     async def run(self) -> None:
         """Handle batches until killed."""

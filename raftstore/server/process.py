@@ -21,7 +21,7 @@ from raftstore.client import Connection
 from raftstore.errors import ConfigurationError
 from raftstore.raft import NO_MEMBER
 from raftstore.server.config import MemberConfig, Peer
-from raftstore.server.disk import SimulatedDisk
+from raftstore.server.disk import TaskDisk
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_timers import LocalTimers
 from raftstore.server.peers.link import Address
@@ -115,7 +115,7 @@ class MemberProcess:
     def __init__(
         self,
         config: MemberConfig,
-        disk: SimulatedDisk,
+        disk: TaskDisk,
         listener: trio.SocketListener,
         tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
         seed: int,
@@ -138,9 +138,14 @@ class MemberProcess:
                 await nursery.start(network.run, self._listener)
                 task = MemberTask(network, self._timers, config, self._disk, self._rng, None)
                 self._task = network.members[config.id] = task
-                nursery.start_soon(task.run)
+                nursery.start_soon(self._live, task)
                 network.connect_to(_addresses(config.peers))
                 task_status.started()
+
+    async def _live(self, task: MemberTask) -> None:
+        await task.live()
+        if task.failure is not None:
+            raise task.failure
 
     async def wait_leader(self) -> int:
         """Wait until the member knows a leader; returns its id."""

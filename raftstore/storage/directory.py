@@ -57,6 +57,12 @@ class DirectoryDisk:
         self._wake_log = trio.Event()
         self._wake_snapshots = trio.Event()
 
+    def attach(self, after: Callable[..., object]) -> None:
+        """It needs no timer."""
+
+    def crash(self) -> None:
+        """`run` lets go of the directory when it is cancelled; the kernel, when we die."""
+
     # -- used by the member, in its turn ------------------------------------------------------
 
     def open(self) -> tuple[int, RecoveredState]:

@@ -37,11 +37,12 @@ class Served:
         return self.process.wait(STOP_TIMEOUT_S)
 
 
-def start(*arguments: str) -> Served:
+def start(*arguments: str, stderr: int | None = None) -> Served:
     process = subprocess.Popen(
         [sys.executable, "-m", "raftstore.cli", "serve", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
+        stderr=stderr,
     )
     try:
         lines = _read_until_ready(process)
