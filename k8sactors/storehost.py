@@ -141,7 +141,7 @@ def open_disk(host: Host) -> SimulatedDisk:
     """The host's disk, made at its first use; a power cut loses what it has not synced."""
     disk = host.disk.get(DISK)
     if disk is None:
-        disk = host.disk[DISK] = SimulatedDisk()
+        disk = host.disk[DISK] = SimulatedDisk(name=f"{host.name}:{DISK}")
         host.on_power_off.append(disk.crash)
     assert isinstance(disk, SimulatedDisk)
     return disk

@@ -8,7 +8,7 @@ import trio
 
 from k8sactors.actors.codec import OPEN, encode_frame
 from k8sactors.actors.connection import Connection
-from k8sactors.simulation import Random, Simulation, Timer
+from k8sactors.simulation import Random, Simulation, Timer, TimerQueue
 
 if TYPE_CHECKING:
     from k8sactors.actors.mailbox import Mailbox
@@ -24,7 +24,11 @@ class HostClock(Protocol):
         """Unix-epoch nanoseconds, subject to offset and drift."""
 
     def to_global_ns(self, delay_ns: int) -> int:
-        """How long a delay measured on this host lasts in undisturbed time."""
+        """How long a delay of this host really lasts; guesses while its clock runs wrong."""
+
+    @property
+    def drift_ppm(self) -> int:
+        """Parts per million by which it runs fast (negative: slow)."""
 
 
 class HostView(Protocol):
@@ -62,6 +66,36 @@ class Network(Protocol):
 
     def connection_gone(self, connection_id: int, end: str) -> None:
         """One end has closed."""
+
+
+class _DriftingTimer(Timer):
+    """A timer on a clock that runs at a wrong speed: asks the clock again until its time is up."""
+
+    __slots__ = ("_clock", "_due_ns", "_fire", "_inner", "_timers")
+
+    def __init__(
+        self, clock: HostClock, timers: TimerQueue, delay_ns: int, fire: Callable[[], None]
+    ) -> None:
+        super().__init__(0, fire, {})
+        self._clock = clock
+        self._timers = timers
+        self._fire = fire
+        self._due_ns = clock.now_ns() + delay_ns
+        self._inner = self._arm()
+
+    def _arm(self) -> Timer:
+        left_ns = max(0, self._due_ns - self._clock.now_ns())
+        return self._timers.after(self._clock.to_global_ns(left_ns), self._look)
+
+    def _look(self) -> None:
+        if self._clock.now_ns() < self._due_ns:
+            self._inner = self._arm()
+        else:
+            self._fire()
+
+    def cancel(self) -> None:
+        """Make sure that the callback does not run."""
+        self._inner.cancel()
 
 
 class Context:
@@ -120,7 +154,9 @@ class Context:
                 self.due.append(callback)
                 self._mailbox.wake()
 
-        return self._timers.after(self._clock.to_global_ns(delay_ns), fire, slack_ns)
+        if self._clock.drift_ppm:
+            return _DriftingTimer(self._clock, self._timers, delay_ns, fire)
+        return self._timers.after(delay_ns, fire, slack_ns)
 
     def connect(self, address: str, on_close: Callable[[str], None] | None = None) -> Connection:
         """Open a connection; it can be used at once. A failure arrives as `on_close(reason)`."""

@@ -13,7 +13,8 @@ import attrs
 
 from k8sactors.chaos.cluster_run import ClusterChaos, run_cluster, store_and_kubelets
 from k8sactors.chaos.outcome import Outcome
-from k8sactors.chaos.store_run import StoreChaos, run_store
+from k8sactors.chaos.store_options import StoreChaos
+from k8sactors.chaos.store_run import run_store
 from k8sactors.client.reflector import Reflector
 from k8sactors.faults import Pace
 from k8sactors.topology import ClusterSpec

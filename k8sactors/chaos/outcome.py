@@ -1,5 +1,7 @@
 """What a chaos run found."""
 
+from collections.abc import Mapping
+
 import attrs
 
 from k8sactors.checkers.findings import Finding
@@ -17,6 +19,7 @@ class Outcome:
         virtual_seconds: how much time the run simulated.
         wall_seconds: how long that took; filled in by the campaign.
         operations: how many store operations the linearizability check judged.
+        exercised: how often each interesting thing happened, by its name.
     """
 
     seed: int
@@ -26,6 +29,7 @@ class Outcome:
     virtual_seconds: float
     wall_seconds: float = 0.0
     operations: int = 0
+    exercised: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def checks(self) -> tuple[str, ...]:

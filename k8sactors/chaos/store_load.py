@@ -48,7 +48,7 @@ COMPARE_AND_SET_SHARE = 0.35
 
 
 class StoreLoad(Actor):
-    """One client. `endpoints` are store addresses; it stops asking once the history is long."""
+    """One client. `endpoints` are store addresses; it pauses while the history is at its limit."""
 
     def __init__(
         self, name: str, endpoints: list[str], history: History, limit: int, think_ms: int
@@ -56,7 +56,7 @@ class StoreLoad(Actor):
         self._name = name
         self._endpoints = endpoints
         self._history = history
-        self._limit = limit
+        self.limit = limit
         self._think_ns = think_ms * MILLISECOND
         self._values = 0
         self._reads = 0.0
@@ -67,7 +67,10 @@ class StoreLoad(Actor):
         random = self.ctx.random
         self._reads = random.choice(READ_SHARES)
         client = StoreClient(self._endpoints, self.ctx.connect, self.ctx.after)
-        while self.running and len(self._history.operations) < self._limit:
+        while self.running:
+            await trio.sleep(random.randrange(SHORTEST_THINK_NS, self._think_ns) / SECOND)
+            if len(self._history.operations) >= self.limit:
+                continue
             request = self._draw(random)
             operation = self._history.invoke(self._name, request, self.ctx.now_ns())
             try:
@@ -78,7 +81,6 @@ class StoreLoad(Actor):
                 self._history.discard(operation)
             else:
                 self._history.complete(operation, outcome, self.ctx.now_ns())
-            await trio.sleep(random.randrange(SHORTEST_THINK_NS, self._think_ns) / SECOND)
 
     def _draw(self, random: Random) -> Request:
         key = random.choice(KEYS)

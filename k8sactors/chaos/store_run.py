@@ -5,14 +5,16 @@ serves again and whose members agree. Judged by Raft's invariants at every step,
 revision order of what clients were told, the watch guarantees, and equal state at equal revision.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
-import attrs
 import trio
 
 import k8sactors.simulation as simulation_module
 from k8sactors.chaos.outcome import Outcome
 from k8sactors.chaos.store_load import PREFIX, StoreLoad
+from k8sactors.chaos.store_options import StoreChaos
+from k8sactors.chaos.store_record import RecordingMonitor, count_ops, replay
 from k8sactors.chaos.store_watcher import StoreWatcher, change_log
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import History
@@ -20,45 +22,17 @@ from k8sactors.checkers.linearizability import check_revisions
 from k8sactors.checkers.linearizability import findings as linearizability_findings
 from k8sactors.checkers.watch import WatchHistory, check_watch
 from k8sactors.fabric import Crash, Network, open_fabric
-from k8sactors.faults import (
-    DEFAULT_PACE,
-    Pace,
-    Targets,
-    draw_plan,
-    heal_everything,
-    schedule_plan,
-)
+from k8sactors.faults import PlannedFault, draw_plan, heal_everything, schedule_plan
 from k8sactors.simulation import MICROSECOND, MILLISECOND
-from k8sactors.storehost import StoreHost
+from k8sactors.storehost import StoreHost, open_disk
 from raftstore.mvcc import Store
-from raftstore.raft import RaftMonitor
 from raftstore.raft.errors import InvariantViolationError
 from raftstore.server import MemberConfig, Peer
 
 LIVENESS_POLL_S = 0.5
-
-
-@attrs.frozen
-class StoreChaos:
-    """How a store campaign runs. Durations in virtual milliseconds.
-
-    Some of the settings are there because a rare fault needs room: a slow network and one entry per
-    message stretch the moments in which a crash does harm.
-    """
-
-    members: int = 3
-    clients: int = 4
-    faults_ms: int = 40_000
-    settle_ms: int = 30_000
-    operations: int = 2_000
-    latency_us: int = 500
-    sync_latency_us: int = 1_000
-    snapshot_entries: int = 200
-    entries_per_message: int = 4_096
-    election_ticks: int = 10
-    think_ms: int = 1_500
-    kinds: tuple[str, ...] = ()
-    pace: Pace = DEFAULT_PACE
+SETTLE_OPERATIONS = 1_000
+EXPECTED_CRASHES = ("DiskFailedError",)
+"""A member must stop when its disk fails."""
 
 
 class StoreChaosRun:
@@ -67,8 +41,9 @@ class StoreChaosRun:
     def __init__(self, options: StoreChaos) -> None:
         self._options = options
         self._history = History()
-        self._monitor = RaftMonitor(record_only=True)
-        self._names = [f"etcd-{number}" for number in range(1, options.members + 1)]
+        self._monitor = RecordingMonitor(lambda: simulation_module.current().now_ns())
+        self._names = list(options.hosts)
+        self._struck: dict[str, int] = {}
         self._addresses = {
             number: f"{name}/etcd" for number, name in enumerate(self._names, start=1)
         }
@@ -81,15 +56,11 @@ class StoreChaosRun:
         latency_ns = options.latency_us * MICROSECOND
         async with open_fabric(latency_ns) as network:
             watchers = self._build(network)
-            plan = draw_plan(
-                sim.random("chaos/plan"),
-                self._targets(),
-                options.faults_ms,
-                options.kinds,
-                options.pace,
-            )
+            plan = self._plan()
             find_leader = partial(self._leader, network)
-            schedule_plan(plan, network, sim.timers, options.faults_ms, find_leader)
+            schedule_plan(
+                plan, network, sim.timers, options.faults_ms, find_leader, self._count_strike
+            )
             await trio.sleep(options.faults_ms / 1000)
             heal_everything(network)
             await self._settle(network)
@@ -103,7 +74,19 @@ class StoreChaosRun:
                 trace_hash=sim.trace.hexdigest(),
                 virtual_seconds=sim.now_ns() / simulation_module.SECOND,
                 operations=len(self._history.operations),
+                exercised=self._exercised(network, watchers),
             )
+
+    def _plan(self) -> Sequence[PlannedFault]:
+        options = self._options
+        if options.plan is not None:
+            return options.plan
+        random = simulation_module.current().random("chaos/plan")
+        return draw_plan(random, options.targets, options.faults_ms, options.kinds, options.pace)
+
+    def _count_strike(self, fault: PlannedFault) -> None:
+        kind = f"fault {fault.part_of or fault.kind}"
+        self._struck[kind] = self._struck.get(kind, 0) + 1
 
     def _build(self, network: Network) -> list[StoreWatcher]:
         options = self._options
@@ -135,10 +118,6 @@ class StoreChaosRun:
             console.spawn(watcher.name, partial(_same, watcher))
         return watchers
 
-    def _targets(self) -> Targets:
-        hosts = tuple(self._names)
-        return Targets(hosts, hosts, tuple((host, "etcd") for host in hosts))
-
     def _leader(self, network: Network) -> str | None:
         """The host of the leader of the highest term; deposed ones may not know yet."""
         leaders = [
@@ -161,6 +140,8 @@ class StoreChaosRun:
         sim = simulation_module.current()
         deadline_ns = sim.now_ns() + self._options.settle_ms * MILLISECOND
         healed_order = len(self._history.operations)
+        for load in self._loads(network):
+            load.limit = healed_order + SETTLE_OPERATIONS
         while True:
             missing = self._missing(network, healed_order)
             if missing is None:
@@ -192,10 +173,9 @@ class StoreChaosRun:
         self._findings += check_revisions(operations)
         stores = [host.member.store for host in self._members(network)]
         self._judge_states(stores)
-        log = change_log(max(stores, key=lambda store: store.revision), PREFIX)
-        if log is not None:
-            streams = [watcher.stream for watcher in watchers]
-            self._findings += check_watch(WatchHistory(log, streams))
+        log = change_log(replay(self._monitor.log), PREFIX)
+        streams = [watcher.stream for watcher in watchers]
+        self._findings += check_watch(WatchHistory(log, streams))
 
     def _judge_states(self, stores: list[Store]) -> None:
         by_revision: dict[int, dict[int, int]] = {}
@@ -206,10 +186,35 @@ class StoreChaosRun:
         if len(by_revision[lowest]) > 1:
             self._add("state-equality", f"members differ in their state at revision {lowest}")
 
+    def _exercised(self, network: Network, watchers: list[StoreWatcher]) -> dict[str, int]:
+        """How often each interesting thing happened: what did not happen was not tested."""
+        monitor = self._monitor
+        disks = [open_disk(network.host(name)) for name in self._names]
+        operations = self._history.operations
+        batches = [batch for watcher in watchers for batch in watcher.stream.batches]
+        counts = {
+            "leaders elected": len(monitor.leaders),
+            "member starts": monitor.starts,
+            "snapshots installed": monitor.installed_snapshots,
+            "log entries replaced": monitor.replaced_entries,
+            "datagrams lost": network.dropped_datagrams,
+            "stops for a failed disk": sum(map(_is_expected, network.crashes)),
+            "torn writes repaired": sum(disk.torn_crashes for disk in disks),
+            "unsynced records lost": sum(disk.lost_records for disk in disks),
+            "answers": sum(operation.outcome is not None for operation in operations),
+            "outcomes unknown": sum(operation.outcome is None for operation in operations),
+            "watch events": sum(len(batch.changes) for batch in batches),
+            "watches compacted": sum(batch.compacted is not None for batch in batches),
+            **{f"applied {op}": count for op, count in count_ops(monitor.log).items()},
+        }
+        return {**self._struck, **counts}
+
     def _violation(self, violation: InvariantViolationError) -> None:
         self._add(violation.check, str(violation).removeprefix(f"{violation.check}: "))
 
     def _crash(self, crash: Crash) -> None:
+        if _is_expected(crash):
+            return
         self._findings.append(Finding("crash", f"{crash.actor}: {crash.cause}", crash.time_ns))
 
     def _add(self, check: str, message: str) -> None:
@@ -219,6 +224,10 @@ class StoreChaosRun:
 def run_store(options: StoreChaos, seed: int) -> Outcome:
     """Run one seed."""
     return simulation_module.run(StoreChaosRun(options).main, seed=seed)
+
+
+def _is_expected(crash: Crash) -> bool:
+    return crash.cause.startswith(EXPECTED_CRASHES)
 
 
 def _same(watcher: StoreWatcher) -> StoreWatcher:

@@ -51,11 +51,10 @@ def _change(kind: int, kv: list[Any], previous: list[Any] | None) -> Change:
     )
 
 
-def change_log(store: Store, prefix: str) -> list[Change] | None:
-    """Every change of the keys under a prefix, None if the store no longer has all history."""
+def change_log(store: Store, prefix: str) -> list[Change]:
+    """Every change of the keys under a prefix; the store must still have all history."""
     space = store.space
-    if space.compact_revision or space.log_base > FIRST_REVISION:
-        return None
+    assert not space.compact_revision, "history is gone"
     values: dict[bytes, bytes] = {}
     log = []
     start = prefix.encode()

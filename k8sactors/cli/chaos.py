@@ -17,7 +17,13 @@ from k8sactors.chaos.outcome import Outcome
 from k8sactors.chaos.scenario_run import run_scenario_seed
 from k8sactors.cli.execution import make_console, read_scenario
 from k8sactors.cli.input import EXPECTATION_FAILED
-from k8sactors.cli.options import jobs_option, json_option, scenario_file, topology_option
+from k8sactors.cli.options import (
+    jobs_option,
+    json_option,
+    parse_seeds,
+    scenario_file,
+    topology_option,
+)
 from k8sactors.observe.stopwatch import Stopwatch
 from k8sactors.observe.style import count, span
 
@@ -31,23 +37,12 @@ LINE_S = 10.0
 """How often a campaign whose output is no terminal says that it goes on."""
 
 
-def _parse_seeds(_ctx: click.Context, _param: click.Parameter, value: str) -> range:
-    """`A..B`, both included, or a single seed; anything else is bad input."""
-    first, dots, last = value.partition("..")
-    if not (first.isdecimal() and (last.isdecimal() if dots else not last)):
-        raise click.BadParameter(f"{value!r} is no range of seeds; expected A..B, as in 1..200")
-    seeds = range(int(first), int(last or first) + 1)
-    if not seeds:
-        raise click.BadParameter(f"{value!r} is empty: {first} comes after {last}")
-    return seeds
-
-
 @click.command(epilog=EXAMPLES, short_help="Break a scenario's cluster at random, seed by seed.")
 @scenario_file
 @click.option(
     "--seeds",
     metavar="A..B",
-    callback=_parse_seeds,
+    callback=parse_seeds,
     default="1..20",
     show_default=True,
     help="The seeds to run, both ends included.",

@@ -1,12 +1,18 @@
 """Each host's own idea of time, derived from the simulation's clock.
 
 `offset_ns` shifts the wall clock only (a step of the clock); `drift_ppm` makes both the wall and
-the monotonic clock run fast or slow from the moment it is set.
+the monotonic clock run fast or slow from the moment it is set, and -1000000 stops them.
 """
 
 from k8sactors.simulation import EPOCH_NS, Simulation
 
 _MILLION = 1_000_000
+
+STOPPED_PPM = -_MILLION
+"""The drift of a clock that stands still."""
+
+LONGEST_GUESS_NS = 1_000_000_000
+"""How far ahead a delay on a wrong clock is computed: by then it may run at another speed."""
 
 
 class HostClock:
@@ -28,8 +34,8 @@ class HostClock:
 
     @drift_ppm.setter
     def drift_ppm(self, drift_ppm: int) -> None:
-        if drift_ppm <= -_MILLION:
-            raise ValueError(f"drift_ppm must be above -1000000, got {drift_ppm}")
+        if drift_ppm < STOPPED_PPM:
+            raise ValueError(f"drift_ppm must be -1000000 (stopped) or above, got {drift_ppm}")
         self._anchor_local_ns = self.now_ns()
         self._anchor_global_ns = self._global_now_ns()
         self._drift_ppm = drift_ppm
@@ -48,7 +54,14 @@ class HostClock:
         return EPOCH_NS + self.now_ns() + self.offset_ns
 
     def to_global_ns(self, delay_ns: int) -> int:
-        """How long a delay measured on this host lasts in undisturbed time."""
+        """How long a delay measured on this host lasts in undisturbed time.
+
+        Only a guess, and never more than a second, while the clock runs at a wrong speed: whoever
+        waits should look at the clock again then.
+        """
         if self._drift_ppm == 0:
             return delay_ns
-        return delay_ns * _MILLION // (_MILLION + self._drift_ppm)
+        if self._drift_ppm == STOPPED_PPM:
+            return LONGEST_GUESS_NS
+        exact_ns = -(-delay_ns * _MILLION // (_MILLION + self._drift_ppm))
+        return min(exact_ns, LONGEST_GUESS_NS)

@@ -75,6 +75,7 @@ class Host:
         self._network = network
         self._simulation = simulation
         self._resumed: trio.Event | None = None
+        self._stutter: Timer | None = None
 
     def __repr__(self) -> str:
         return f"Host({self.name!r}, zone={self.zone!r}, up={self.up})"
@@ -164,6 +165,27 @@ class Host:
         if self._resumed is not None:
             self._resumed.set()
             self._resumed = None
+
+    def stutter(self, run_ns: int, stall_ns: int) -> None:
+        """Make the host slow: it runs for a while, stands still for a while, and so on."""
+        self.run_smoothly()
+
+        def stall() -> None:
+            self.pause()
+            self._stutter = self._simulation.timers.after(stall_ns, run)
+
+        def run() -> None:
+            self.resume()
+            self._stutter = self._simulation.timers.after(run_ns, stall)
+
+        stall()
+
+    def run_smoothly(self) -> None:
+        """End a stutter."""
+        if self._stutter is not None:
+            self._stutter.cancel()
+            self._stutter = None
+            self.resume()
 
     @property
     def paused(self) -> bool:

@@ -16,7 +16,7 @@ import k8sactors.simulation as simulation_module
 from k8sactors.actors import CLOSE, ActorLife, encode_frame
 from k8sactors.fabric.errors import DuplicateNameError, UnknownHostError
 from k8sactors.fabric.host import Crash, Host
-from k8sactors.fabric.link import RETRANSMISSION_NS, Path
+from k8sactors.fabric.link import LONGEST_QUEUE_NS, MAX_HELD_FRAMES, RETRANSMISSION_NS, Path
 from k8sactors.simulation import SECOND, Random, Simulation
 
 CONNECTION_TIMEOUT_NS = 15 * SECOND
@@ -156,16 +156,45 @@ class Network:
             path = self.path(source, target)
             if path.cut:
                 path.cut = False
-                held, path.held = path.held, []
-                for connection_id, recipient, frame in held:
-                    self._carry(path, recipient, connection_id, frame)
+                self._send_held(path)
+
+    def hold(self, a: str, b: str, *, one_way: bool = False) -> None:
+        """Keep back everything between two hosts, or only from `a` to `b`, until `release`."""
+        for source, target in ((a, b),) if one_way else ((a, b), (b, a)):
+            path = self.path(source, target)
+            if source != target:
+                path.hold = True
                 self._update(path)
 
+    def release(self, a: str, b: str) -> None:
+        """Undo a hold between two hosts; what was kept back sets out in order."""
+        for source, target in ((a, b), (b, a)):
+            path = self.path(source, target)
+            if path.hold:
+                path.hold = False
+                self._send_held(path)
+
+    def throttle(self, a: str, b: str, bytes_per_s: int = 0) -> None:
+        """Limit the bandwidth of both directions between two hosts; 0: no limit."""
+        for source, target in ((a, b), (b, a)):
+            if source != target:
+                path = self.path(source, target)
+                path.bytes_per_s = bytes_per_s
+                self._update(path)
+
+    def reset_connections(self, name: str) -> None:
+        """Break every connection from and to the actors of a host; both ends are told."""
+        for slot in self.host(name).slots.values():
+            for connection_id in list(self._by_address.get(slot.address, ())):
+                self._break(connection_id, "", "connection reset by peer")
+
     def heal(self) -> None:
-        """Remove every cut and every degradation."""
+        """Remove every cut, hold, limit and degradation."""
         for path in list(self._paths.values()):
             self.mend(path.source, path.target)
             if path.source != path.target:
+                self.release(path.source, path.target)
+                self.throttle(path.source, path.target)
                 self.degrade(path.source, path.target)
 
     # What actors use
@@ -267,8 +296,21 @@ class Network:
 
     # The way of a frame
 
+    def _send_held(self, path: Path) -> None:
+        held, path.held = path.held, []
+        for connection_id, recipient, frame in held:
+            self._carry(path, recipient, connection_id, frame)
+        self._update(path)
+
     def _carry(self, path: Path, recipient: str, connection_id: int, frame: bytes) -> None:
-        if connection_id:
+        if path.hold and (connection_id or not path.cut):
+            if len(path.held) < MAX_HELD_FRAMES:
+                path.held.append((connection_id, recipient, frame))
+            elif connection_id:
+                self._break(connection_id, "", "connection timed out")
+            else:
+                self.dropped_datagrams += 1
+        elif connection_id:
             self._carry_connection(path, recipient, connection_id, frame)
         else:
             self._carry_datagram(path, recipient, frame)
@@ -282,6 +324,8 @@ class Network:
         delay_ns = path.latency_ns
         if path.jitter_ns:
             delay_ns += self._random.randrange(path.jitter_ns)
+        if path.bytes_per_s:
+            delay_ns += path.queue_ns(self._now_ns(), len(frame))
         while path.loss and self._random.random() < path.loss:
             delay_ns += RETRANSMISSION_NS
         when_ns = self._simulation.now_ns() + delay_ns
@@ -297,9 +341,15 @@ class Network:
         if path.cut or (path.loss and self._random.random() < path.loss):
             self.dropped_datagrams += 1
             return
+        queue_ns = 0
+        if path.bytes_per_s:
+            if path.free_ns > self._now_ns() + LONGEST_QUEUE_NS:
+                self.dropped_datagrams += 1
+                return
+            queue_ns = path.queue_ns(self._now_ns(), len(frame))
         copies = 2 if path.duplicate and self._random.random() < path.duplicate else 1
         for _ in range(copies):
-            delay_ns = path.latency_ns
+            delay_ns = queue_ns + path.latency_ns
             if path.jitter_ns:
                 delay_ns += self._random.randrange(path.jitter_ns)
             if path.reorder and self._random.random() < path.reorder:

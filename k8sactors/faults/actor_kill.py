@@ -17,12 +17,18 @@ class ActorKill:
 
     def inject(self, network: Network, parameters: Parameters) -> None:
         """Kill the process."""
-        network.host(parameters["host"]).kill_actor(parameters["actor"])
+        host = network.host(parameters["host"])
+        if parameters["actor"] in host.slots:
+            host.kill_actor(parameters["actor"])
 
     def undo(self, network: Network, parameters: Parameters) -> None:
-        """Start it again, unless the host is down (its boot will) or somebody has."""
+        """Start it again, unless the host is down (its boot will), somebody has, or it moved."""
         host = network.host(parameters["host"])
-        if host.up and host.actor(parameters["actor"]) is None:
+        if (
+            host.up
+            and parameters["actor"] in host.slots
+            and host.actor(parameters["actor"]) is None
+        ):
             host.restart_actor(parameters["actor"])
 
     def describe(self, parameters: Parameters) -> str:

@@ -12,7 +12,20 @@ import attrs
 
 from k8sactors.fabric import Network
 from k8sactors.faults.actor_kill import ActorKill, ActorRestart
+from k8sactors.faults.bandwidth import Bandwidth
+from k8sactors.faults.clock import ClockDrift, ClockFreeze, ClockStep
+from k8sactors.faults.clog import Clog, Hold
+from k8sactors.faults.connection_reset import ConnectionReset
 from k8sactors.faults.degrade import Degrade
+from k8sactors.faults.disk import (
+    DiskError,
+    DiskFault,
+    DiskFull,
+    DiskLatency,
+    SyncFailure,
+    TornWrite,
+    disk_of,
+)
 from k8sactors.faults.errors import UnknownFaultError
 from k8sactors.faults.fault import LEADER, REIGN, Injector, Parameters, Targets, resolved
 from k8sactors.faults.host_kill import HostKill
@@ -26,6 +39,9 @@ from k8sactors.faults.leader import (
 )
 from k8sactors.faults.partition import Partition
 from k8sactors.faults.power_cut import PowerCut
+from k8sactors.faults.sequence import CrashLoop, FaultSequence, RollingRestart, SwizzleClog
+from k8sactors.faults.slow_host import SlowHost
+from k8sactors.faults.split import Bridge, MajoritySplit, OneWay
 from k8sactors.simulation import MILLISECOND, Random, TimerQueue
 
 EVERYWHERE = (HostKill(), ActorKill(), HostPause(), Partition(), Degrade())
@@ -37,9 +53,29 @@ ON_REQUEST = (
     NewLeaderIsolation(),
     NewLeaderKill(),
     PowerCut(),
+    MajoritySplit(),
+    Bridge(),
+    OneWay(),
+    Clog(),
+    Hold(),
+    ConnectionReset(),
+    Bandwidth(),
+    SlowHost(),
+    ClockStep(),
+    ClockDrift(),
+    ClockFreeze(),
+    DiskLatency(),
+    DiskFault(),
+    DiskFull(),
+    DiskError(),
+    SyncFailure(),
+    TornWrite(),
 )
 CATALOGUE: dict[str, Injector] = {
     injector.kind: injector for injector in (*EVERYWHERE, *ON_REQUEST)
+}
+SEQUENCES: dict[str, FaultSequence] = {
+    sequence.kind: sequence for sequence in (CrashLoop(), RollingRestart(), SwizzleClog())
 }
 DEFAULT_KINDS = tuple(injector.kind for injector in EVERYWHERE)
 
@@ -68,12 +104,16 @@ ENABLED_SHARE = 0.6
 
 @attrs.frozen
 class PlannedFault:
-    """One fault: from `at_ms`, for `duration_ms`, of a kind in the catalogue."""
+    """One fault: from `at_ms`, for `duration_ms`, of a kind in the catalogue.
+
+    `part_of` names the sequence that it belongs to, if any.
+    """
 
     at_ms: int
     duration_ms: int
     kind: str
     parameters: Parameters
+    part_of: str = ""
 
     @property
     def injector(self) -> Injector:
@@ -90,7 +130,8 @@ class PlannedFault:
     def describe(self) -> str:
         """One line for timelines."""
         what = self.injector.describe(self.parameters)
-        return f"{self.at_ms / 1000:8.3f} s  {what} for {self.duration_ms / 1000:g} s"
+        whole = f" ({self.part_of})" if self.part_of else ""
+        return f"{self.at_ms / 1000:8.3f} s  {what} for {self.duration_ms / 1000:g} s{whole}"
 
 
 def draw_plan(
@@ -107,29 +148,52 @@ def draw_plan(
     Raises:
         UnknownFaultError: a kind is not in the catalogue.
     """
-    for kind in kinds:
-        if kind not in CATALOGUE:
-            raise UnknownFaultError(f"no fault {kind!r}; known: {', '.join(CATALOGUE)}")
+    check_kinds(kinds)
     known = list(kinds or DEFAULT_KINDS)
     enabled = [kind for kind in known if random.random() < ENABLED_SHARE]
     if not enabled:
         enabled = [random.choice(known)]
     mean_gap_ms = random.choice(pace.mean_gaps_ms)
-    faults = []
+    return draw_faults(random, targets, duration_ms, enabled, mean_gap_ms, pace.longest_ms)
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Make sure that all kinds of fault exist.
+
+    Raises:
+        UnknownFaultError: one does not.
+    """
+    for kind in kinds:
+        if kind not in CATALOGUE and kind not in SEQUENCES:
+            known = ", ".join((*CATALOGUE, *SEQUENCES))
+            raise UnknownFaultError(f"no fault {kind!r}; known: {known}")
+
+
+def draw_faults(
+    random: Random,
+    targets: Targets,
+    duration_ms: int,
+    enabled: Sequence[str],
+    mean_gap_ms: int,
+    longest_ms: Sequence[int],
+) -> list[PlannedFault]:
+    """Draw faults of the enabled kinds, a mean gap between the starts of two, ordered by time."""
+    faults: list[PlannedFault] = []
     at_ms = random.randrange(mean_gap_ms)
     while at_ms < duration_ms:
         kind = random.choice(enabled)
-        longest_ms = random.choice(pace.longest_ms)
-        faults.append(
-            PlannedFault(
-                at_ms=at_ms,
-                duration_ms=random.randint(SHORTEST_FAULT_MS, longest_ms),
-                kind=kind,
-                parameters=CATALOGUE[kind].draw(random, targets),
-            )
-        )
+        length_ms = random.randint(SHORTEST_FAULT_MS, random.choice(longest_ms))
+        if kind in SEQUENCES:
+            faults += [
+                PlannedFault(part.at_ms, part.duration_ms, part.kind, part.parameters, kind)
+                for part in SEQUENCES[kind].unfold(random, targets, at_ms, length_ms)
+                if part.at_ms < duration_ms
+            ]
+        else:
+            parameters = CATALOGUE[kind].draw(random, targets)
+            faults.append(PlannedFault(at_ms, length_ms, kind, parameters))
         at_ms += 1 + random.randrange(2 * mean_gap_ms)
-    return faults
+    return sorted(faults, key=lambda fault: fault.at_ms)
 
 
 def schedule_plan(
@@ -138,10 +202,14 @@ def schedule_plan(
     timers: TimerQueue,
     duration_ms: int,
     find_leader: Callable[[], str | None] = lambda: None,
+    on_strike: Callable[[PlannedFault], None] = lambda _fault: None,
 ) -> None:
-    """Set the timers that inject and undo each fault; none outlasts `duration_ms`."""
+    """Set the timers that inject and undo each fault; none outlasts `duration_ms`.
+
+    `on_strike` is told of each fault that found its target and struck.
+    """
     for fault in faults:
-        _Scheduled(fault, network, timers, duration_ms, find_leader).start()
+        _Scheduled(fault, network, timers, duration_ms, find_leader, on_strike).start()
 
 
 @attrs.define
@@ -153,6 +221,7 @@ class _Scheduled:
     timers: TimerQueue
     limit_ms: int
     find_leader: Callable[[], str | None]
+    on_strike: Callable[[PlannedFault], None]
     former: str | None = None
     waited_ms: int = 0
 
@@ -188,6 +257,7 @@ class _Scheduled:
                 return
             parameters = resolved(parameters, leader)
         self.fault.injector.inject(self.network, parameters)
+        self.on_strike(self.fault)
         left_ms = self.limit_ms - self.fault.at_ms - self.waited_ms
         end_ns = min(self.fault.duration_ms, left_ms) * MILLISECOND
         self.timers.after(end_ns, partial(self.fault.injector.undo, self.network, parameters))
@@ -201,10 +271,16 @@ def _aims_at_leader(parameters: Parameters) -> bool:
 
 
 def heal_everything(network: Network) -> None:
-    """The end of the safety phase: links mended, hosts running, processes started."""
+    """The end of the safety phase: all that was broken is mended, all that stopped started."""
     network.heal()
     for host in network.hosts.values():
+        host.clock.offset_ns = 0
+        host.clock.drift_ppm = 0
+        host.run_smoothly()
         host.resume()
+        disk = disk_of(network, host.name)
+        if disk is not None:
+            disk.heal()
         if not host.up:
             host.restart()
         for name, slot in host.slots.items():

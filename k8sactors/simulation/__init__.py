@@ -16,7 +16,7 @@ from k8sactors.simulation.errors import (
 )
 from k8sactors.simulation.groups import sole_cause, unwrap_groups
 from k8sactors.simulation.runner import Simulation, current, run
-from k8sactors.simulation.streams import Random
+from k8sactors.simulation.streams import Random, named_stream
 from k8sactors.simulation.timers import Timer, TimerQueue
 from k8sactors.simulation.trace import Trace
 
@@ -37,6 +37,7 @@ __all__ = [
     "Trace",
     "VirtualClock",
     "current",
+    "named_stream",
     "run",
     "sole_cause",
     "unwrap_groups",

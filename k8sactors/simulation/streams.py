@@ -7,7 +7,7 @@ one actor does not change what another one sees.
 from hashlib import blake2b
 from random import Random
 
-__all__ = ["Random", "RandomStreams"]
+__all__ = ["Random", "RandomStreams", "named_stream"]
 
 
 class RandomStreams:
@@ -21,6 +21,11 @@ class RandomStreams:
         """The stream called `name`, created at its first use."""
         stream = self._streams.get(name)
         if stream is None:
-            digest = blake2b(f"{self.seed}/{name}".encode(), digest_size=16).digest()
-            stream = self._streams[name] = Random(int.from_bytes(digest, "big"))
+            stream = self._streams[name] = named_stream(self.seed, name)
         return stream
+
+
+def named_stream(seed: int, name: str) -> Random:
+    """The stream of that name from its beginning, also where no simulation runs."""
+    digest = blake2b(f"{seed}/{name}".encode(), digest_size=16).digest()
+    return Random(int.from_bytes(digest, "big"))

@@ -15,6 +15,8 @@ from importlib.metadata import entry_points
 import click
 
 ENTRY_POINTS = "raftstore.commands"
+OF_K8SACTORS = ("chaos", "zoo")
+"""Commands that the package k8sactors registers; without it they can only be explained."""
 COMMANDS = {
     "demo": "raftstore.cli.demo:demo",
     "serve": "raftstore.cli.serve:serve",
@@ -42,6 +44,12 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is meant; a word that is none is answered with what there is."""
         if args and self.get_command(ctx, args[0]) is None:
+            if args[0] in OF_K8SACTORS:
+                raise click.UsageError(
+                    f"`raftstore {args[0]}` needs the simulated network of k8sactors, which is not"
+                    " installed here: pip install k8sactors (from a checkout: pip install -e .)",
+                    ctx,
+                )
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
             hint = f"did you mean {near[0]}?" if near else ", ".join(self.list_commands(ctx))
             raise click.UsageError(f"there is no command {args[0]!r}: {hint}", ctx)

@@ -93,6 +93,8 @@ class RaftMonitor:
         self._log = ReferenceLog(window_entries)
         self._applied = ReferenceLog(window_entries)
         self._replaced: dict[tuple[int, int], Entry] = {}
+        self.replaced_entries = 0
+        """How often a member overwrote an entry that another one had at that index."""
 
     def _violated(self, check: str, message: str) -> None:
         violation = InvariantViolationError(check, message)
@@ -178,6 +180,7 @@ class RaftMonitor:
             if older is not None and older != entry:
                 self._mismatch(member_id, entry)
             self._replaced[known.index, known.term] = known
+            self.replaced_entries += 1
             self._log.replace(entry)
         if len(self._replaced) > MAX_REPLACED_ENTRIES:
             self._replaced.clear()

@@ -284,7 +284,11 @@ class SimulatedDisk:
         if not faults.stalled and self._held:
             held, self._held = self._held, []
             for complete in held:
-                complete()
+                # In a turn of the process that waits, if it is still the one.
+                if self._after is not None:
+                    self._after(0, complete)
+                else:
+                    complete()
 
     def heal(self) -> None:
         """End every fault that a disk gets over by itself; what was held back completes."""

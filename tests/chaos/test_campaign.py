@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 from k8sactors.chaos.campaign import run_campaign
 from k8sactors.chaos.outcome import Outcome
 from k8sactors.chaos.scenario_run import run_scenario_seed
-from k8sactors.chaos.store_run import StoreChaos, run_store
+from k8sactors.chaos.store_options import StoreChaos
+from k8sactors.chaos.store_run import run_store
 from k8sactors.checkers.findings import Finding
 from k8sactors.cli import chaos as chaos_command
 from k8sactors.cli.main import cli

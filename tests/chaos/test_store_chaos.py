@@ -3,7 +3,8 @@
 import pytest
 
 from k8sactors import simulation
-from k8sactors.chaos.store_run import StoreChaos, StoreChaosRun
+from k8sactors.chaos.store_options import StoreChaos
+from k8sactors.chaos.store_run import StoreChaosRun
 
 # A killed process left written but unsynced records; its successor acknowledged entries on them.
 UNSYNCED_AFTER_PROCESS_KILL = (41, 47, 62, 149)

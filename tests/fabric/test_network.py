@@ -1,6 +1,7 @@
 """Connections, datagrams and failures as two small actors see them."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -223,3 +224,129 @@ def test_a_host_clock_with_offset_and_drift_differs_from_the_others() -> None:
             return clock.now_ns(), clock.wall_ns() - simulation.EPOCH_NS
 
     assert simulation.run(main) == (11 * SECOND, 14 * SECOND)
+
+
+class Listener(Actor):
+    """Notes when which message arrives, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, Any]] = []
+
+    def on_message(self, message: Message) -> None:
+        now_ms = simulation.current().now_ns() // MILLISECOND
+        self.heard.append((now_ms, message.payload))
+
+
+async def _listening(network: Any) -> tuple[Listener, Caller]:
+    network.add_host("a").spawn("ear", Listener)
+    network.add_host("b").spawn("mouth", Caller)
+    await trio.sleep(0.001)
+    return network.hosts["a"].actor("ear"), network.hosts["b"].actor("mouth")
+
+
+def test_a_held_link_keeps_datagrams_and_frames_and_releases_them_in_order() -> None:
+    async def main() -> list[tuple[int, Any]]:
+        async with open_fabric(default_latency_ns=MILLISECOND) as network:
+            ear, mouth = await _listening(network)
+            connection = mouth.ctx.connect("a/ear")
+            network.hold("b", "a", one_way=True)
+            for number in range(3):
+                mouth.ctx.datagram("a/ear", "n", number)
+                connection.send("n", 10 + number)
+                await trio.sleep(0.01)
+            assert ear.heard == []
+            network.release("a", "b")
+            await trio.sleep(0.01)
+            mouth.ctx.datagram("a/ear", "n", "later")
+            await trio.sleep(0.01)
+            return ear.heard
+
+    heard = [payload for _, payload in simulation.run(main)]
+    assert [each for each in heard if isinstance(each, int) and each < 10] == [0, 1, 2]
+    assert [each for each in heard if isinstance(each, int) and each >= 10] == [10, 11, 12]
+    assert heard[-1] == "later"
+
+
+def test_a_thin_line_sends_one_frame_after_the_other_and_drops_what_queues_too_long() -> None:
+    async def main() -> tuple[list[int], int]:
+        async with open_fabric() as network:
+            ear, mouth = await _listening(network)
+            network.throttle("a", "b", bytes_per_s=1_000)
+            for _ in range(30):
+                mouth.ctx.datagram("a/ear", "n", b"x" * 60)
+                await trio.sleep(0.001)
+            await trio.sleep(10)
+            return [time_ms for time_ms, _ in ear.heard], network.dropped_datagrams
+
+    times_ms, dropped = simulation.run(main)
+    gaps_ms = [later - earlier for earlier, later in pairwise(times_ms)]
+    assert min(gaps_ms) >= 60
+    assert 5 < len(times_ms) < 30
+    assert dropped == 30 - len(times_ms)
+
+
+def test_a_reset_breaks_the_connections_of_one_host_on_both_ends() -> None:
+    async def main() -> tuple[list[str], list[str], bool]:
+        async with open_fabric() as network:
+            echo, caller = await _pair(network)
+            reasons: list[str] = []
+            connection = caller.ctx.connect("a/echo", reasons.append)
+            await connection.ask("hi", 1, timeout_ns=SECOND)
+            network.reset_connections("a")
+            await trio.sleep(0.01)
+            again = await caller.ctx.connect("a/echo").ask("hi", 2, timeout_ns=SECOND)
+            return reasons, echo.closed, again.payload == 2
+
+    reasons, closed, again = simulation.run(main)
+    assert reasons == closed == ["connection reset by peer"]
+    assert again
+
+
+def test_a_stuttering_host_answers_between_its_stalls_until_it_runs_smoothly() -> None:
+    async def main() -> tuple[list[int], list[int]]:
+        async with open_fabric() as network:
+            ear, mouth = await _listening(network)
+            network.host("a").stutter(10 * MILLISECOND, 90 * MILLISECOND)
+            for _ in range(50):
+                mouth.ctx.datagram("a/ear", "n", None)
+                await trio.sleep(0.01)
+            slow = [time_ms % 100 for time_ms, _ in ear.heard]
+            network.host("a").run_smoothly()
+            ear.heard.clear()
+            sent = []
+            for _ in range(20):
+                sent.append(simulation.current().now_ns() // MILLISECOND)
+                mouth.ctx.datagram("a/ear", "n", None)
+                await trio.sleep(0.01)
+            return slow, [time_ms - at for (time_ms, _), at in zip(ear.heard, sent, strict=False)]
+
+    slow, smooth = simulation.run(main)
+    # Stalls begin at 1 ms; in each 100 ms the host runs for 10.
+    assert set(slow) <= set(range(91, 100)) | {0, 1}
+    assert len(smooth) == 20
+
+
+def test_a_stopped_clock_fires_no_timer_and_goes_on_where_it_was() -> None:
+    async def main() -> list[int]:
+        async with open_fabric() as network:
+            _, mouth = await _listening(network)
+            fired: list[int] = []
+            clock = network.host("b").clock
+            clock.drift_ppm = -1_000_000
+            stopped_ns = clock.now_ns()
+
+            def note() -> None:
+                fired.append(simulation.current().now_ns() // MILLISECOND)
+
+            mouth.ctx.after(500 * MILLISECOND, note)
+            mouth.ctx.after(500 * MILLISECOND, note).cancel()
+            await trio.sleep(20)
+            assert clock.now_ns() == stopped_ns
+            assert fired == []
+            clock.drift_ppm = 0
+            await trio.sleep(5)
+            return fired
+
+    (fired_ms,) = simulation.run(main)
+    # The timer looks at its clock once a second while that is wrong.
+    assert 20_500 <= fired_ms <= 21_600

@@ -10,11 +10,15 @@ from k8sactors.fabric import Network, open_fabric
 from k8sactors.faults import (
     CATALOGUE,
     DEFAULT_KINDS,
+    SEQUENCES,
+    PlannedFault,
     Targets,
     draw_plan,
     heal_everything,
     schedule_plan,
 )
+from k8sactors.storehost import open_disk
+from raftstore.server.disk import NO_FAULTS
 
 TARGETS = Targets(
     hosts=("a", "b", "c"), store_hosts=("a", "b"), actors=(("a", "x"), ("b", "x"), ("c", "x"))
@@ -44,6 +48,8 @@ def _check_well(network: Network) -> None:
     for host in network.hosts.values():
         assert host.up
         assert not host.paused
+        assert (host.clock.drift_ppm, host.clock.offset_ns) == (0, 0)
+        assert open_disk(host).faults == NO_FAULTS
         assert all(slot.actor is not None for slot in host.slots.values())
     for a in network.hosts:
         for b in network.hosts:
@@ -56,8 +62,9 @@ def test_after_healing_every_host_link_and_actor_is_well() -> None:
             for name in TARGETS.hosts:
                 network.add_host(name).spawn("x", Actor)
                 network.host(name).spawn("etcd", Actor)
+                open_disk(network.host(name))
             random = simulation.current().random("plan")
-            plan = draw_plan(random, TARGETS, DURATION_MS, tuple(CATALOGUE))
+            plan = draw_plan(random, TARGETS, DURATION_MS, (*CATALOGUE, *SEQUENCES))
             timers = simulation.current().timers
             leaders = cycle(TARGETS.hosts)
             schedule_plan(plan, network, timers, DURATION_MS, lambda: next(leaders))
@@ -70,3 +77,31 @@ def test_after_healing_every_host_link_and_actor_is_well() -> None:
 
     for seed in range(15):
         simulation.run(main, seed=seed)
+
+
+def test_a_sequence_unfolds_into_faults_that_can_be_left_out_one_by_one() -> None:
+    for kind in SEQUENCES:
+        plan = draw_plan(simulation.Random(5), TARGETS, DURATION_MS, (kind,))
+        assert {fault.part_of for fault in plan} == {kind}
+        assert {fault.kind for fault in plan} <= set(CATALOGUE)
+        assert [fault.at_ms for fault in plan] == sorted(fault.at_ms for fault in plan)
+        assert all(0 <= fault.at_ms < DURATION_MS for fault in plan)
+
+
+def test_what_strikes_is_told_once_each() -> None:
+    struck: list[PlannedFault] = []
+
+    async def main() -> None:
+        async with open_fabric() as network:
+            for name in TARGETS.hosts:
+                network.add_host(name)
+            timers = simulation.current().timers
+            schedule_plan(plan, network, timers, DURATION_MS, lambda: None, struck.append)
+            await trio.sleep(DURATION_MS / 1000)
+
+    kinds = ("clog", "isolate-leader", "clock-step")
+    plan = draw_plan(simulation.Random(2), TARGETS, DURATION_MS, kinds)
+    simulation.run(main)
+    # Nobody leads, so nobody can be isolated for that.
+    assert struck == [fault for fault in plan if fault.kind != "isolate-leader"]
+    assert struck

@@ -1,0 +1,44 @@
+"""How a run of the store under faults is set up: plain data, all of it."""
+
+import attrs
+
+from k8sactors.faults import DEFAULT_PACE, Pace, PlannedFault, Targets
+from k8sactors.faults.fault import STORE_ACTOR
+
+
+@attrs.frozen
+class StoreChaos:
+    """How a store campaign runs. Durations in virtual milliseconds.
+
+    Some of the settings are there because a rare fault needs room: a slow network and one entry per
+    message stretch the moments in which a crash does harm.
+
+    Attributes:
+        plan: the faults; None: each seed draws them from `kinds` at a `pace`.
+    """
+
+    members: int = 3
+    clients: int = 4
+    faults_ms: int = 40_000
+    settle_ms: int = 30_000
+    operations: int = 2_000
+    latency_us: int = 500
+    sync_latency_us: int = 1_000
+    snapshot_entries: int = 200
+    entries_per_message: int = 4_096
+    election_ticks: int = 10
+    think_ms: int = 1_500
+    kinds: tuple[str, ...] = ()
+    pace: Pace = DEFAULT_PACE
+    plan: tuple[PlannedFault, ...] | None = None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the members' hosts, in order of the members' ids from 1 on."""
+        return tuple(f"etcd-{number}" for number in range(1, self.members + 1))
+
+    @property
+    def targets(self) -> Targets:
+        """What faults may break: everything but the clients' machine."""
+        hosts = self.hosts
+        return Targets(hosts, hosts, tuple((host, STORE_ACTOR) for host in hosts))

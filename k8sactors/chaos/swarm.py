@@ -1,0 +1,127 @@
+"""What one seed of a store campaign looks like: drawn once, then plain data.
+
+Swarm testing (Groce et al., 2012): a seed does not get a little of everything. It first draws which
+kinds of fault are on at all and how dense they come, how fast network and disks are, and what the
+clients ask for. So some seeds see nothing but pauses on a slow network, others everything at once.
+"""
+
+from collections.abc import Sequence
+
+import attrs
+
+from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.store_options import StoreChaos
+from k8sactors.chaos.store_run import run_store
+from k8sactors.faults import UnknownFaultError, check_kinds, draw_faults
+from k8sactors.simulation import Random, named_stream
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "network": (
+        "partition",
+        "majority-minority",
+        "bridge",
+        "one-way",
+        "isolate-leader",
+        "isolate-new-leader",
+        "degrade",
+        "bandwidth",
+        "clog",
+        "swizzle-clog",
+        "hold",
+        "reset-connections",
+    ),
+    "process": (
+        "kill-actor",
+        "restart-actor",
+        "crash-loop",
+        "rolling-restart",
+        "pause-host",
+        "slow-host",
+        "kill-leader",
+        "kill-new-leader",
+        "pause-leader",
+        "kill-host",
+        "power-cut",
+    ),
+    "disk": (
+        "disk-latency",
+        "disk-stall",
+        "disk-full",
+        "disk-error",
+        "sync-failure",
+        "torn-write",
+    ),
+    "clock": ("clock-step", "clock-drift", "clock-freeze"),
+}
+"""The kinds of fault by the names that the command line knows."""
+
+ENABLED_SHARES = (0.1, 0.2, 0.4, 0.7)
+MEAN_GAPS_MS = (500, 1_500, 4_000, 10_000)
+LONGEST_MS = (1_000, 5_000, 15_000)
+FAULTS_MS = (15_000, 30_000)
+LATENCIES_US = (100, 500, 2_000, 20_000)
+SYNC_LATENCIES_US = (100, 1_000, 10_000)
+SNAPSHOT_ENTRIES = (10, 50, 500)
+ENTRIES_PER_MESSAGE = (1, 8, 4_096)
+THINK_MS = (100, 400, 1_200)
+CLIENTS = (2, 4, 6)
+
+
+def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Kinds of fault by their own names or by those of their groups; none: all.
+
+    Raises:
+        UnknownFaultError: a name is neither.
+    """
+    if not names:
+        return tuple(kind for kinds in GROUPS.values() for kind in kinds)
+    kinds: list[str] = []
+    for name in names:
+        if name in GROUPS:
+            kinds += GROUPS[name]
+        else:
+            _check(name)
+            kinds.append(name)
+    return tuple(dict.fromkeys(kinds))
+
+
+def _check(name: str) -> None:
+    try:
+        check_kinds((name,))
+    except UnknownFaultError as error:
+        raise UnknownFaultError(f"{error}; groups: {', '.join(GROUPS)}") from None
+
+
+def draw_chaos(seed: int, members: int, kinds: Sequence[str]) -> StoreChaos:
+    """Everything that a run of this seed needs, its faults included."""
+    random = named_stream(seed, "chaos/swarm")
+    share = random.choice(ENABLED_SHARES)
+    enabled = [kind for kind in kinds if random.random() < share] or [random.choice(kinds)]
+    chaos = StoreChaos(
+        members=members,
+        clients=random.choice(CLIENTS),
+        faults_ms=random.choice(FAULTS_MS),
+        latency_us=random.choice(LATENCIES_US),
+        sync_latency_us=random.choice(SYNC_LATENCIES_US),
+        snapshot_entries=random.choice(SNAPSHOT_ENTRIES),
+        entries_per_message=random.choice(ENTRIES_PER_MESSAGE),
+        think_ms=random.choice(THINK_MS),
+    )
+    return _with_plan(chaos, random, enabled)
+
+
+def _with_plan(chaos: StoreChaos, random: Random, enabled: Sequence[str]) -> StoreChaos:
+    plan = draw_faults(
+        random,
+        chaos.targets,
+        chaos.faults_ms,
+        enabled,
+        random.choice(MEAN_GAPS_MS),
+        LONGEST_MS,
+    )
+    return attrs.evolve(chaos, plan=tuple(plan))
+
+
+def run_swarm(members: int, kinds: Sequence[str], seed: int) -> Outcome:
+    """Draw and run one seed."""
+    return run_store(draw_chaos(seed, members, kinds), seed)

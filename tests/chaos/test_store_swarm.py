@@ -1,0 +1,229 @@
+"""`raftstore chaos`: what a seed draws, what a broken build shows, and how small it gets."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from k8sactors.chaos.bugs import BUGS
+from k8sactors.chaos.campaign import run_campaign
+from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.replay import BadReplayError, read_replay, write_replay
+from k8sactors.chaos.shrink import shrink
+from k8sactors.chaos.store_options import StoreChaos
+from k8sactors.chaos.store_run import run_store
+from k8sactors.chaos.swarm import GROUPS, draw_chaos, kinds_of, run_swarm
+from k8sactors.checkers.findings import Finding
+from k8sactors.cli import store_chaos as command_module
+from k8sactors.cli.store_chaos import chaos
+from k8sactors.faults import PlannedFault
+from raftstore.cli import main as raftstore_main
+
+BROKEN = BUGS[3]
+"""The vote is forgotten on a step-down: soon two votes in one term."""
+ALL = kinds_of(())
+
+
+def _command(*words: str) -> Result:
+    return CliRunner().invoke(chaos, words)
+
+
+@pytest.mark.parametrize("members", [3, 5])
+def test_fresh_seeds_of_everything_find_nothing(members: int) -> None:
+    for seed in range(1, 9):
+        outcome = run_swarm(members, ALL, seed)
+        assert [str(finding) for finding in outcome.findings] == []
+        assert outcome.exercised["answers"] > 0
+
+
+def test_every_kind_of_fault_is_drawn_and_most_seeds_leave_most_out() -> None:
+    drawn = [
+        {fault.part_of or fault.kind for fault in draw_chaos(seed, 3, ALL).plan or ()}
+        for seed in range(300)
+    ]
+    assert set().union(*drawn) == set(ALL)
+    assert sum(len(kinds) < len(ALL) / 2 for kinds in drawn) > 150
+
+
+def test_a_seed_draws_and_runs_the_same_each_time() -> None:
+    assert draw_chaos(4, 3, ALL) == draw_chaos(4, 3, ALL)
+    assert run_swarm(3, ALL, 4) == run_swarm(3, ALL, 4)
+
+
+def _first_failure() -> tuple[int, StoreChaos, Outcome]:
+    for seed in range(1, 60):
+        drawn = draw_chaos(seed, 3, ALL)
+        outcome = run_store(drawn, seed)
+        if "single-vote" in outcome.checks:
+            return seed, drawn, outcome
+    pytest.fail("the defect was not caught")
+
+
+def test_a_broken_build_fails_shrinks_to_few_faults_and_replays(tmp_path: Path) -> None:
+    with BROKEN.switched_on():
+        seed, drawn, outcome = _first_failure()
+        shrunk = shrink(lambda each: run_store(each, seed), drawn, outcome, "single-vote", 60)
+        file = tmp_path / "replay.yaml"
+        write_replay(file, seed, shrunk.chaos, shrunk.outcome)
+        replay = read_replay(file)
+        again = run_store(replay.chaos, replay.seed)
+    assert "single-vote" in shrunk.outcome.checks
+    assert len(shrunk.chaos.plan or ()) <= 3
+    assert shrunk.runs <= 60
+    assert again.findings == shrunk.outcome.findings
+    assert again.trace_hash == replay.trace_hash
+    assert run_store(replay.chaos, replay.seed).findings == ()
+
+
+def _fails_with_both(marks: tuple[int, ...]) -> Outcome:
+    found = {3, 17} <= set(marks)
+    findings = (Finding("made-up", "both are there", 0),) if found else ()
+    return Outcome(1, findings, tuple(map(str, marks)), "", 1.0)
+
+
+def test_shrinking_leaves_exactly_the_faults_that_matter_and_makes_them_short() -> None:
+    plan = tuple(PlannedFault(n * 100, 5_000, "kill-host", {"host": str(n)}) for n in range(20))
+    start = StoreChaos(plan=plan)
+
+    def run(tried: StoreChaos) -> Outcome:
+        return _fails_with_both(tuple(int(fault.parameters["host"]) for fault in tried.plan or ()))
+
+    shrunk = shrink(run, start, run(start), "made-up")
+    assert [fault.parameters["host"] for fault in shrunk.chaos.plan or ()] == ["3", "17"]
+    assert all(fault.duration_ms <= 10 for fault in shrunk.chaos.plan or ())
+    assert shrunk.chaos.clients == 1
+    assert shrunk.chaos.faults_ms < start.faults_ms
+
+
+def test_shrinking_spends_no_more_runs_than_it_may() -> None:
+    start = draw_chaos(1, 3, ALL)
+    count = 0
+
+    def run(_: StoreChaos) -> Outcome:
+        nonlocal count
+        count += 1
+        return Outcome(1, (Finding("made-up", "always", 0),), (), "", 1.0)
+
+    shrink(run, start, run(start), "made-up", 7)
+    assert count <= 8
+
+
+def test_a_replay_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    drawn = draw_chaos(11, 5, ALL)
+    outcome = Outcome(11, (Finding("check", "two\nlines", 1),), (), "abc", 1.0)
+    file = tmp_path / "seed-11.yaml"
+    write_replay(file, 11, drawn, outcome)
+    replay = read_replay(file)
+    assert replay.chaos == drawn
+    assert (replay.seed, replay.checks, replay.trace_hash) == (11, ("check",), "abc")
+    assert len(yaml.safe_load(file.read_text())["faults"]) == len(drawn.plan or ())
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("faults: [", "no YAML"),
+        ("[]", "no replay file"),
+        ("format: 1", "seed"),
+        ("{format: 1, seed: 1, options: {speed: 3}}", "no option 'speed'"),
+        ("{format: 1, seed: 1, options: {clients: many}}", "must be a int"),
+        ("{format: 1, seed: 1, faults: [{kind: flood, at_ms: 1, duration_ms: 1}]}", "'flood'"),
+        ("{format: 1, seed: 1, faults: [{kind: kill-host, at_ms: 1, duration_ms: 1}]}", "host"),
+        ("{format: 1, seed: 1, faults: [{kind: kill-host, host: etcd-1}]}", "at_ms"),
+        ("{format: 1, seed: 1, faults: [7]}", "mapping"),
+    ],
+)
+def test_a_bad_replay_file_is_refused_with_what_is_wrong(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(BadReplayError, match=complaint):
+        read_replay(file)
+    result = _command("--replay", str(file))
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_the_command_shrinks_a_finding_and_replays_its_file(tmp_path: Path) -> None:
+    with BROKEN.switched_on():
+        seed, *_ = _first_failure()
+        report = str(tmp_path / "report")
+        found = _command("--seeds", f"{seed}", "--jobs", "1", "--report", report, "--json")
+        assert found.exit_code == 1, found.output
+        told = json.loads(found.output)
+        assert {each["check"] for each in told["findings"]} >= {"single-vote"}
+        file = told["findings"][0]["replay"]
+        again = _command("--replay", file, "--json")
+        assert again.exit_code == 1
+        assert json.loads(again.output)["same_trace"]
+        shown = _command("--replay", file)
+        assert "single-vote" in shown.output
+    sound = _command("--replay", file)
+    assert sound.exit_code == 0
+    assert "nothing found" in sound.output
+
+
+def test_a_sound_build_passes_and_says_what_was_exercised(tmp_path: Path) -> None:
+    words = ("--seeds", "1..2", "--jobs", "1", "--report", str(tmp_path / "none"))
+    result = _command(*words, "--faults", "clock,kill-host")
+    assert result.exit_code == 0, result.output
+    assert "PASSED" in result.output
+    assert "fault kill-host" in result.output
+    assert "fault degrade" not in result.output
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--faults", "flood"), ("--members", "4"), ("--seeds", "9..1"), ("--replay", "no-such.yaml")],
+)
+def test_wrong_usage_ends_with_status_two(words: tuple[str, ...]) -> None:
+    result = _command(*words)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_fault_is_answered_with_kinds_and_groups() -> None:
+    output = _command("--faults", "flood").output
+    for name in ("kill-host", *GROUPS):
+        assert name in output
+
+
+def test_an_interrupt_tells_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_two(*_: object) -> object:
+        yield Outcome(1, (), (), "a", 10.0)
+        yield Outcome(2, (), (), "b", 10.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_module, "run_campaign", run_two)
+    result = _command("--seeds", "1..50", "--jobs", "1")
+    assert result.exit_code == 130
+    assert "2 of 50 seeds" in result.output
+
+
+def test_a_seed_that_never_ends_is_a_finding() -> None:
+    (outcome,) = run_campaign(_for_ever, [5], 1, limit_s=0.2)
+    assert outcome.seed == 5
+    assert outcome.checks == ("time-limit",)
+
+
+def _for_ever(_seed: int) -> Outcome:
+    while True:
+        pass
+
+
+def test_raftstore_has_the_command_and_explains_when_it_has_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = sys.modules["raftstore.cli.main"]
+    places = {"chaos": "k8sactors.cli.store_chaos:chaos"}
+    monkeypatch.setattr(module, "_places", lambda: places)
+    assert "--replay" in CliRunner().invoke(raftstore_main, ["chaos", "--help"]).output
+    monkeypatch.setattr(module, "_places", dict)
+    result = CliRunner().invoke(raftstore_main, ["chaos"])
+    assert result.exit_code == 2
+    assert "pip install" in result.output
