@@ -113,9 +113,26 @@ class RawNode:
         """Whether there is something to carry out (and nothing is being carried out)."""
         if self._outstanding:
             return False
-        raft, log = self.raft, self.raft.log
+        raft = self.raft
         if raft.messages or raft.messages_after_persist:
             return True
+        return self._is_more_than_messages()
+
+    def take_only_messages(self) -> list[Message]:
+        """The messages of a `Ready` that would hold nothing else, to be sent.
+
+        There is nothing to persist, apply or advance then; in all other cases an empty list. Most
+        of what an idle member has to carry out is heartbeats and their answers.
+        """
+        raft = self.raft
+        if self._outstanding or raft.messages_after_persist or self._is_more_than_messages():
+            return []
+        messages, raft.messages = raft.messages, []
+        return messages
+
+    def _is_more_than_messages(self) -> bool:
+        raft = self.raft
+        log = raft.log
         term, vote, commit = self._hard_state
         return bool(
             log.stable < log.last_index
@@ -129,67 +146,39 @@ class RawNode:
             or self._soft_role is not raft.role
         )
 
-    def take_only_messages(self) -> list[Message]:
-        """The messages of a `Ready` that would hold nothing else, to be sent.
-
-        There is nothing to persist, apply or advance then; in all other cases an empty list. Most
-        of what an idle member has to carry out is heartbeats and their answers.
-        """
-        raft, log = self.raft, self.raft.log
-        term, vote, commit = self._hard_state
-        if (
-            self._outstanding
-            or raft.messages_after_persist
-            or log.stable < log.last_index
-            or log.applied < log.committed
-            or raft.read_states
-            or log.pending_snapshot is not None
-            or commit != log.committed
-            or term != raft.term
-            or vote != raft.vote
-            or self._soft_leader != raft.leader
-            or self._soft_role is not raft.role
-        ):
-            return []
-        messages, raft.messages = raft.messages, []
-        return messages
-
     def ready(self) -> Ready:
         """Take what is to be carried out."""
         assert not self._outstanding, "the last Ready was not advanced"
         self._outstanding = True
-        raft, log = self.raft, self.raft.log
+        raft = self.raft
+        log = raft.log
         entries = log.unstable_entries() if log.stable < log.last_index else []
-        old_term, old_vote, old_commit = self._hard_state
-        must_sync = bool(
-            entries
-            or log.pending_snapshot is not None
-            or raft.term != old_term
-            or raft.vote != old_vote
-        )
+        snapshot = log.pending_snapshot
+        committed = log.committed
+        term, vote, commit = self._hard_state
+        must_sync = bool(entries or snapshot is not None or raft.term != term or raft.vote != vote)
         hard_state = None
-        if must_sync or log.committed != old_commit:
+        if must_sync or committed != commit:
             hard_state = self._hard_state = raft.hard_state()
-        after_persist, self._own_messages = self._split_own(raft.messages_after_persist)
-        ready = Ready(
+        messages, raft.messages = raft.messages, []
+        read_states, raft.read_states = raft.read_states, []
+        after_persist, raft.messages_after_persist = raft.messages_after_persist, []
+        if after_persist:
+            after_persist, self._own_messages = self._split_own(after_persist)
+        max_bytes = raft.config.max_committed_bytes_per_ready
+        return Ready(
             entries,
-            log.next_committed(raft.config.max_committed_bytes_per_ready),
-            raft.messages,
+            log.next_committed(max_bytes) if log.applied < committed else [],
+            messages,
             after_persist,
-            raft.read_states,
+            read_states,
             hard_state,
             self._soft_change(),
-            log.pending_snapshot,
+            snapshot,
             must_sync,
         )
-        raft.messages = []
-        raft.messages_after_persist = []
-        raft.read_states = []
-        return ready
 
     def _split_own(self, messages: list[Message]) -> tuple[list[Message], list[Message]]:
-        if not messages:
-            return messages, []
         own_id = self.raft.id
         own = [message for message in messages if message.to == own_id]
         if not own:
@@ -221,9 +210,10 @@ class RawNode:
             log.stable_to(last.index, last.term)
             if raft.role is LEADER:
                 raft.acknowledge_own()
-        for message in self._own_messages:
-            raft.step(message)
-        self._own_messages = []
+        if self._own_messages:
+            own, self._own_messages = self._own_messages, []
+            for message in own:
+                raft.step(message)
 
     def _reduce_uncommitted(self, committed: list[Entry]) -> None:
         raft = self.raft

@@ -80,7 +80,7 @@ class LocalCluster:
     async def __aenter__(self) -> Self:
         nursery = await self._stack.enter_async_context(trio.open_nursery())
         self._nursery = nursery
-        for task in (self.timers.run, self.network.send_frames, self.network.receive_frames):
+        for task in (self.timers.run, self.network.break_refused):
             nursery.start_soon(task)
         try:
             for peer in self.peers:
@@ -164,7 +164,7 @@ class LocalCluster:
     def kill(self, member_id: int) -> None:
         """Cut a member's power: memory and unsynced writes are lost, connections are reset."""
         task = self._tasks.pop(member_id)
-        task.scope.cancel()
+        task.kill()
         self.disks[member_id].crash()
         self.network.detach(member_id)
 

@@ -3,6 +3,7 @@
 A leader tells its followers how far the log is committed. Whoever writes one key after another
 sends the next one as soon as the last is committed, so that news would cost every follower a turn
 of its own for each write. It lingers for a moment, therefore: the next append carries it as well.
+Only where answers have just left to clients of the leader, though: nobody else's wait gets longer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from raftstore.raft.messages import APPEND, COMMIT
 from raftstore.raft.state import Rng
 from raftstore.server.config import MemberConfig
 from raftstore.server.disk import TaskDisk
-from raftstore.server.local_network import MAX_QUEUED_FRAMES, Network
+from raftstore.server.local_network import MAX_QUEUED_FRAMES, LocalConnection, Network
 from raftstore.server.local_timers import Gate, LocalTimer, LocalTimers
 from raftstore.server.member import Member
 from raftstore.storage import DiskFailedError
@@ -28,10 +29,10 @@ from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
-# Turns of the scheduler from an answer to the same client's next request.
-LINGER_PASSES: Final = 4
+# Many times what a client needs from an answer to its next request.
+LINGER_NS: Final = 1_000_000
 
-Item = bytes | Callable[[], None]
+Item = bytes | LocalConnection | Callable[[], None]
 Answers = list[tuple[str, int, list[Any]]]
 
 
@@ -51,10 +52,13 @@ class MemberTask:
         self._timers = timers
         self.id = config.id
         self.scope = trio.CancelScope()
-        self._inbox, self._arrived = trio.open_memory_channel[Item](MAX_QUEUED_FRAMES)
-        self._queued = 0
+        self._inbox: list[Item] = []
+        self._over = False
         self._gate = Gate()
+        self._turn_ns = timers.now_ns()
         self._lingering: dict[int, list[Any]] = {}
+        self._lingering_since_ns = 0
+        self._linger_timer: LocalTimer | None = None
         self._peer_frames: dict[int, list[Any]] = {}
         self._client_frames: dict[int, Answers] = {}
         self._tick_ns = config.tick_ns
@@ -62,16 +66,27 @@ class MemberTask:
         self.failure: DiskFailedError | None = None
         """Why it ended, if nobody killed it."""
         disk.attach(self.after)
-        self.member = Member(config, disk, self, rng, timers.now_ns, monitor)
+        self.member = Member(config, disk, self, rng, self._now_ns, monitor)
         self._timers.after(self._tick_ns, self._tick)
+
+    def kill(self) -> None:
+        """End the task; it takes nothing more from now on."""
+        self._over = True
+        self.scope.cancel()
 
     def send_peer(self, member_id: int, wire: list[Any]) -> None:
         """The member's transport: messages of a batch leave together."""
-        if wire[0] == COMMIT:
+        kind = wire[0]
+        if kind == COMMIT:
             self._lingering[member_id] = wire
             return
-        if wire[0] == APPEND:
-            self._lingering.pop(member_id, None)
+        if self._lingering:
+            commit = self._lingering.pop(member_id, None)
+            if commit is not None and kind != APPEND:
+                self._add_to_frame(member_id, commit)
+        self._add_to_frame(member_id, wire)
+
+    def _add_to_frame(self, member_id: int, wire: list[Any]) -> None:
         frame = self._peer_frames.get(member_id)
         if frame is None:
             self._peer_frames[member_id] = [wire]
@@ -84,20 +99,23 @@ class MemberTask:
 
     def deliver(self, item: Item) -> bool:
         """Put a frame, or work for the member's turn, in the inbox; False if the member is gone."""
-        try:
-            self._inbox.send_nowait(item)
-        except (trio.WouldBlock, trio.BrokenResourceError):
+        inbox = self._inbox
+        if len(inbox) >= MAX_QUEUED_FRAMES or self._over:
             return False
-        self._queued += 1
-        if self._queued == 1:
+        if not inbox:
             self._gate.open()
+        inbox.append(item)
         return True
+
+    def _now_ns(self) -> int:
+        """When the turn began: to the member, what happens in one turn happens at once."""
+        return self._turn_ns
 
     def _run_in_turn(self, callback: Callable[[], None]) -> None:
         self.deliver(callback)
 
     def _tick(self) -> None:
-        if not self.scope.cancel_called:
+        if not self._over:
             self._timers.after(self._tick_ns, self._tick)
             self.deliver(self.member.tick)
 
@@ -117,41 +135,31 @@ class MemberTask:
 
     async def run(self) -> None:
         """Handle batches until killed."""
-        member, take = self.member, self._arrived.receive_nowait
-        with self.scope, self._arrived:
-            while True:
-                await self._until_something_arrives()
-                while self._queued:
-                    self._queued -= 1
-                    self._handle(take())
-                member.finish_batch()
-                self._flush()
-
-    async def _until_something_arrives(self) -> None:
-        if self._lingering:
-            await self._linger()
-        elif self._queued:
-            await trio.lowlevel.checkpoint()
-        if self._queued:
-            self._gate.close()
-        else:
-            await self._gate.wait()
-
-    async def _linger(self) -> None:
-        """Let others run a little; send the news that no append has carried by then."""
-        for _ in range(LINGER_PASSES):
-            await trio.lowlevel.checkpoint()
-            if self._queued:
-                return
-        for member_id, wire in self._lingering.items():
-            self._network.to_member(self.id, member_id, _pack((True, self.id, [wire])))
-        self._lingering.clear()
+        member, gate, now_ns, handle = self.member, self._gate, self._timers.now_ns, self._handle
+        try:
+            with self.scope:
+                while True:
+                    await gate.wait()
+                    items, self._inbox = self._inbox, []
+                    self._turn_ns = now_ns()
+                    for item in items:
+                        handle(item)
+                    member.finish_batch()
+                    self._flush()
+        finally:
+            self._over = True
 
     def _handle(self, item: Item) -> None:
-        if not isinstance(item, bytes):
+        if isinstance(item, LocalConnection):
+            frame = item.take_frame()
+            if frame is None:
+                return
+        elif isinstance(item, bytes):
+            frame = item
+        else:
             item()
             return
-        from_member, sender, messages = msgpack.unpackb(item)
+        from_member, sender, messages = msgpack.unpackb(frame)
         if from_member:
             receive_peer = self.member.receive_peer
             for wire in messages:
@@ -190,6 +198,8 @@ class MemberTask:
             frame.append((kind, cause, payload))
 
     def _flush(self) -> None:
+        if self._lingering:
+            self._linger()
         if self._peer_frames:
             frames, self._peer_frames = self._peer_frames, {}
             for member_id, messages in frames.items():
@@ -198,3 +208,28 @@ class MemberTask:
             answers, self._client_frames = self._client_frames, {}
             for client, items in answers.items():
                 self._network.to_client(client, _pack(items))
+
+    def _linger(self) -> None:
+        """Keep the news of commits for a moment if those who will write next have their answers."""
+        if not self._client_frames:
+            self._release_commits()
+            return
+        self._lingering_since_ns = self._turn_ns
+        if self._linger_timer is None:
+            self._linger_timer = self._timers.after(LINGER_NS, self._look_at_lingering)
+
+    def _look_at_lingering(self) -> None:
+        """One timer serves all news, so the news may be younger than it."""
+        self._linger_timer = None
+        if not self._lingering:
+            return
+        rest_ns = self._lingering_since_ns + LINGER_NS - self._timers.now_ns()
+        if rest_ns > 0:
+            self._linger_timer = self._timers.after(rest_ns, self._look_at_lingering)
+        else:
+            self.deliver(self._release_commits)
+
+    def _release_commits(self) -> None:
+        lingering, self._lingering = self._lingering, {}
+        for member_id, wire in lingering.items():
+            self._add_to_frame(member_id, wire)

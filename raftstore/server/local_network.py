@@ -1,4 +1,9 @@
-"""Connections of clients to members in the same program: msgpack frames over memory channels."""
+"""Connections of clients to members in the same program: msgpack frames over memory channels.
+
+A client's messages wait in its connection until the member's turn comes, so that everything that
+the tasks of a moment ask leaves in one frame, packed when it is taken. Answers reach the client's
+callbacks in the turn in which the member sends them. Neither way costs a turn of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,12 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import msgpack
-import trio
 
 from raftstore.server.local_timers import Gate
 
 CLOSE: Final = "store.close"
 MAX_QUEUED_FRAMES: Final = 10_000
+"""How much may wait for a member."""
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
@@ -19,8 +24,8 @@ _pack: Final = msgpack.Packer(autoreset=True).pack
 class Receiver(Protocol):
     """A running member, as the network sees it."""
 
-    def deliver(self, frame: bytes, /) -> bool:
-        """Take a frame; False if it is gone or overloaded."""
+    def deliver(self, item: bytes | LocalConnection, /) -> bool:
+        """Take a frame, or the connection on which one waits; False if it is gone or overloaded."""
 
 
 class Answer:
@@ -56,7 +61,7 @@ class LocalConnection:
         self.last_id = message_id = self.last_id + 1
         if not self.closed:
             if not self.outbox:
-                self._network.mark_dirty(self)
+                self._network.announce(self)
             self.outbox.append((kind, message_id, payload))
         return message_id
 
@@ -65,6 +70,15 @@ class LocalConnection:
         message_id = self.send(kind, payload)
         self._streams[message_id] = on_item
         return message_id
+
+    def take_frame(self) -> bytes | None:
+        """What waits to be sent, as one frame."""
+        messages = self.outbox
+        if not messages:
+            return None
+        self.outbox = []
+        frame: bytes = _pack((False, self.id, messages))
+        return frame
 
     def unsubscribe(self, message_id: int) -> None:
         """Drop further answers to a message."""
@@ -103,13 +117,8 @@ class Network:
         self.members: dict[int, Receiver] = {}
         self._connections: dict[int, LocalConnection] = {}
         self._last_connection = 0
-        self._dirty: list[LocalConnection] = []
+        self._refused: list[tuple[LocalConnection, str]] = []
         self._gate = Gate()
-        self._arrival = Gate()
-        self._queued = 0
-        self._to_clients, self._arrived = trio.open_memory_channel[tuple[int, bytes]](
-            MAX_QUEUED_FRAMES
-        )
         self._cut: dict[tuple[int, int], None] = {}
 
     def connect(self, member: int, on_close: Callable[[str], None]) -> LocalConnection:
@@ -142,56 +151,41 @@ class Network:
             receiver.deliver(frame)
 
     def to_client(self, connection_id: int, frame: bytes) -> None:
-        """Carry a frame to a client; one that takes too little is disconnected."""
-        try:
-            self._to_clients.send_nowait((connection_id, frame))
-            self._queued += 1
-            self._arrival.open()
-        except trio.WouldBlock:
-            connection = self._connections.get(connection_id)
-            if connection is not None:
-                connection.break_("the client does not take its frames")
+        """Hand a frame to a client, if it is still there."""
+        connection = self._connections.get(connection_id)
+        if connection is not None:
+            connection.take(frame)
 
     # Called by connections
 
-    def mark_dirty(self, connection: LocalConnection) -> None:
-        """Something waits to be sent, with whatever else the tasks of this moment will ask."""
-        self._dirty.append(connection)
-        self._gate.open()
-
-    def flush_connection(self, connection: LocalConnection) -> None:
-        """Send what waits."""
-        messages, connection.outbox = connection.outbox, []
-        if not messages:
-            return
+    def announce(self, connection: LocalConnection) -> None:
+        """Something waits to be sent: the member shall take it in its next turn."""
         receiver = self.members.get(connection.member)
         if receiver is None:
-            connection.break_("connection refused")
-        elif not receiver.deliver(_pack((False, connection.id, messages))):
-            connection.break_("the member is overloaded")
+            self._refuse(connection, "connection refused")
+        elif not receiver.deliver(connection):
+            self._refuse(connection, "the member is overloaded")
+
+    def flush_connection(self, connection: LocalConnection) -> None:
+        """Send what waits at once: the connection is about to close."""
+        receiver = self.members.get(connection.member)
+        frame = connection.take_frame()
+        if receiver is not None and frame is not None:
+            receiver.deliver(frame)
 
     def forget(self, connection: LocalConnection) -> None:
         """A connection has closed."""
         self._connections.pop(connection.id, None)
 
-    # Tasks
+    def _refuse(self, connection: LocalConnection, reason: str) -> None:
+        # Not now: whoever sends does not expect its connection to close under it.
+        self._refused.append((connection, reason))
+        self._gate.open()
 
-    async def send_frames(self) -> None:
-        """Send one frame per connection and moment, for ever."""
+    async def break_refused(self) -> None:
+        """Close the connections to members that are gone or overloaded, for ever."""
         while True:
             await self._gate.wait()
-            dirty, self._dirty = self._dirty, []
-            for connection in dirty:
-                self.flush_connection(connection)
-
-    async def receive_frames(self) -> None:
-        """Hand arriving frames to their connections, for ever."""
-        take = self._arrived.receive_nowait
-        while True:
-            await self._arrival.wait()
-            while self._queued:
-                self._queued -= 1
-                connection_id, frame = take()
-                connection = self._connections.get(connection_id)
-                if connection is not None:
-                    connection.take(frame)
+            refused, self._refused = self._refused, []
+            for connection, reason in refused:
+                connection.break_(reason)

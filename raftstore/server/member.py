@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from msgpack import unpackb as unpack
+
 from raftstore.errors import (
     INVALID_ARGUMENT,
     NO_LEADER,
@@ -46,7 +48,7 @@ from .forwarding import ASK_LEADER, LEADER_ANSWER, Forwarding, Transport
 from .leases import LeaseKeeper
 from .proposals import Proposals
 from .reads import ReadQueue
-from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond, decode
+from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond
 from .snapshots import Snapshots
 
 LEADER_OPS: Final = frozenset(("lease_keep_alive", "lease_time_to_live"))
@@ -321,7 +323,8 @@ class Member:
                 self._carry_out(node.ready())
         if self._reads:
             self._reads.serve(node.raft.log.applied)
-        self._push_events()
+        for push, payload in self.watches.collect():
+            push(payload)
         self._running = False
 
     def _send(self, messages: list[Message]) -> None:
@@ -329,15 +332,11 @@ class Member:
         for message in messages:
             send(message.to, message.to_wire())
 
-    def _push_events(self) -> None:
-        """Hand the events of the whole batch to the watchers, one item each."""
-        for push, payload in self.watches.collect():
-            push(payload)
-
     def _carry_out(self, ready: Ready) -> None:
         if ready.soft_state is not None:
             self._roles_changed(ready.soft_state)
-        self._send(ready.messages)
+        if ready.messages:
+            self._send(ready.messages)
         if ready.entries or ready.hard_state is not None or ready.snapshot is not None:
             self._write(ready)
         if ready.committed_entries:
@@ -365,10 +364,12 @@ class Member:
             self._observe(self.monitor, ready)
         if ready.snapshot is not None:
             self._install(ready.snapshot)
-        self._send(ready.messages_after_persist)
+        if ready.messages_after_persist:
+            self._send(ready.messages_after_persist)
         self.node.advance(ready)
         self._snapshots.advance(self.node, self.store, self._disk)
-        self.finish_batch()
+        if not self._running:
+            self.finish_batch()
 
     def _observe(self, monitor: RaftMonitor, ready: Ready) -> None:
         state: HardState | None = ready.hard_state
@@ -392,16 +393,16 @@ class Member:
         now_ns = self._now_ns()
         apply = self.store.apply_wire
         take = self._proposals.pending.pop
-        key_slice = KEY_SLICE
         for _, _, _, data in entries:
             if not data:
                 continue
-            request = take(data[key_slice], None)
+            request = take(data[KEY_SLICE], None)
             if request is None:
-                op, fields = decode(data)
+                _, op, fields = unpack(data)
                 apply(op, fields, now_ns)
             else:
-                request.respond(apply(request.op, request.fields, now_ns))
+                op, fields, respond, _ = request
+                respond(apply(op, fields, now_ns))
         self._proposals.settle(entries[-1].index)
 
     def _install(self, snapshot: Snapshot) -> None:

@@ -99,8 +99,7 @@ class PeerNetwork(Network):
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            nursery.start_soon(self.send_frames)
-            nursery.start_soon(self.receive_frames)
+            nursery.start_soon(self.break_refused)
             await trio.serve_listeners(self._accept, [listener], handler_nursery=nursery)
 
     async def _accept(self, tcp: trio.SocketStream) -> None:
