@@ -3,37 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from raftstore.errors import ConfigurationError
 from raftstore.server.data_directory import DEFAULT_MEMBERS, open_directory
+from raftstore.server.process import DEFAULT_TOKEN, parse_initial_cluster
 from raftstore.server.tls import TlsFiles
 from raftstore.storage import StorageError
 
 MAX_PORT = 65_535
-TLS = "TLS for clients (etcd's options)"
+PATH = click.Path(dir_okay=False)
 
 
-def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of the clients' end, under etcd's names."""
-    path = click.Path(dir_okay=False)
-    for option in reversed(
-        (
-            click.option("--cert-file", default="", type=path, help="Certificate; turns TLS on."),
-            click.option("--key-file", default="", type=path, help="The certificate's key."),
-            click.option(
-                "--trusted-ca-file", default="", type=path, help="CA of client certificates."
-            ),
-            click.option(
-                "--client-cert-auth", is_flag=True, help="Clients must show a certificate."
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+@attrs.frozen
+class Security:
+    """The options of TLS, for clients and between members."""
+
+    clients: TlsFiles
+    peers: TlsFiles
+
+
+def security_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """TLS under etcd's names, handed over as one `security`."""
+
+    @wraps(command)
+    def with_security(**options: Any) -> Any:
+        values = [options.pop(name) for name in _SECURITY_NAMES]
+        try:
+            security = Security(TlsFiles(*values[:4]), TlsFiles(*values[4:]))
+        except ConfigurationError as error:
+            raise click.UsageError(str(error)) from error
+        return command(security=security, **options)
+
+    decorated: Callable[..., Any] = with_security
+    for option in reversed(_SECURITY):
+        decorated = option(decorated)
+    return decorated
+
+
+_SECURITY_NAMES = (
+    "cert_file",
+    "key_file",
+    "trusted_ca_file",
+    "client_cert_auth",
+    "peer_cert_file",
+    "peer_key_file",
+    "peer_trusted_ca_file",
+    "peer_client_cert_auth",
+)
+_SECURITY = (
+    click.option("--cert-file", default="", type=PATH, help="Certificate; turns TLS on."),
+    click.option("--key-file", default="", type=PATH, help="The certificate's key."),
+    click.option("--trusted-ca-file", default="", type=PATH, help="CA of client certificates."),
+    click.option("--client-cert-auth", is_flag=True, help="Clients must show a certificate."),
+    click.option("--peer-cert-file", default="", type=PATH, help="The same between members."),
+    click.option("--peer-key-file", default="", type=PATH, help="The same between members."),
+    click.option("--peer-trusted-ca-file", default="", type=PATH, help="CA of the members."),
+    click.option("--peer-client-cert-auth", is_flag=True, help="Members must show a certificate."),
+)
 
 
 @click.command(
@@ -46,6 +78,11 @@ Examples:
       --trusted-ca-file ca.crt --client-cert-auth
   etcdctl --endpoints 127.0.0.1:2379 put greeting hello
   curl -d '{"key": "Zm9v"}' http://127.0.0.1:2379/v3/kv/range
+
+\b
+One member per process (the same --initial-cluster for all of them):
+  raftstore serve --member a --data-dir ./a --port 2379 \\
+      --initial-cluster a=127.0.0.1:2390,b=127.0.0.1:2391,c=127.0.0.1:2392
 """
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
@@ -64,16 +101,24 @@ Examples:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the data here, a directory per member; without it, in memory.",
 )
-@tls_options
+@click.option("--member", help="Be only this member; the others are other processes.")
+@click.option("--initial-cluster", help="All members' peer addresses: NAME=HOST:PORT,...")
+@click.option(
+    "--initial-cluster-token",
+    default=DEFAULT_TOKEN,
+    show_default=True,
+    help="Keeps clusters with equal addresses apart.",
+)
+@security_options
 def serve(
     host: str,
     port: int,
     members: int | None,
     data_dir: Path | None,
-    cert_file: str,
-    key_file: str,
-    trusted_ca_file: str,
-    client_cert_auth: bool,
+    member: str | None,
+    initial_cluster: str | None,
+    initial_cluster_token: str,
+    security: Security,
 ) -> None:
     """Serve a cluster to etcd's clients: gRPC and JSON, one port per member.
 
@@ -81,21 +126,47 @@ def serve(
     with what is there.
     """
     try:
-        from raftstore.gateway.command import run, warn  # noqa: PLC0415 - an optional extra
+        from raftstore.gateway import command  # noqa: PLC0415 - an optional extra
+        from raftstore.gateway.member_serving import MemberOptions  # noqa: PLC0415 - see above
         from raftstore.gateway.serving import ServeOptions  # noqa: PLC0415 - see above
     except ImportError as error:
         text = f"serving needs more packages ({error}): pip install 'k8sactors[serve]'"
         raise click.ClickException(text) from error
     try:
-        data = None if data_dir is None else open_directory(data_dir, members, warn)
+        if member is not None:
+            place, cluster = _check_member(members, data_dir, initial_cluster)
+            parsed = parse_initial_cluster(cluster, initial_cluster_token)
+            tls = security.clients, security.peers
+            command.run_member(MemberOptions(member, parsed, place, host, port, *tls))
+            return
+        if initial_cluster is not None or security.peers.enabled:
+            raise click.UsageError(
+                "--initial-cluster and the --peer options are for one member per process: "
+                "say which with --member"
+            )
+        data = None if data_dir is None else open_directory(data_dir, members, command.warn)
         count = members or DEFAULT_MEMBERS if data is None else data.members
         if port + count - 1 > MAX_PORT:
             raise click.UsageError(f"{count} members from port {port} on: there is none so high")
-        tls = TlsFiles(cert_file, key_file, trusted_ca_file, client_cert_auth)
-        run(ServeOptions(host, port, count, tls, data))
+        command.run(ServeOptions(host, port, count, security.clients, data))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except StorageError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from error
+
+
+def _check_member(
+    members: int | None, data_dir: Path | None, initial_cluster: str | None
+) -> tuple[Path, str]:
+    if members is not None:
+        raise click.UsageError("--member is one; how many there are says --initial-cluster")
+    if initial_cluster is None:
+        raise click.UsageError("--member needs --initial-cluster, with its own address as well")
+    if data_dir is None:
+        raise click.UsageError(
+            "--member needs --data-dir: a member that forgets its vote when it restarts could "
+            "elect two leaders"
+        )
+    return data_dir, initial_cluster

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 import signal
-import ssl
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import click
 import trio
 
+from raftstore.gateway.member_serving import (
+    MemberOptions,
+    bind_member,
+    contexts,
+    open_member,
+    serve_member,
+)
 from raftstore.gateway.serving import ServeOptions, bind, serve
-from raftstore.server.tls import server_context
+from raftstore.server.tls import TlsFiles, server_context
 from raftstore.storage import StorageError
 
 
 def run(options: ServeOptions) -> None:
-    """Serve until interrupted or terminated.
+    """Serve a cluster until interrupted or terminated.
 
     Raises:
         ConfigurationError: a certificate cannot be used.
@@ -24,11 +32,39 @@ def run(options: ServeOptions) -> None:
         StorageError: the data directory cannot be used.
     """
     tls = server_context(options.tls)
-    if not _is_loopback(options.host) and not options.tls.client_cert_auth:
-        warn("whoever reaches these ports can read and write all keys")
-    failures: list[StorageError] = trio.run(_until_signal, options, tls)
-    if failures:
-        raise failures[0]
+    _warn_if_open(options.host, options.tls)
+
+    async def serve_cluster() -> None:
+        listeners = await bind(options)
+        await serve(options, listeners, tls, _report, warn)
+
+    _run_until_signal(serve_cluster)
+
+
+def run_member(options: MemberOptions) -> None:
+    """Serve one member until interrupted or terminated.
+
+    Raises:
+        ConfigurationError: a certificate cannot be used, or the member is none of the cluster's.
+        OSError: a port cannot be had.
+        StorageError: the data directory cannot be used.
+    """
+    tls = contexts(options)
+    directory = open_member(options)
+    _warn_if_open(options.host, options.tls)
+    _warn_if_open(options.cluster.addresses[options.name][0], options.peer_tls)
+
+    async def serve_one() -> None:
+        listeners = await bind_member(options)
+        report = (partial(_report_member, options.name), warn)
+        await serve_member(options, directory, listeners, tls, report)
+
+    _run_until_signal(serve_one)
+
+
+def _warn_if_open(host: str, tls: TlsFiles) -> None:
+    if not _is_loopback(host) and not tls.client_cert_auth:
+        warn(f"whoever reaches {host} can read and write all keys")
 
 
 def _is_loopback(host: str) -> bool:
@@ -38,29 +74,34 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _until_signal(options: ServeOptions, tls: ssl.SSLContext | None) -> list[StorageError]:
-    """Serve; what the data directory had against it."""
-    failures: list[StorageError] = []
+def _run_until_signal(serve_forever: Callable[[], Awaitable[None]]) -> None:
+    failures: list[Exception] = trio.run(_until_signal, serve_forever)
+    if failures:
+        raise failures[0]
+
+
+async def _until_signal(serve_forever: Callable[[], Awaitable[None]]) -> list[Exception]:
+    """Serve; what the ports or the data directory had against it."""
+    failures: list[Exception] = []
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        listeners = await bind(options)
         async with trio.open_nursery() as nursery:
 
-            async def serve_until_storage_fails() -> None:
+            async def serve_until_it_fails() -> None:
                 try:
-                    await serve(options, listeners, tls, _report, warn)
-                except* StorageError as group:
+                    await serve_forever()
+                except* (OSError, StorageError) as group:
                     failures.extend(_leaves(group))
                     nursery.cancel_scope.cancel()
 
-            nursery.start_soon(serve_until_storage_fails)
+            nursery.start_soon(serve_until_it_fails)
             async for _ in signals:
                 nursery.cancel_scope.cancel()
                 break
     return failures
 
 
-def _leaves(group: ExceptionGroup[StorageError]) -> list[StorageError]:
-    found: list[StorageError] = []
+def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
+    found: list[Exception] = []
     for error in group.exceptions:
         found += _leaves(error) if isinstance(error, ExceptionGroup) else [error]
     return found
@@ -75,5 +116,11 @@ def _report(urls: list[str]) -> None:
     """One line per member, then one that says that requests may come."""
     for number, url in enumerate(urls, start=1):
         click.echo(f"member-{number} {url}")
+    click.echo("ready")
+    sys.stdout.flush()
+
+
+def _report_member(name: str, url: str) -> None:
+    click.echo(f"{name} {url}")
     click.echo("ready")
     sys.stdout.flush()

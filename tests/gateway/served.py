@@ -38,12 +38,19 @@ class Served:
 
 
 def start(*arguments: str, stderr: int | None = None) -> Served:
-    process = subprocess.Popen(
+    return wait_ready(launch(*arguments, stderr=stderr))
+
+
+def launch(*arguments: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [sys.executable, "-m", "raftstore.cli", "serve", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=stderr,
     )
+
+
+def wait_ready(process: subprocess.Popen[bytes]) -> Served:
     try:
         lines = _read_until_ready(process)
     except BaseException:

@@ -96,7 +96,7 @@ class PeerLink:
                     if await self._connect_and_send():
                         wait_s = FIRST_WAIT_S
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                    self._complain(str(error.__cause__ or error) or type(error).__name__)
+                    self._complain(_reason(error))
                 except trio.TooSlowError:
                     self._complain("it does not answer in time")
                 except (StoreError, PeerProtocolError) as error:
@@ -154,6 +154,15 @@ class PeerLink:
             with trio.fail_after(SEND_TIMEOUT_S):
                 await stream.send_all(data)
             self.sent_bytes += len(data)
+
+
+def _reason(error: BaseException) -> str:
+    """What a failed dial comes down to: trio tells of all attempts, of which there is one."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 def check_answer(payload: bytes | None) -> list[Any]:
