@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from raftstore.gateway import grpc, json_http, plain
 from raftstore.gateway.caller import Backend
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import Exchange, Receive, Send
+from raftstore.gateway.identity import set_token
+
+# gRPC metadata, and what the JSON gateway takes.
+TOKEN_HEADERS: Final = (b"token", b"authorization")
 
 
 class Gateway:
@@ -25,12 +29,26 @@ class Gateway:
 
     async def _handle(self, exchange: Exchange) -> None:
         handler = plain.HANDLERS.get(exchange.path)
+        set_token(self._token(exchange))
         if grpc.is_grpc(exchange):
             await grpc.handle(self.endpoint, exchange)
         elif handler is not None and exchange.method == "GET":
             await handler(self.endpoint, exchange)
         else:
             await json_http.handle(self.endpoint, exchange)
+
+    def _token(self, exchange: Exchange) -> str:
+        """What the request shows, or else what its certificate is worth.
+
+        As in etcd, a certificate speaks for gRPC only: to the JSON gateway anybody may relay.
+        """
+        for name in TOKEN_HEADERS:
+            token = exchange.headers.get(name)
+            if token is not None:
+                return token.decode("latin-1")
+        if exchange.certificate_name and grpc.is_grpc(exchange):
+            return self.endpoint.backend.token_of_certificate(exchange.certificate_name)
+        return ""
 
     def close(self) -> None:
         """Refuse everything from now on."""

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from raftstore.client import Connection
 from raftstore.client.future import Future
 from raftstore.errors import STOPPED, TIMEOUT_CONNECTION_LOST, TOO_MANY_REQUESTS, StoreError
+from raftstore.gateway.identity import with_token
 from raftstore.wire import REQUEST
 
 MAX_CALLS: Final = 20_000
@@ -18,6 +19,9 @@ class Backend(Protocol):
 
     def connect(self, on_close: Callable[[str], None], /) -> Connection:
         """Open a connection to it; refusal arrives as `on_close(reason)`."""
+
+    def token_of_certificate(self, name: str, /) -> str:
+        """A token of the user whom a client's certificate names; "" while nobody needs one."""
 
     def statistics(self) -> dict[str, Any]:
         """Its sizes and positions; empty if it does not run."""
@@ -42,7 +46,7 @@ class Caller:
         return len(self._waiting)
 
     async def ask(self, op: str, fields: list[Any]) -> list[Any]:
-        """The fields of the member's answer.
+        """The fields of the member's answer to the request that this task serves.
 
         Raises:
             StoreError: it refused, or the connection to it was lost.
@@ -55,7 +59,7 @@ class Caller:
         if connection is None:
             connection = self._connection = self._backend.connect(self._lost)
         future: Future[list[Any]] = Future()
-        message_id = connection.stream(REQUEST, [op, fields], self._answered)
+        message_id = connection.stream(REQUEST, with_token(op, fields), self._answered)
         self._waiting[message_id] = future
         try:
             answer = await future.wait()

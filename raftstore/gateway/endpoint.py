@@ -7,7 +7,7 @@ from typing import Any
 from raftstore.gateway.caller import Backend, Caller
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.exchange import Budget
-from raftstore.gateway.methods import Method
+from raftstore.gateway.method import Method
 
 
 class Endpoint:
@@ -25,6 +25,8 @@ class Endpoint:
         Raises:
             StoreError: the member, or the way to it, said no.
         """
+        if method.handler is not None:
+            return await method.handler(self, request)
         fields = method.to_fields(request)
         return method.from_fields(await self.caller.ask(method.op, fields))
 

@@ -57,6 +57,8 @@ class Exchange:
         self.path: str = scope["path"]
         self.http_version: str = scope["http_version"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        tls: dict[str, Any] = scope.get("extensions", {}).get("tls", {})
+        self.certificate_name: str = tls.get("client_cert_name") or ""
         self.started = False
         self._receive = receive
         self._send = send

@@ -25,7 +25,8 @@ from raftstore.gateway.codes import (
 )
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, too_large
-from raftstore.gateway.methods import UNARY, Method, find
+from raftstore.gateway.method import UNARY, Method
+from raftstore.gateway.methods import find
 from raftstore.gateway.streams import HANDLERS
 
 CONTENT_TYPE: Final = b"application/grpc"
@@ -65,7 +66,7 @@ async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
 
 
 def _labels(method: Method) -> tuple[str, str, str]:
-    return method.kind, method.service, method.name
+    return method.kind, method.full_service, method.name
 
 
 def _timeout_s(exchange: Exchange) -> float:

@@ -16,7 +16,8 @@ from raftstore.errors import INVALID_ARGUMENT, RaftStoreError, Status, StoreErro
 from raftstore.gateway.codes import HTTP_STATUS, NUMBERS, status_of
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, too_large
-from raftstore.gateway.methods import BY_HTTP_PATH, UNARY, Method
+from raftstore.gateway.method import UNARY, Method
+from raftstore.gateway.methods import BY_HTTP_PATH
 from raftstore.gateway.streams import HANDLERS
 
 JSON: Final = b"application/json"

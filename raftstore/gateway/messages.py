@@ -1,4 +1,4 @@
-"""Protobuf classes made at import from the tables of `raftstore.gateway.schema`.
+"""Protobuf classes made at import from the tables of `raftstore.gateway.schema` and its like.
 
 The descriptors live in a pool of their own, so that a program may import etcd's generated classes
 beside these. A class is had by its name: ``message("PutRequest")``.
@@ -18,7 +18,12 @@ from google.protobuf.descriptor_pb2 import (
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from raftstore.gateway.auth_schema import AUTH_ENUMS, AUTH_MESSAGES, AUTH_SERVICE
+from raftstore.gateway.concurrency_schema import ELECTION_MESSAGES, LOCK_MESSAGES
 from raftstore.gateway.schema import KV_ENUMS, KV_MESSAGES, RPC_ENUMS, RPC_MESSAGES
+
+PACKAGES: Final = ("authpb", "etcdserverpb", "mvccpb")
+"""Packages whose messages others may have as fields, by their full name."""
 
 SCALARS: Final = {
     "bool": FieldDescriptorProto.TYPE_BOOL,
@@ -44,7 +49,7 @@ def _field(line: str, message: DescriptorProto, package: str, enums: Mapping[str
         field.type = (
             FieldDescriptorProto.TYPE_ENUM if kind in enums else FieldDescriptorProto.TYPE_MESSAGE
         )
-        field.type_name = f".{kind}" if kind.startswith("mvccpb.") else f".{package}.{kind}"
+        field.type_name = f".{kind}" if kind.split(".")[0] in PACKAGES else f".{package}.{kind}"
     if oneof:
         names = [known.name for known in message.oneof_decl]
         if oneof not in names:
@@ -85,8 +90,16 @@ def _file(
 def _pool() -> DescriptorPool:
     pool = DescriptorPool()
     kv = _file("mvccpb", KV_MESSAGES, KV_ENUMS)
-    pool.Add(kv)
-    pool.Add(_file("etcdserverpb", RPC_MESSAGES, RPC_ENUMS, [kv.name]))
+    auth = _file("authpb", AUTH_MESSAGES, AUTH_ENUMS)
+    rpc = _file("etcdserverpb", {**RPC_MESSAGES, **AUTH_SERVICE}, RPC_ENUMS, [kv.name, auth.name])
+    for file in (
+        kv,
+        auth,
+        rpc,
+        _file("v3lockpb", LOCK_MESSAGES, {}, [rpc.name]),
+        _file("v3electionpb", ELECTION_MESSAGES, {}, [rpc.name, kv.name]),
+    ):
+        pool.Add(file)
     return pool
 
 

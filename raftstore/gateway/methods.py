@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import attrs
-
 from raftstore.errors import StoreError
+from raftstore.gateway.auth_service import AUTH
 from raftstore.gateway.codes import UNIMPLEMENTED
 from raftstore.gateway.messages import message
+from raftstore.gateway.method import Method, no_fields, stream, unary
 from raftstore.gateway.translation import (
     Fields,
-    FromFields,
-    ToFields,
     builder,
     delete_fields,
     delete_response,
@@ -25,34 +23,6 @@ from raftstore.gateway.translation import (
     txn_fields,
     txn_response,
 )
-
-UNARY: Final = "unary"
-BIDI_STREAM: Final = "bidi_stream"
-PACKAGE: Final = "etcdserverpb"
-
-
-@attrs.frozen
-class Method:
-    """One method; `op`, `to_fields` and `from_fields` mean nothing for a stream."""
-
-    service: str
-    name: str
-    op: str
-    request: Any
-    response: Any
-    to_fields: ToFields
-    from_fields: FromFields
-    http_paths: tuple[str, ...] = ()
-    kind: str = UNARY
-
-    @property
-    def path(self) -> str:
-        """Where gRPC finds it."""
-        return f"/{PACKAGE}.{self.service}/{self.name}"
-
-
-def _no_fields(_request: Any) -> Fields:
-    return []
 
 
 def _alarm_fields(request: Any) -> Fields:
@@ -89,35 +59,14 @@ def _leases_response(fields: Fields) -> Any:
     return message("LeaseLeasesResponse")(header=header(fields[0]), leases=leases)
 
 
-def _unary(
-    service: str,
-    name: str,
-    op: str,
-    to_fields: ToFields,
-    from_fields: FromFields,
-    *http_paths: str,
-    types: str = "",
-) -> Method:
-    types = types or name
-    request, response = message(f"{types}Request"), message(f"{types}Response")
-    return Method(service, name, op, request, response, to_fields, from_fields, http_paths)
-
-
-def _stream(service: str, name: str, types: str, *http_paths: str) -> Method:
-    request, response = message(f"{types}Request"), message(f"{types}Response")
-    return Method(
-        service, name, "", request, response, _no_fields, _no_fields, http_paths, BIDI_STREAM
-    )
-
-
 KV: Final = (
-    _unary("KV", "Range", "range", range_fields, range_response, "/v3/kv/range"),
-    _unary("KV", "Put", "put", put_fields, put_response, "/v3/kv/put"),
-    _unary(
+    unary("KV", "Range", "range", range_fields, range_response, "/v3/kv/range"),
+    unary("KV", "Put", "put", put_fields, put_response, "/v3/kv/put"),
+    unary(
         "KV", "DeleteRange", "delete_range", delete_fields, delete_response, "/v3/kv/deleterange"
     ),
-    _unary("KV", "Txn", "txn", txn_fields, txn_response, "/v3/kv/txn"),
-    _unary(
+    unary("KV", "Txn", "txn", txn_fields, txn_response, "/v3/kv/txn"),
+    unary(
         "KV",
         "Compact",
         "compact",
@@ -128,11 +77,11 @@ KV: Final = (
     ),
 )
 
-WATCH: Final = _stream("Watch", "Watch", "Watch", "/v3/watch")
-KEEP_ALIVE: Final = _stream("Lease", "LeaseKeepAlive", "LeaseKeepAlive", "/v3/lease/keepalive")
+WATCH: Final = stream("Watch", "Watch", "Watch", "/v3/watch")
+KEEP_ALIVE: Final = stream("Lease", "LeaseKeepAlive", "LeaseKeepAlive", "/v3/lease/keepalive")
 
 LEASE: Final = (
-    _unary(
+    unary(
         "Lease",
         "LeaseGrant",
         "lease_grant",
@@ -140,7 +89,7 @@ LEASE: Final = (
         builder("LeaseGrantResponse", "ID", "TTL", "error"),
         "/v3/lease/grant",
     ),
-    _unary(
+    unary(
         "Lease",
         "LeaseRevoke",
         "lease_revoke",
@@ -149,7 +98,7 @@ LEASE: Final = (
         "/v3/lease/revoke",
         "/v3/kv/lease/revoke",
     ),
-    _unary(
+    unary(
         "Lease",
         "LeaseTimeToLive",
         "lease_time_to_live",
@@ -158,11 +107,11 @@ LEASE: Final = (
         "/v3/lease/timetolive",
         "/v3/kv/lease/timetolive",
     ),
-    _unary(
+    unary(
         "Lease",
         "LeaseLeases",
         "lease_leases",
-        _no_fields,
+        no_fields,
         _leases_response,
         "/v3/lease/leases",
         "/v3/kv/lease/leases",
@@ -171,7 +120,7 @@ LEASE: Final = (
 )
 
 CLUSTER: Final = (
-    _unary(
+    unary(
         "Cluster",
         "MemberList",
         "member_list",
@@ -182,7 +131,7 @@ CLUSTER: Final = (
 )
 
 MAINTENANCE: Final = (
-    _unary(
+    unary(
         "Maintenance",
         "Alarm",
         "status",
@@ -190,11 +139,11 @@ MAINTENANCE: Final = (
         _alarm_response,
         "/v3/maintenance/alarm",
     ),
-    _unary(
+    unary(
         "Maintenance",
         "Status",
         "status",
-        _no_fields,
+        no_fields,
         builder(
             "StatusResponse",
             "version",
@@ -209,15 +158,15 @@ MAINTENANCE: Final = (
         ),
         "/v3/maintenance/status",
     ),
-    _unary(
+    unary(
         "Maintenance",
         "Defragment",
         "status",
-        _no_fields,
+        no_fields,
         _defragment_response,
         "/v3/maintenance/defragment",
     ),
-    _unary(
+    unary(
         "Maintenance",
         "HashKV",
         "hash_kv",
@@ -225,7 +174,7 @@ MAINTENANCE: Final = (
         builder("HashKVResponse", "hash", "compact_revision", "hash_revision"),
         "/v3/maintenance/hashkv",
     ),
-    _unary(
+    unary(
         "Maintenance",
         "MoveLeader",
         "move_leader",
@@ -235,10 +184,10 @@ MAINTENANCE: Final = (
     ),
 )
 
-METHODS: Final = (*KV, WATCH, *LEASE, *CLUSTER, *MAINTENANCE)
+METHODS: Final = (*KV, WATCH, *LEASE, *CLUSTER, *MAINTENANCE, *AUTH)
 BY_GRPC_PATH: Final = {method.path: method for method in METHODS}
 BY_HTTP_PATH: Final = {path: method for method in METHODS for path in method.http_paths}
-SERVICES: Final = tuple(dict.fromkeys(method.service for method in METHODS))
+SERVICES: Final = tuple(dict.fromkeys(method.full_service for method in METHODS))
 
 
 def find(path: str) -> Method:
@@ -251,6 +200,6 @@ def find(path: str) -> Method:
     if method is not None:
         return method
     service, _, name = path.removeprefix("/").rpartition("/")
-    if service.removeprefix(f"{PACKAGE}.") in SERVICES:
+    if service in SERVICES:
         raise StoreError(UNIMPLEMENTED, f"unknown method {name} for service {service}")
     raise StoreError(UNIMPLEMENTED, f"unknown service {service}")

@@ -11,11 +11,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from raftstore.auth.refusals import PERMISSION_DENIED, USER_EMPTY
 from raftstore.errors import NO_LEADER, RaftStoreError, StoreError
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import Exchange
-from raftstore.gateway.methods import PACKAGE
 from raftstore.server.answers import VERSION
 from raftstore.wire import RangeRequest
 
@@ -33,8 +33,12 @@ async def health(endpoint: Endpoint, exchange: Exchange) -> None:
         if scope.cancelled_caught:
             reason = "QGET ERROR: timed out"
     except RaftStoreError as error:
-        no_leader = isinstance(error, StoreError) and error.status == NO_LEADER
-        reason = "RAFT NO LEADER" if no_leader else f"QGET ERROR: {error}"
+        status = error.status if isinstance(error, StoreError) else None
+        if status == NO_LEADER:
+            reason = "RAFT NO LEADER"
+        elif status not in {USER_EMPTY, PERMISSION_DENIED}:
+            # Whoever may not read has been answered all the same.
+            reason = f"QGET ERROR: {error}"
     answer = {"health": "false" if reason else "true", "reason": reason}
     await exchange.respond(
         503 if reason else 200, JSON, json.dumps(answer, separators=(",", ":")).encode()
@@ -149,4 +153,4 @@ def _traffic(counters: Counters) -> list[Metric]:
 
 def _full(labels: Sequence[str]) -> tuple[str, str, str]:
     kind, service, name = labels
-    return kind, f"{PACKAGE}.{service}", name
+    return kind, service, name

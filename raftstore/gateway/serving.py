@@ -14,6 +14,7 @@ from raftstore.client import Connection
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.credentials import served
 from raftstore.server.data_directory import DataDirectory
 from raftstore.server.local import LocalCluster
 from raftstore.server.tls import TlsFiles
@@ -49,6 +50,11 @@ class LocalBackend:
     def connect(self, on_close: Callable[[str], None], /) -> Connection:
         """A connection to the member."""
         return self._cluster.network.connect(self._member_id, on_close)
+
+    def token_of_certificate(self, name: str, /) -> str:
+        """A token of the user whom a client's certificate names."""
+        member = self._cluster.members.get(self._member_id)
+        return "" if member is None else member.access.token_of_certificate(name)
 
     def statistics(self) -> dict[str, Any]:
         """What the member tells about itself."""
@@ -87,20 +93,22 @@ async def serve(
             raise error
 
     data = options.data
-    cluster = LocalCluster(
-        options.members if data is None else data.members,
-        seed=options.seed,
-        configure=configure,
-        cluster_id=1 if data is None else data.cluster_id,
-        open_disk=None if data is None else data.disk,
-        on_failure=stopped,
-    )
-    async with cluster, trio.open_nursery() as nursery:
-        await cluster.wait_leader()
-        for member_id, listener in enumerate(listeners, start=1):
-            gateway = Gateway(LocalBackend(cluster, member_id))
-            nursery.start_soon(Listener(gateway, listener, tls).run)
-        on_ready(urls)
+    async with trio.open_nursery() as workers:
+        cluster = LocalCluster(
+            options.members if data is None else data.members,
+            seed=options.seed,
+            configure=configure,
+            cluster_id=1 if data is None else data.cluster_id,
+            open_disk=None if data is None else data.disk,
+            on_failure=stopped,
+            credentials=served(workers),
+        )
+        async with cluster, trio.open_nursery() as nursery:
+            await cluster.wait_leader()
+            for member_id, listener in enumerate(listeners, start=1):
+                gateway = Gateway(LocalBackend(cluster, member_id))
+                nursery.start_soon(Listener(gateway, listener, tls).run)
+            on_ready(urls)
 
 
 async def bind(options: ServeOptions) -> list[trio.SocketListener]:

@@ -25,6 +25,7 @@ from raftstore.errors import (
     StoreError,
 )
 from raftstore.gateway.caller import Backend
+from raftstore.gateway.identity import current_token
 from raftstore.gateway.messages import message
 from raftstore.gateway.translation import event, header
 from raftstore.wire import REQUEST, WATCH, WATCH_CANCEL, unpack_events
@@ -75,6 +76,8 @@ class WatchSession:
 
     def __init__(self, backend: Backend, max_buffered_bytes: int = MAX_BUFFERED_BYTES) -> None:
         self._connection = backend.connect(self._lost)
+        token = current_token()
+        self._token = [token] if token else []
         self._max_buffered_bytes = max_buffered_bytes
         self._watches: dict[int, Watched] = {}
         self._by_message: dict[int, Watched] = {}
@@ -173,7 +176,9 @@ class WatchSession:
     def _open(self, watched: Watched) -> None:
         watched.fields[2] = watched.next_revision
         watched.member_id = 0
-        watched.message_id = self._connection.stream(WATCH, watched.fields, self._on_item)
+        watched.message_id = self._connection.stream(
+            WATCH, [*watched.fields, *self._token], self._on_item
+        )
         self._by_message[watched.message_id] = watched
 
     def _stop(self, watched: Watched) -> None:
@@ -218,7 +223,9 @@ class WatchSession:
         payload = answer.payload
         if isinstance(payload[0], str):
             self._forget(watched)
-            self._end(watched, {"created": True, "canceled": True, "cancel_reason": payload[1]})
+            # As Go prints the error of a gRPC call; etcd's client looks for that.
+            reason = f"rpc error: code = {payload[0]} desc = {payload[1]}"
+            self._end(watched, {"created": True, "canceled": True, "cancel_reason": reason})
             self._confirm(watched)
             return
         self._confirm(watched)

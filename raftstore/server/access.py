@@ -25,6 +25,7 @@ from raftstore.auth import (
     verify_password,
 )
 from raftstore.auth.passwords import SALT_BYTES
+from raftstore.auth.policy import PUBLIC_OPS
 from raftstore.auth.refusals import (
     AUTH_FAILED,
     AUTH_NOT_ENABLED,
@@ -141,7 +142,7 @@ class Access:
             return
         check_request(op, fields)
         who = NOBODY
-        if self.auth.enabled:
+        if self.auth.enabled and op not in PUBLIC_OPS:
             who = CLUSTER if client is None else self.auth.identify(token, self._now_ns())
         if op in HASHED:
             self._propose_hashed(who, op, fields, respond)

@@ -22,6 +22,7 @@ import trio
 from raftstore.client import StoreClient
 from raftstore.raft import RaftMonitor
 from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.credentials import Credentials
 from raftstore.server.disk import SimulatedDisk, TaskDisk
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_network import LocalConnection, Network
@@ -55,6 +56,7 @@ class LocalCluster:
         cluster_id: int = 1,
         open_disk: OpenDisk | None = None,
         on_failure: OnFailure = lambda _peer, _error: None,
+        credentials: Credentials | None = None,
     ) -> None:
         assert members > 0, "a cluster needs a member"
         self.peers = tuple(Peer(number, f"member-{number}") for number in range(1, members + 1))
@@ -69,6 +71,7 @@ class LocalCluster:
         self._cluster_id = cluster_id
         self._on_failure = on_failure
         self._seed = seed
+        self._credentials = credentials
         self._configure = configure
         self._monitor = monitor
         self._starts = 0
@@ -148,6 +151,7 @@ class LocalCluster:
             self.disks[member_id],
             random.Random(f"{self._seed}/{self._starts}/{member_id}"),
             self._monitor,
+            self._credentials,
         )
         self._tasks[member_id] = self.network.members[member_id] = task
         self._nursery.start_soon(self._live, task)

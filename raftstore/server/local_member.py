@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+import attrs
 import msgpack
 import trio
 
@@ -20,6 +21,7 @@ from raftstore.raft import RaftMonitor
 from raftstore.raft.messages import APPEND, COMMIT
 from raftstore.raft.state import Rng
 from raftstore.server.config import MemberConfig
+from raftstore.server.credentials import Credentials
 from raftstore.server.disk import TaskDisk
 from raftstore.server.local_network import MAX_QUEUED_FRAMES, LocalConnection, Network
 from raftstore.server.local_timers import Gate, LocalTimer, LocalTimers
@@ -47,6 +49,7 @@ class MemberTask:
         disk: TaskDisk,
         rng: Rng,
         monitor: RaftMonitor | None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._network = network
         self._timers = timers
@@ -66,7 +69,17 @@ class MemberTask:
         self.failure: DiskFailedError | None = None
         """Why it ended, if nobody killed it."""
         disk.attach(self.after)
-        self.member = Member(config, disk, self, rng, self._now_ns, monitor)
+        credentials = credentials or Credentials()
+        self._offload = credentials.offload
+        self.member = Member(
+            config,
+            disk,
+            self,
+            rng,
+            self._now_ns,
+            monitor,
+            attrs.evolve(credentials, offload=self._compute),
+        )
         self._timers.after(self._tick_ns, self._tick)
 
     def kill(self) -> None:
@@ -110,6 +123,14 @@ class MemberTask:
     def _now_ns(self) -> int:
         """When the turn began: to the member, what happens in one turn happens at once."""
         return self._turn_ns
+
+    def _compute(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self._offload(job, partial(self._hand_over, done))
+
+    def _hand_over(self, done: Callable[[Any], None], result: Any) -> None:
+        """Give a computed result to the member in its turn; a full inbox will have room later."""
+        if not self.deliver(partial(done, result)) and not self._over:
+            self._timers.after(self._tick_ns, partial(self._hand_over, done, result))
 
     def _run_in_turn(self, callback: Callable[[], None]) -> None:
         self.deliver(callback)

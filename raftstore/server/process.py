@@ -21,6 +21,7 @@ from raftstore.client import Connection
 from raftstore.errors import ConfigurationError
 from raftstore.raft import NO_MEMBER
 from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.credentials import served
 from raftstore.server.disk import TaskDisk
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_timers import LocalTimers
@@ -136,7 +137,15 @@ class MemberProcess:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._timers.run)
                 await nursery.start(network.run, self._listener)
-                task = MemberTask(network, self._timers, config, self._disk, self._rng, None)
+                task = MemberTask(
+                    network,
+                    self._timers,
+                    config,
+                    self._disk,
+                    self._rng,
+                    None,
+                    served(nursery),
+                )
                 self._task = network.members[config.id] = task
                 nursery.start_soon(self._live, task)
                 network.connect_to(_addresses(config.peers))
@@ -158,6 +167,10 @@ class MemberProcess:
     def connect(self, on_close: Callable[[str], None], /) -> Connection:
         """A client's connection to the member."""
         return self.network.connect(self._config.id, on_close)
+
+    def token_of_certificate(self, name: str, /) -> str:
+        """A token of the user whom a client's certificate names."""
+        return self._running.member.access.token_of_certificate(name)
 
     def statistics(self) -> dict[str, Any]:
         """What the member and its network tell about themselves."""

@@ -165,7 +165,8 @@ def test_who_says_nothing_may_do_nothing_with_keys(scene: Scene) -> None:
         ):
             assert scene.ask(request, member=member) == refusals.USER_EMPTY, request
             assert scene.ask(request, "made up", member) == refusals.INVALID_AUTH_TOKEN
-        assert not isinstance(scene.ask(("status", []), member=member), Status)
+        for token in ("", "made up"):
+            assert not isinstance(scene.ask(("status", []), token, member), Status)
 
 
 def test_members_proposals_are_not_for_clients(scene: Scene) -> None:

@@ -14,9 +14,11 @@ from raftstore.errors import StoreError
 from raftstore.gateway.codes import NUMBERS
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.messages import message
-from raftstore.gateway.methods import METHODS, UNARY
+from raftstore.gateway.method import UNARY
+from raftstore.gateway.methods import METHODS
 from raftstore.gateway.serving import LocalBackend
 from raftstore.gateway.watching import WatchSession
+from raftstore.server.credentials import Credentials
 from raftstore.server.local import LocalCluster
 
 EXTREMES = (0, 1, 2, 3, 7, -1, -(2**63), 2**63 - 1)
@@ -33,6 +35,10 @@ UNARY_METHODS = [method for method in METHODS if method.kind == UNARY]
 MAX_DEPTH = 4
 
 
+def message_of(descriptor: Any) -> Any:
+    return message(descriptor.name, descriptor.file.package)
+
+
 @st.composite
 def filled(draw: st.DrawFn, kind: Any, depth: int = 0) -> Any:
     """A message with any fields set to anything."""
@@ -43,7 +49,7 @@ def filled(draw: st.DrawFn, kind: Any, depth: int = 0) -> Any:
         if field.message_type is not None:
             if depth >= MAX_DEPTH:
                 continue
-            values = filled(message(field.message_type.name), depth + 1)
+            values = filled(message_of(field.message_type), depth + 1)
         else:
             values = SCALARS[field.type]
         fields[field.name] = draw(st.lists(values, max_size=3) if field.is_repeated else values)
@@ -62,7 +68,7 @@ CALLS = st.lists(
 @hypothesis.given(calls=CALLS, watches=st.lists(filled(message("WatchRequest")), max_size=4))
 def test_a_member_survives_any_request(calls: list[Any], watches: list[Any]) -> None:
     async def run() -> None:
-        async with LocalCluster(1) as cluster:
+        async with LocalCluster(1, credentials=Credentials(password_cost=4)) as cluster:
             await cluster.wait_leader()
             backend = LocalBackend(cluster, 1)
             endpoint, session = Endpoint(backend), WatchSession(backend)

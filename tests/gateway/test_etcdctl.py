@@ -7,21 +7,12 @@ import json
 import os
 import re
 import select
-import shutil
-import socket
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import trio
 
-from tests.gateway.served import Served, post, start
-
-ETCDCTL = shutil.which("etcdctl")
-ETCD = shutil.which("etcd")
-COMMAND_TIMEOUT_S = 8.0
-START_TIMEOUT_S = 10.0
+from tests.gateway.etcdctl import COMMAND_TIMEOUT_S, ETCDCTL, RealEtcd, etcdctl, reduced
+from tests.gateway.served import Served, post
 
 pytestmark = pytest.mark.skipif(
     ETCDCTL is None, reason="etcdctl is not installed (Debian: apt-get install etcd-client)"
@@ -71,34 +62,6 @@ SESSION: list[tuple[str, str]] = [
 ]
 
 
-def etcdctl(url: str, command: str, typed: str = "") -> str:
-    """What a command prints, without times and addresses, and its exit status."""
-    assert ETCDCTL is not None
-    done = subprocess.run(
-        [ETCDCTL, *command.split()],
-        input=typed.encode(),
-        capture_output=True,
-        timeout=COMMAND_TIMEOUT_S,
-        env={**os.environ, "ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": url},
-        check=False,
-    )
-    lines = (done.stdout + done.stderr).decode().splitlines()
-    # The client's own log lines tell of its retries, with times and addresses.
-    kept = [line for line in lines if not line.startswith('{"level":')]
-    return "\n".join([*kept, f"exit status {done.returncode}"]).replace(url, "URL")
-
-
-def reduced(text: str) -> str:
-    """Without what differs between any two clusters."""
-    text = re.sub(
-        r'("?(?:cluster_id|member_id|raft_term|ClusterID|MemberID|RaftTerm)"? ?: ?)\d+',
-        r"\1N",
-        text,
-    )
-    text = re.sub(r"remaining\(\d+s\)", "remaining(N)", text)
-    return re.sub(r"took = \S+", "took = N", text)
-
-
 def run_session(url: str) -> list[str]:
     granted = etcdctl(url, "lease grant 60")
     found = re.match(r"lease ([0-9a-f]{16}) granted with TTL\(60s\)", granted)
@@ -109,72 +72,6 @@ def run_session(url: str) -> list[str]:
         text = etcdctl(url, command.replace("LEASE", lease), typed)
         printed.append(f"$ {command}\n" + reduced(text).replace(lease, "LEASE"))
     return printed
-
-
-class RealEtcd:
-    """A single real member on ports that nobody uses."""
-
-    def __init__(self, directory: Path) -> None:
-        assert ETCD is not None
-        client, peer = unused_ports(2)
-        self.url = f"http://127.0.0.1:{client}"
-        peer_url = f"http://127.0.0.1:{peer}"
-        with (directory / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    ETCD,
-                    f"--data-dir={directory / 'data'}",
-                    f"--listen-client-urls={self.url}",
-                    f"--advertise-client-urls={self.url}",
-                    f"--listen-peer-urls={peer_url}",
-                    f"--initial-advertise-peer-urls={peer_url}",
-                    f"--initial-cluster=default={peer_url}",
-                ],
-                stdout=log,
-                stderr=log,
-            )
-
-    def wait_ready(self) -> None:
-        deadline_attempts = 20
-        for _ in range(deadline_attempts):
-            assert self.process.poll() is None, "etcd has ended"
-            if "is healthy" in etcdctl(self.url, "endpoint health --dial-timeout=500ms"):
-                return
-            trio.run(trio.sleep, START_TIMEOUT_S / deadline_attempts)
-        raise AssertionError("etcd did not become healthy")
-
-
-def unused_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
-
-
-@pytest.fixture
-def real_etcd(tmp_path: Path) -> Iterator[RealEtcd]:
-    if ETCD is None:
-        pytest.skip("etcd is not installed (Debian: apt-get install etcd-server)")
-    etcd = RealEtcd(tmp_path)
-    try:
-        etcd.wait_ready()
-        yield etcd
-    finally:
-        etcd.process.kill()
-        etcd.process.wait()
-
-
-@pytest.fixture
-def fresh() -> Iterator[Served]:
-    running = start("--port", "0")
-    assert running.process.stdout is not None
-    with running.process.stdout:
-        try:
-            yield running
-        finally:
-            running.process.kill()
-            running.process.wait()
 
 
 def test_every_command_prints_what_it_prints_with_a_real_etcd(
@@ -281,7 +178,6 @@ def test_locks_and_elections_are_built_on_it(served: Served) -> None:
 @pytest.mark.parametrize(
     ("command", "text"),
     [
-        ("auth enable", "unknown service etcdserverpb.Auth"),
         (
             "member add x --peer-urls=http://127.0.0.1:1",
             "unknown method MemberAdd for service etcdserverpb.Cluster",

@@ -159,7 +159,7 @@ async def test_a_stream_ends_at_its_deadline(caller: Caller) -> None:
 async def test_unknown_methods_are_named(caller: Caller) -> None:
     for path, text in {
         "/etcdserverpb.KV/Nonsense": "unknown method Nonsense for service etcdserverpb.KV",
-        "/etcdserverpb.Auth/AuthEnable": "unknown service etcdserverpb.Auth",
+        "/etcdserverpb.Nothing/At": "unknown service etcdserverpb.Nothing",
         "/nonsense": "unknown service ",
     }.items():
         assert (await caller.call(path))[:2] == (12, text)
@@ -185,6 +185,6 @@ async def test_calls_are_counted_by_method_and_status(caller: Caller) -> None:
     await caller.call(PUT, framed(message("PutRequest")(key=b"a")))
     await caller.call(PUT, framed(message("PutRequest")()))
     counters = caller.gateway.endpoint.counters
-    assert counters.started["unary", "KV", "Put"] == 2
-    assert counters.handled["unary", "KV", "Put", "OK"] == 1
-    assert counters.handled["unary", "KV", "Put", "InvalidArgument"] == 1
+    assert counters.started["unary", "etcdserverpb.KV", "Put"] == 2
+    assert counters.handled["unary", "etcdserverpb.KV", "Put", "OK"] == 1
+    assert counters.handled["unary", "etcdserverpb.KV", "Put", "InvalidArgument"] == 1

@@ -1,0 +1,31 @@
+"""Whose token the request that is being served shows: ambient, as in gRPC's contexts.
+
+Whatever asks the member on behalf of a request does so with that request's token, however many
+functions lie between: nobody can forget to hand it on. Each request has a task of its own; tasks
+that it starts inherit it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Final
+
+from raftstore.server.access import WITH_TOKEN
+
+_token: Final[ContextVar[str]] = ContextVar("token", default="")
+
+
+def set_token(token: str) -> None:
+    """From now on this task asks with this token; "": without one."""
+    _token.set(token)
+
+
+def current_token() -> str:
+    """The token of the request that this task serves."""
+    return _token.get()
+
+
+def with_token(op: str, fields: list[Any]) -> list[Any]:
+    """The payload of a ``store.request``, with the token if there is one."""
+    token = _token.get()
+    return [WITH_TOKEN, [token, op, fields]] if token else [op, fields]
