@@ -1,8 +1,19 @@
 """Consensus as a pure state machine: message in, Ready out."""
 
-from .config import RaftConfig, RecoveredState
+from .config import RaftConfig, RecoveredState, founding_state
+from .configuration import (
+    LEAVE_JOINT,
+    ChangeKind,
+    ConfChange,
+    Configuration,
+    MemberChange,
+    Transition,
+    founding,
+    simple_change,
+)
 from .errors import (
     CompactedError,
+    ConfigurationError,
     InvariantViolationError,
     ProposalDroppedError,
     RaftError,
@@ -14,12 +25,18 @@ from .rawnode import RawNode, Ready, SoftState
 from .state import ReadState, Role
 
 __all__ = [
+    "LEAVE_JOINT",
     "NO_MEMBER",
+    "ChangeKind",
     "CompactedError",
+    "ConfChange",
+    "Configuration",
+    "ConfigurationError",
     "Entry",
     "EntryKind",
     "HardState",
     "InvariantViolationError",
+    "MemberChange",
     "Message",
     "MessageKind",
     "ProposalDroppedError",
@@ -33,5 +50,9 @@ __all__ = [
     "Role",
     "Snapshot",
     "SoftState",
+    "Transition",
     "UnavailableError",
+    "founding",
+    "founding_state",
+    "simple_change",
 ]

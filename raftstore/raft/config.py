@@ -2,7 +2,8 @@
 
 import attrs
 
-from .messages import Entry, HardState, Snapshot
+from .configuration import founding
+from .messages import CONF_CHANGE, NO_MEMBER, Entry, HardState, Snapshot
 
 MEBIBYTE = 1 << 20
 
@@ -13,6 +14,7 @@ class RaftConfig:
 
     id: int
     voters: tuple[int, ...]
+    """The members that found the cluster; none for one that joins, which learns them by the log."""
     election_ticks: int = 10
     heartbeat_ticks: int = 1
     max_bytes_per_message: int = MEBIBYTE
@@ -42,3 +44,13 @@ class RecoveredState:
     hard_state: HardState = attrs.field(factory=HardState)
     snapshot: Snapshot = attrs.field(factory=Snapshot)
     entries: tuple[Entry, ...] | list[Entry] = ()
+
+
+def founding_state(voters: tuple[int, ...], context: bytes = b"") -> RecoveredState:
+    """What each founding member of a cluster that is to be changed later begins with.
+
+    The members stand in the log from its first entry on, committed in term 1 (as in etcd), so that
+    whoever joins learns them in the same way as everything else. To be written to the disk.
+    """
+    entry = Entry(1, 1, CONF_CHANGE, founding(voters, context).encode())
+    return RecoveredState(HardState(1, NO_MEMBER, 1), Snapshot(), (entry,))

@@ -3,6 +3,7 @@
 (dissertation 9.6), CheckQuorum and leadership transfer (3.10).
 """
 
+from .membership import Membership
 from .messages import (
     CAMPAIGN_TRANSFER,
     NO_MEMBER,
@@ -16,11 +17,10 @@ from .messages import (
     Message,
 )
 from .quorum import VoteResult
-from .reads import Reads
 from .state import LEADER, PRE_CANDIDATE
 
 
-class Election(Reads):
+class Election(Membership):
     """Timeouts, campaigns and votes."""
 
     # -- time ---------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ class Election(Reads):
 
     def campaign(self) -> None:
         """Stand for election, asking first whether it could be won."""
-        if self.role is LEADER or not self.is_promotable():
+        if self.role is LEADER or not self.may_campaign():
             return
         if self.config.pre_vote:
             self.become_pre_candidate()
@@ -90,7 +90,7 @@ class Election(Reads):
 
         Campaign at once and without PreVote, as leases must not hinder it.
         """
-        if self.is_promotable():
+        if self.may_campaign():
             self._start_election(CAMPAIGN_TRANSFER)
 
     def handle_vote_response(self, message: Message) -> None:
@@ -162,8 +162,9 @@ class Election(Reads):
                 self.send(Message(TRANSFER_LEADER, self.leader, index=transferee))
             return
         progress = self.progress.get(transferee)
-        if progress is None or transferee in (self.id, self.transferee):
+        if transferee in (self.id, self.transferee) or not self.may_take_over(transferee):
             return
+        assert progress is not None, "whoever may take over is a member"
         self.election_elapsed = 0
         self.transferee = transferee
         if progress.match == self.log.last_index:

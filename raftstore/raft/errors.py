@@ -2,6 +2,7 @@
 
 RaftError
 ├── ProposalDroppedError    the proposal was not taken; nothing was appended, so it is safe to retry
+├── ConfigurationError      the members cannot be changed in this way; nothing was appended
 ├── CompactedError          the entry was compacted away: only a snapshot has its effect
 ├── UnavailableError        the entry is not in the log (yet)
 └── InvariantViolationError a safety rule of Raft does not hold: always a defect, never a fault
@@ -14,6 +15,10 @@ class RaftError(Exception):
 
 class ProposalDroppedError(RaftError):
     """There is no leader, leadership is moving, or too much is uncommitted already."""
+
+
+class ConfigurationError(RaftError):
+    """No voter would be left, two voters would change at once, and the like."""
 
 
 class CompactedError(RaftError):

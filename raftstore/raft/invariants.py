@@ -9,11 +9,15 @@ from collections.abc import Callable
 
 import attrs
 
+from .configuration import Configuration
 from .errors import InvariantViolationError
 from .messages import APPEND_RESPONSE, NO_MEMBER, VOTE_RESPONSE, Entry, Message
+from .quorum import Quorum
 
 MAX_REPLACED_ENTRIES = 100_000
 """How many overwritten entries are remembered, a bound on memory."""
+MAX_CONFIGURATIONS = 1_000
+"""How many configurations are remembered."""
 
 
 class ReferenceLog:
@@ -74,6 +78,8 @@ class Observed:
     vote: int = NO_MEMBER
     commit: int = 0
     applied: int = 0
+    log_end: int = 0
+    """Up to where its log, as far as it is known here, agrees with what leaders wrote."""
 
 
 class RaftMonitor:
@@ -95,6 +101,8 @@ class RaftMonitor:
         self._replaced: dict[tuple[int, int], Entry] = {}
         self.replaced_entries = 0
         """How often a member overwrote an entry that another one had at that index."""
+        self.configurations: dict[int, Configuration] = {}
+        """By the index of the entry that made it; the newest ones."""
 
     def _violated(self, check: str, message: str) -> None:
         violation = InvariantViolationError(check, message)
@@ -179,11 +187,24 @@ class RaftMonitor:
             older = self._replaced.get((entry.index, entry.term))
             if older is not None and older != entry:
                 self._mismatch(member_id, entry)
-            self._replaced[known.index, known.term] = known
             self.replaced_entries += 1
-            self._log.replace(entry)
+            if entry.term < known.term:
+                self._replaced[entry.index, entry.term] = entry
+            else:
+                self._replace(member_id, known, entry)
+        observed, last = self._member(member_id), entries[-1]
+        agrees = self._log.get(last.index) in (None, last)
+        observed.log_end = last.index if agrees else min(observed.log_end, entries[0].index - 1)
         if len(self._replaced) > MAX_REPLACED_ENTRIES:
             self._replaced.clear()
+
+    def _replace(self, member_id: int, known: Entry, entry: Entry) -> None:
+        """A newer leader wrote another entry: whoever has the known one must take it back."""
+        self._replaced[known.index, known.term] = known
+        self._log.replace(entry)
+        for other_id, other in self._members.items():
+            if other_id != member_id:
+                other.log_end = min(other.log_end, entry.index - 1)
 
     def _mismatch(self, member_id: int, entry: Entry) -> None:
         self._violated(
@@ -198,18 +219,32 @@ class RaftMonitor:
             self._violated("commit-monotonic", f"member {member_id}: {observed.commit} -> {commit}")
         observed.commit = commit
 
-    def leader_committed(self, member_id: int, term: int, commit: int, entry_term: int) -> None:
+    def leader_committed(
+        self, member_id: int, term: int, commit: int, entry_term: int, quorum: Quorum | None = None
+    ) -> None:
         """A leader's commit index moves only to entries of its own term (Raft section 5.4.2).
 
-        To be told before `persisted` and `committed` tell of the same step. Votes are persisted
-        before they count, so a member whose disk knows its term already committed as its leader.
+        And only to what a quorum has written, of a joint configuration both (section 6); `quorum`
+        is the one by which the leader counted. To be told before `persisted` and `committed` tell
+        of the same step. Votes are persisted before they count, so a member whose disk knows its
+        term already committed as its leader.
         """
         observed = self._member(member_id)
-        if observed.term == term and commit > observed.commit and entry_term != term:
+        if observed.term != term or commit <= observed.commit:
+            return
+        if entry_term != term:
             self._violated(
                 "commit-own-term",
                 f"leader {member_id} of term {term} committed entry {commit} of term {entry_term}",
             )
+        if quorum is not None:
+            held = {number: member.log_end for number, member in self._members.items()}
+            if quorum.committed_index(held) < commit:
+                self._violated(
+                    "commit-quorum",
+                    f"leader {member_id} of term {term} committed entry {commit}, which no quorum"
+                    f" of {quorum} has written",
+                )
 
     def applied(self, member_id: int, entries: list[Entry]) -> None:
         """State machine safety: all members apply the same entries, in order, without a gap."""
@@ -226,14 +261,43 @@ class RaftMonitor:
                 f"member {member_id} applied another entry at index {entry.index}",
             )
 
-    def installed(self, member_id: int, index: int) -> None:
-        """A snapshot replaced the state up to `index`."""
+    def configured(self, member_id: int, index: int, configuration: Configuration) -> None:
+        """The entry at `index` changed the members: equally at every member, by allowed steps.
+
+        Each configuration shares a member of every quorum with the one before (Raft section 6).
+        """
+        known = self.configurations.get(index)
+        if known is None:
+            before = max([other for other in self.configurations if other < index], default=0)
+            if before and not _may_follow(self.configurations[before], configuration):
+                self._violated(
+                    "configuration-step",
+                    f"{self.configurations[before]} became {configuration} at index {index}",
+                )
+            self.configurations[index] = configuration
+            if len(self.configurations) > MAX_CONFIGURATIONS:
+                del self.configurations[min(self.configurations)]
+        elif known != configuration:
+            self._violated(
+                "configuration-agreement",
+                f"member {member_id} has {configuration} at index {index}, others {known}",
+            )
+
+    def installed(
+        self, member_id: int, index: int, configuration: Configuration | None = None
+    ) -> None:
+        """A snapshot replaced the state up to `index`; it has the members as they were then."""
+        if configuration is not None:
+            made = max([other for other in self.configurations if other <= index], default=0)
+            if made and made > min(self.configurations):
+                self.configured(member_id, made, configuration)
         observed = self._member(member_id)
         if index < observed.applied:
             self._violated("apply-order", f"member {member_id} went back to snapshot {index}")
         observed.applied = index
+        observed.log_end = max(observed.log_end, index)
 
-    def restarted(self, member_id: int, term: int, applied: int) -> None:
+    def restarted(self, member_id: int, term: int, applied: int, last_index: int = 0) -> None:
         """A member came back with what its disk had.
 
         Never with an older term than it answered with.
@@ -243,3 +307,13 @@ class RaftMonitor:
             self._violated("term-monotonic", f"member {member_id} restarted in term {term}")
         observed.applied = applied
         observed.commit = 0
+        observed.log_end = min(observed.log_end, last_index) or last_index
+
+
+def _may_follow(before: Configuration, after: Configuration) -> bool:
+    """Whether every quorum of the one shares a member with every quorum of the other."""
+    if after.is_joint or before.is_joint:
+        entered = not before.is_joint and after.outgoing == before.voters
+        left = not after.is_joint and after.voters == before.voters
+        return entered or left or before == after
+    return len(frozenset(before.voters) ^ frozenset(after.voters)) <= 1

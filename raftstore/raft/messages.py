@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import attrs
 
+from .configuration import Configuration
+
 NO_MEMBER: Final = 0
 """Members are numbered from 1; 0 stands for "nobody": no vote given, no leader known."""
 
@@ -19,6 +21,8 @@ class EntryKind(IntEnum):
     NORMAL = 0
     EMPTY = 1
     """The entry by which a new leader commits everything before it (Raft section 8)."""
+    CONF_CHANGE = 2
+    """An encoded `ConfChange` (Raft section 6)."""
 
 
 class Entry(NamedTuple):
@@ -43,7 +47,8 @@ class Snapshot(NamedTuple):
 
     index: int = 0  # type: ignore[assignment]  # Raft's own word; nobody searches the tuple
     term: int = 0
-    voters: tuple[int, ...] = ()
+    configuration: Configuration = Configuration()
+    """The members after `index`."""
     data: bytes = b""
 
 
@@ -87,6 +92,9 @@ TRANSFER_LEADER: Final = 12
 TIMEOUT_NOW: Final = 13
 READ_INDEX: Final = 14
 READ_INDEX_RESPONSE: Final = 15
+
+CONF_CHANGE: Final = 2
+"""The kind of an entry, as a plain integer as well."""
 
 _SHORT: Final = frozenset((COMMIT, APPEND_RESPONSE, HEARTBEAT, HEARTBEAT_RESPONSE))
 """Most messages of these kinds have nothing to say in the fields behind `commit`."""
@@ -158,6 +166,7 @@ class Message:
         if message.entries:
             message.entries = [_new_tuple(Entry, fields) for fields in message.entries]
         if message.snapshot is not None:
-            index, term, voters, data = message.snapshot
-            message.snapshot = Snapshot(index, term, tuple(voters), data)
+            index, term, configuration, data = message.snapshot
+            members = Configuration.from_wire([*configuration])
+            message.snapshot = Snapshot(index, term, members, data)
         return message

@@ -33,6 +33,7 @@ class Progress:
     match: int = 0
     next: int = 1
     state: ProgressState = ProgressState.PROBE
+    is_learner: bool = False
     recent_active: bool = False
     paused: bool = False
     pending_snapshot: int = 0

@@ -6,6 +6,7 @@ been won. Whoever asks does not know how many majorities stand behind the answer
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Protocol
 
 import attrs
 
@@ -19,6 +20,20 @@ class VoteResult(Enum):
     PENDING = "pending"
     LOST = "lost"
     WON = "won"
+
+
+class Quorum(Protocol):
+    """Who has to agree, however many majorities that takes."""
+
+    @property
+    def voters(self) -> tuple[int, ...]:
+        """All that may vote, sorted."""
+
+    def committed_index(self, acknowledged: Mapping[int, int]) -> int:
+        """The highest index that a quorum holds; a voter without a number holds nothing."""
+
+    def vote_result(self, votes: Mapping[int, bool]) -> VoteResult:
+        """The state of a vote; a voter without a vote has not answered yet."""
 
 
 def _ordered(voters: tuple[int, ...]) -> tuple[int, ...]:
@@ -54,3 +69,30 @@ class MajorityConfig:
         if len(self.voters) - refused < self.size:
             return VoteResult.LOST
         return VoteResult.PENDING
+
+
+@attrs.frozen
+class JointConfig:
+    """Two sets of voters, each of which must agree by its own majority (Raft section 6)."""
+
+    incoming: MajorityConfig
+    outgoing: MajorityConfig
+
+    @property
+    def voters(self) -> tuple[int, ...]:
+        """The voters of both sets, sorted."""
+        return _ordered(self.incoming.voters + self.outgoing.voters)
+
+    def committed_index(self, acknowledged: Mapping[int, int]) -> int:
+        """The highest index that both majorities hold."""
+        return min(
+            self.incoming.committed_index(acknowledged),
+            self.outgoing.committed_index(acknowledged),
+        )
+
+    def vote_result(self, votes: Mapping[int, bool]) -> VoteResult:
+        """Won when both sets say so, lost as soon as one does."""
+        results = (self.incoming.vote_result(votes), self.outgoing.vote_result(votes))
+        if VoteResult.LOST in results:
+            return VoteResult.LOST
+        return VoteResult.PENDING if VoteResult.PENDING in results else VoteResult.WON

@@ -3,12 +3,14 @@
 ("Rules for Servers", figure 2 of the paper).
 """
 
+from .configuration import ConfChange
 from .election import Election
 from .errors import ProposalDroppedError
 from .messages import (
     APPEND,
     APPEND_RESPONSE,
     COMMIT,
+    CONF_CHANGE,
     HEARTBEAT,
     HEARTBEAT_RESPONSE,
     NO_MEMBER,
@@ -61,6 +63,7 @@ class Raft(Election):
 
         Raises:
             ProposalDroppedError: a forwarded proposal cannot be taken.
+            ConfigurationError: a forwarded change of the members is none that may be made.
         """
         if message.term != self.term and not self.admit_term(message):
             return
@@ -107,7 +110,7 @@ class Raft(Election):
         elif kind == HEARTBEAT_RESPONSE:
             self.handle_heartbeat_response(message)
         elif kind == PROPOSE:
-            self.propose([entry.data for entry in message.entries])
+            self._take_proposal(message.entries)
         elif kind == READ_INDEX:
             self.handle_read_index(message)
         elif kind == TRANSFER_LEADER:
@@ -153,7 +156,13 @@ class Raft(Election):
         A proposal may travel on once, but never back to where it came from.
         """
         if self.leader not in (NO_MEMBER, message.sender):
-            self.propose([entry.data for entry in message.entries])
+            self._take_proposal(message.entries)
+
+    def _take_proposal(self, entries: list[Entry]) -> None:
+        if entries and entries[0].kind == CONF_CHANGE:
+            self.propose_change(ConfChange.decode(entries[0].data))
+        else:
+            self.propose([entry.data for entry in entries])
 
     def acknowledge_own(self) -> None:
         """Count the own disk, and start reads that waited for the first commit."""

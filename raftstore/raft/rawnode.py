@@ -8,6 +8,7 @@ The contract of a `Ready`, in this order:
 2. write `snapshot`, `entries` and `hard_state` to the disk, and sync if `must_sync`;
 3. only then send `messages_after_persist`;
 4. apply `snapshot`, then `committed_entries` (a quorum has synced those: it need not wait for 2);
+   an entry of kind CONF_CHANGE by `apply_change`, unless the state machine refuses it;
 5. `advance`. There is one `Ready` at a time; messages, ticks and proposals may come in between.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import attrs
 
 from .config import RaftConfig, RecoveredState
+from .configuration import ConfChange, Configuration
 from .messages import Entry, HardState, Message, Snapshot
 from .raft import Raft
 from .state import LEADER, ReadState, Rng, Role
@@ -73,6 +75,7 @@ class RawNode:
 
         Raises:
             ProposalDroppedError: a forwarded proposal cannot be taken.
+            ConfigurationError: a forwarded change of the members is none that may be made.
         """
         self.raft.step(message)
 
@@ -83,6 +86,31 @@ class RawNode:
             ProposalDroppedError: none of them was appended.
         """
         self.raft.propose(payloads)
+
+    def propose_change(self, change: ConfChange) -> None:
+        """Append a change of the members to the replicated log.
+
+        Raises:
+            ProposalDroppedError: not now; nothing was appended.
+            ConfigurationError: it is no change that may be made; nothing was appended.
+        """
+        self.raft.propose_change(change)
+
+    def apply_change(self, change: ConfChange) -> Configuration:
+        """Take a committed change of the members into effect; returns the members after it.
+
+        Raises:
+            ConfigurationError: it cannot be made; nothing has changed.
+        """
+        return self.raft.apply_change(change)
+
+    def report_unreachable(self, member: int) -> None:
+        """Messages to a member were dropped."""
+        self.raft.report_unreachable(member)
+
+    def report_snapshot(self, member: int, *, ok: bool) -> None:
+        """The snapshot that was to be sent to a member has arrived there, or has not."""
+        self.raft.report_snapshot(member, ok=ok)
 
     def campaign(self) -> None:
         """Stand for election now."""
@@ -205,6 +233,8 @@ class RawNode:
             log.applied_to(ready.committed_entries[-1].index)
             if raft.role is LEADER:
                 self._reduce_uncommitted(ready.committed_entries)
+                if raft.configuration.auto_leave:
+                    raft.leave_joint_if_due()
         if ready.entries:
             last = ready.entries[-1]
             log.stable_to(last.index, last.term)
@@ -237,12 +267,14 @@ class RawNode:
             "first_index": log.first_index,
             "last_index": log.last_index,
             "transferee": raft.transferee,
+            "configuration": raft.configuration._asdict(),
             "progress": {
                 member: {
                     "match": progress.match,
                     "next": progress.next,
                     "state": progress.state.value,
                     "recent_active": progress.recent_active,
+                    "is_learner": progress.is_learner,
                 }
                 for member, progress in raft.progress.items()
             }

@@ -62,6 +62,7 @@ class Replication(RaftState):
         )
         if index > self.log.committed and self.may_commit(index):
             self.log.commit_to(index)
+            self.commit_quorum = self.quorum
             return True
         return False
 
@@ -225,6 +226,26 @@ class Replication(RaftState):
         if progress is not None and progress.state is REPLICATE:
             progress.become_probe()
 
+    def report_snapshot(self, member: int, *, ok: bool) -> None:
+        """The transport has delivered a snapshot, or failed to.
+
+        Either way the member is probed again, after its next sign of life: at a success behind the
+        snapshot, which it may still be installing.
+        """
+        progress = self.progress.get(member)
+        if progress is None or progress.state is not ProgressState.SNAPSHOT:
+            return
+        if not ok:
+            progress.pending_snapshot = 0
+        progress.become_probe()
+        progress.paused = True
+
+    def report_snapshot_progress(self, member: int) -> None:
+        """A part of a snapshot arrived: do not give it up as lost."""
+        progress = self.progress.get(member)
+        if progress is not None:
+            progress.snapshot_age_heartbeats = 0
+
     # -- follower -----------------------------------------------------------------------------
 
     def handle_append(self, message: Message) -> None:
@@ -277,15 +298,15 @@ class Replication(RaftState):
         self.send(Message(APPEND_RESPONSE, message.sender, index=index))
 
     def _restore(self, snapshot: Snapshot) -> bool:
+        """Replace the log by a snapshot. It may be older than this member's joining the cluster."""
         log = self.log
         if snapshot.index <= log.committed or self.role is not FOLLOWER:
-            return False
-        if self.id not in snapshot.voters:
             return False
         if log.matches(snapshot.index, snapshot.term):
             log.commit_to(snapshot.index)
             return False
         log.restore(snapshot)
+        self.use_configuration(snapshot.configuration)
         return True
 
     def compact(self, index: int) -> None:

@@ -1,9 +1,9 @@
 """The variables of a Raft member (figure 2 of the paper) and the changes of role.
 
 The algorithm is split into layers, each a class on top of the one before, one concern per file:
-state -> replication -> reads -> election -> raft (dispatch). Each rule of the paper that safety
-rests on is a method of its own, so that a test can replace it by a defective one and see whether
-the checks notice.
+state -> replication -> reads -> membership -> election -> raft (dispatch). Each rule of the paper
+that safety rests on is a method of its own, so that a test can replace it by a defective one and
+see whether the checks notice.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from .config import RaftConfig, RecoveredState
+from .configuration import Configuration
 from .log import RaftLog
 from .messages import (
     APPEND_RESPONSE,
@@ -26,7 +27,7 @@ from .messages import (
     Snapshot,
 )
 from .progress import Progress
-from .quorum import MajorityConfig
+from .quorum import Quorum
 
 
 class Role(Enum):
@@ -76,7 +77,15 @@ class RaftState:
     ) -> None:
         self.config = config
         self.id = config.id
-        self.quorum = MajorityConfig(recovered.snapshot.voters or config.voters)
+        self.configuration = Configuration()
+        self.quorum: Quorum
+        self.use_configuration(
+            recovered.snapshot.configuration
+            if recovered.snapshot.index
+            else Configuration.of_voters(config.voters)
+        )
+        self.commit_quorum = self.quorum
+        """By which the commit index moved last, for those who check it."""
         self.log = RaftLog(recovered.snapshot, recovered.entries)
         self.log.load_commit(recovered.hard_state)
         self.term = recovered.hard_state.term
@@ -152,9 +161,14 @@ class RaftState:
         self._draw_election_timeout()
         self.votes = {}
         self.uncommitted_bytes = 0
+        learners = self.configuration.learners
         self.progress = {
-            voter: Progress(self.config.max_inflight_messages, next=self.log.last_index + 1)
-            for voter in self.quorum.voters
+            member: Progress(
+                self.config.max_inflight_messages,
+                next=self.log.last_index + 1,
+                is_learner=member in learners,
+            )
+            for member in self.configuration.members
         }
         if self.id in self.progress:
             self.progress[self.id].match = self.log.stable
@@ -170,14 +184,20 @@ class RaftState:
         ticks = self.config.election_ticks
         self.election_timeout = self._rng.randrange(ticks, 2 * ticks)
 
+    def use_configuration(self, configuration: Configuration) -> None:
+        """Take the members as they are from now on."""
+        self.configuration = configuration
+        self.quorum = configuration.quorum()
+
     # -- what is asked about it ---------------------------------------------------------------
 
     def is_promotable(self) -> bool:
         """Whether this member may campaign.
 
-        A voter, and not in the middle of installing a snapshot.
+        A voter of the newest configuration it knows, and not in the middle of installing a
+        snapshot. Learners, members to come and removed ones stay quiet (Raft section 6).
         """
-        return self.id in self.progress and self.log.pending_snapshot is None
+        return self.id in self.quorum.voters and self.log.pending_snapshot is None
 
     def is_alone(self) -> bool:
         """Whether this member is a quorum by itself."""

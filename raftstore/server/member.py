@@ -114,7 +114,8 @@ class Member:
         """The record that must be durable before anything is promised."""
         self._running = False
         if monitor is not None:
-            monitor.restarted(self.id, self.node.raft.term, self.node.raft.log.applied)
+            log = self.node.raft.log
+            monitor.restarted(self.id, self.node.raft.term, log.applied, log.last_index)
 
     # -- input --------------------------------------------------------------------------------
 
@@ -195,7 +196,7 @@ class Member:
         if target == self.id:
             request.respond([0, [self.store.header()]])
             return
-        if target not in self.config.voters:
+        if not self.node.raft.may_take_over(target):
             raise StoreError(INVALID_ARGUMENT, "etcdserver: bad leader transferee")
         self._moves.append((target, request))
         self.node.transfer_leader(target)
@@ -377,7 +378,9 @@ class Member:
             raft = self.node.raft
             if raft.role is Role.LEADER and raft.term == state.term:
                 entry_term = raft.log.term(state.commit)
-                monitor.leader_committed(self.id, state.term, state.commit, entry_term)
+                monitor.leader_committed(
+                    self.id, state.term, state.commit, entry_term, raft.commit_quorum
+                )
             monitor.persisted(self.id, state.term, state.vote)
             monitor.committed(self.id, state.commit)
         durable = self._disk.synced >= self._sync_position
@@ -407,7 +410,7 @@ class Member:
 
     def _install(self, snapshot: Snapshot) -> None:
         if self.monitor is not None:
-            self.monitor.installed(self.id, snapshot.index)
+            self.monitor.installed(self.id, snapshot.index, snapshot.configuration)
         self._proposals.fate_unknown()
         self._snapshots.installed(snapshot, self.store)
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgpack
 
 from raftstore.mvcc import Store
-from raftstore.raft import RawNode, Snapshot
+from raftstore.raft import Configuration, RawNode, Snapshot
 from raftstore.storage import WalRecord
 
 from .config import MemberConfig
@@ -27,6 +27,7 @@ class Unfinished(NamedTuple):
 
     at: int
     term: int
+    configuration: Configuration
     parts: list[bytes]
     rest: Iterator[bytes]
 
@@ -53,7 +54,13 @@ class Snapshots:
             log = node.raft.log
             if log.applied - self.latest.index < self._interval_entries:
                 return
-            unfinished = Unfinished(log.applied, log.term(log.applied), [], store.snapshot())
+            unfinished = Unfinished(
+                log.applied,
+                log.term(log.applied),
+                node.raft.configuration,
+                [],
+                store.snapshot(),
+            )
             self._unfinished = unfinished
             self._interval_entries = max(self._config.snapshot_entries, len(store.space.log))
         before = len(unfinished.parts)
@@ -68,7 +75,7 @@ class Snapshots:
         """
         self._unfinished = None
         data = msgpack.packb(made.parts)
-        self.latest = Snapshot(made.at, made.term, self._config.voters, data)
+        self.latest = Snapshot(made.at, made.term, made.configuration, data)
         self.count += 1
         disk.append(WalRecord(None, [], self.latest))
         log = node.raft.log

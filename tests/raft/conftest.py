@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from raftstore.raft import (
+    ConfChange,
+    Configuration,
+    ConfigurationError,
     Entry,
+    EntryKind,
     HardState,
     Message,
     ProposalDroppedError,
@@ -18,6 +22,7 @@ from raftstore.raft import (
     RecoveredState,
     Role,
     Snapshot,
+    founding_state,
 )
 
 
@@ -28,6 +33,10 @@ class Durable:
         self.hard_state = HardState()
         self.snapshot = Snapshot()
         self.entries: list[Entry] = []
+
+    def found(self, voters: tuple[int, ...]) -> None:
+        state = founding_state(voters)
+        self.hard_state, self.entries = state.hard_state, [*state.entries]
 
     def write(self, ready: Ready) -> None:
         if ready.snapshot is not None:
@@ -47,10 +56,16 @@ class Durable:
 
 
 class Network:
-    """Nodes 1..n, the messages between them, and the monitor that watches each step."""
+    """Nodes 1..n, the messages between them, and the monitor that watches each step.
 
-    def __init__(self, size: int = 3, *, seed: int = 0, **settings: Any) -> None:
+    In a `founded` network the log begins with the members, so that nodes can join.
+    """
+
+    def __init__(
+        self, size: int = 3, *, seed: int = 0, founded: bool = False, **settings: Any
+    ) -> None:
         self.ids = tuple(range(1, size + 1))
+        self.founders = self.ids
         self.settings = settings
         self.random = random.Random(seed)
         self.monitor = RaftMonitor()
@@ -62,17 +77,29 @@ class Network:
         self.reads: dict[bytes, tuple[int, int]] = {}
         self.confirmed: dict[bytes, int] = {}
         self.cut: dict[int, None] = {}
+        self.side: Callable[[int], bool] = lambda _: True
+        """Messages reach only nodes on the same side."""
         self.proposed = 0
         for node_id in self.ids:
+            if founded:
+                self.durable[node_id].found(self.ids)
             self.start(node_id)
+
+    def join(self, node_id: int) -> None:
+        """Start a node that knows nothing."""
+        self.ids = (*self.ids, node_id)
+        self.durable[node_id] = Durable()
+        self.start(node_id)
 
     def start(self, node_id: int) -> None:
         durable = self.durable[node_id]
         recovered = RecoveredState(durable.hard_state, durable.snapshot, [*durable.entries])
-        config = RaftConfig(node_id, self.ids, **self.settings)
+        voters = self.founders if node_id in self.founders else ()
+        config = RaftConfig(node_id, voters, **self.settings)
         node = RawNode(config, recovered, self.random, lambda: self.durable[node_id].snapshot)
         self.nodes[node_id] = node
-        self.monitor.restarted(node_id, node.raft.term, node.raft.log.applied)
+        log = node.raft.log
+        self.monitor.restarted(node_id, node.raft.term, log.applied, log.last_index)
 
     def crash(self, node_id: int) -> None:
         self.unsynced.pop(node_id, None)
@@ -93,6 +120,7 @@ class Network:
             self.monitor.appended(node_id, ready.entries)
         if ready.committed_entries:
             self.monitor.applied(node_id, ready.committed_entries)
+            self.apply_changes(node_id, ready.committed_entries)
         for state in ready.read_states:
             reader, committed = self.reads[state.context]
             assert state.index >= committed, "a read may miss what was committed before it"
@@ -100,6 +128,16 @@ class Network:
             self.confirmed[state.context] = state.index
         self.unsynced[node_id] = ready
         return True
+
+    def apply_changes(self, node_id: int, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.kind == EntryKind.CONF_CHANGE:
+                change = ConfChange.decode(entry.data)
+                try:
+                    after = self.nodes[node_id].apply_change(change)
+                except ConfigurationError:
+                    after = self.configuration(node_id)
+                self.monitor.configured(node_id, entry.index, after)
 
     @staticmethod
     def term_at(raft: Any, index: int) -> int | None:
@@ -113,11 +151,18 @@ class Network:
         if ready is None:
             return
         self.durable[node_id].write(ready)
+        raft = self.nodes[node_id].raft
         if ready.hard_state is not None:
+            state = ready.hard_state
+            if raft.role is Role.LEADER and raft.term == state.term:
+                entry_term = raft.log.term(state.commit)
+                self.monitor.leader_committed(
+                    node_id, state.term, state.commit, entry_term, raft.commit_quorum
+                )
             self.monitor.persisted(node_id, ready.hard_state.term, ready.hard_state.vote)
             self.monitor.committed(node_id, ready.hard_state.commit)
         if ready.snapshot is not None:
-            self.monitor.installed(node_id, ready.snapshot.index)
+            self.monitor.installed(node_id, ready.snapshot.index, ready.snapshot.configuration)
         for message in ready.messages_after_persist:
             self.monitor.replied(node_id, message, durable=True)
             self.in_flight.append(Message.from_wire(message.to_wire()))
@@ -126,9 +171,14 @@ class Network:
     def step(self, message: Message) -> None:
         if message.sender in self.cut or message.to in self.cut:
             return
+        if self.side(message.sender) != self.side(message.to):
+            return
+        node = self.nodes.get(message.to)
+        if node is None:
+            return
         try:
-            self.nodes[message.to].step(message)
-        except ProposalDroppedError:
+            node.step(message)
+        except (ProposalDroppedError, ConfigurationError):
             return
 
     def settle(self) -> None:
@@ -167,6 +217,16 @@ class Network:
             return False
         return True
 
+    def propose_change(self, node_id: int, change: ConfChange) -> bool:
+        try:
+            self.nodes[node_id].propose_change(change)
+        except (ProposalDroppedError, ConfigurationError):
+            return False
+        return True
+
+    def configuration(self, node_id: int) -> Configuration:
+        return self.nodes[node_id].raft.configuration
+
     def read(self, node_id: int) -> bytes:
         context = b"read-%d" % len(self.reads)
         committed = max(node.raft.log.committed for node in self.nodes.values())
@@ -176,13 +236,16 @@ class Network:
 
     def snapshot(self, node_id: int) -> None:
         """Make a snapshot of all that a node has applied and shorten its log."""
-        log = self.nodes[node_id].raft.log
+        node = self.nodes[node_id]
+        log = node.raft.log
         index = min(log.applied, log.stable)
         if index <= log.offset or node_id in self.unsynced or log.pending_snapshot is not None:
             return
         if index <= self.durable[node_id].snapshot.index:
             return
-        self.durable[node_id].install(Snapshot(index, log.term(index), self.ids, b"state"))
+        self.durable[node_id].install(
+            Snapshot(index, log.term(index), node.raft.configuration, b"state")
+        )
         self.nodes[node_id].compact(index)
 
     def leaders(self) -> list[int]:
