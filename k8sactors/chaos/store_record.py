@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from raftstore.mvcc import Store
-from raftstore.raft import Entry, RaftMonitor
+from raftstore.raft import Configuration, Entry, RaftMonitor
 from raftstore.raft.messages import EntryKind
 from raftstore.server.requests import decode
 
@@ -45,14 +45,16 @@ class RecordingMonitor(RaftMonitor):
             now_ns = self._now_ns()
             self.log += [Applied(entry, now_ns) for entry in entries if entry.index > known]
 
-    def installed(self, member_id: int, index: int) -> None:
+    def installed(
+        self, member_id: int, index: int, configuration: Configuration | None = None
+    ) -> None:
         """Check and count."""
-        super().installed(member_id, index)
+        super().installed(member_id, index, configuration)
         self.installed_snapshots += 1
 
-    def restarted(self, member_id: int, term: int, applied: int) -> None:
+    def restarted(self, member_id: int, term: int, applied: int, last_index: int = 0) -> None:
         """Check and count."""
-        super().restarted(member_id, term, applied)
+        super().restarted(member_id, term, applied, last_index)
         self.starts += 1
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 import msgpack
 
-from raftstore.raft import Snapshot
+from raftstore.raft import Configuration, Snapshot
 from raftstore.storage import framing
 from raftstore.storage.errors import CorruptWalError
 from raftstore.storage.files import FileSystem
@@ -116,9 +116,10 @@ def chunks_of(snapshot: Snapshot) -> Iterable[bytes]:
 
 
 def _configuration(snapshot: Snapshot) -> tuple[Any, ...]:
-    return snapshot.index, snapshot.term, snapshot.voters
+    return snapshot.index, snapshot.term, snapshot.configuration
 
 
 def _snapshot(fields: list[Any], chunks: list[bytes]) -> Snapshot:
-    index, term, voters = fields
-    return Snapshot(index, term, tuple(voters), msgpack.packb(chunks))
+    index, term, configuration = fields
+    members = Configuration.from_wire(configuration)
+    return Snapshot(index, term, members, msgpack.packb(chunks))

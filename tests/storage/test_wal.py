@@ -11,7 +11,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raftstore.raft import Entry, HardState, RecoveredState, Snapshot
+from raftstore.raft import Configuration, Entry, HardState, RecoveredState, Snapshot
 from raftstore.storage import (
     CorruptWalError,
     DirectoryDisk,
@@ -59,7 +59,9 @@ class Scene:
         return sorted(self.path.glob("*.wal"))
 
     def store_snapshot(self, wal: Wal, index: int, data: bytes, *, installed: bool = False) -> None:
-        snapshot = Snapshot(index, 1, (1, 2, 3), b"\x91\xc4" + bytes([len(data)]) + data)
+        snapshot = Snapshot(
+            index, 1, Configuration.of_voters((1, 2, 3)), b"\x91\xc4" + bytes([len(data)]) + data
+        )
         check = snapshot_file.write(FileSystem(), self.path, OWNER, snapshot)
         state = HardState(1, 1, index) if installed else None
         wal.flush([WalItem(state, [], SnapshotReference(index, 1, installed, check))])
@@ -292,7 +294,9 @@ def test_a_snapshot_takes_the_place_of_what_it_covers(scene: Scene) -> None:
     scene.store_snapshot(wal, 7, b"seven")
     wal.close()
     state = scene.recovered()
-    assert state.snapshot == Snapshot(7, 1, (1, 2, 3), b"\x91\xc4\x05seven")
+    assert state.snapshot == Snapshot(
+        7, 1, Configuration.of_voters((1, 2, 3)), b"\x91\xc4\x05seven"
+    )
     assert indexes(state) == [8, 9]
     assert len(list(scene.path.glob("*.snap"))) == 1
     assert scene.segments()[0].name > f"{1:016x}.wal"
@@ -311,7 +315,9 @@ def test_a_snapshot_that_the_log_does_not_name_yet_is_swept_away(scene: Scene) -
     wal = scene.open()
     wal.flush(flushed(1, 3))
     wal.close()
-    snapshot_file.write(FileSystem(), scene.path, OWNER, Snapshot(2, 1, (1,), b"\x90"))
+    snapshot_file.write(
+        FileSystem(), scene.path, OWNER, Snapshot(2, 1, Configuration.of_voters((1,)), b"\x90")
+    )
     (scene.path / "half.snap.tmp").write_bytes(b"half")
     state = scene.recovered()
     assert (state.snapshot, indexes(state)) == (Snapshot(), [1, 2, 3])
@@ -332,7 +338,9 @@ def test_a_damaged_snapshot_is_refused(scene: Scene, damage: str) -> None:
     elif damage == "cut":
         path.write_bytes(data[:-30])
     elif damage == "swap":
-        snapshot_file.write(FileSystem(), scene.path, OWNER, Snapshot(3, 1, (1,), b"\x90"))
+        snapshot_file.write(
+            FileSystem(), scene.path, OWNER, Snapshot(3, 1, Configuration.of_voters((1,)), b"\x90")
+        )
     else:
         path.unlink()
     with pytest.raises(CorruptWalError, match=rf"{path.name}: damaged at offset \d+: "):
@@ -340,7 +348,9 @@ def test_a_damaged_snapshot_is_refused(scene: Scene, damage: str) -> None:
 
 
 def test_a_snapshot_without_a_log_is_refused(scene: Scene) -> None:
-    snapshot_file.write(FileSystem(), scene.path, OWNER, Snapshot(2, 1, (1,), b"\x90"))
+    snapshot_file.write(
+        FileSystem(), scene.path, OWNER, Snapshot(2, 1, Configuration.of_voters((1,)), b"\x90")
+    )
     with pytest.raises(CorruptWalError, match="no log beside it"):
         scene.open()
 
@@ -434,7 +444,9 @@ async def test_a_local_snapshot_is_written_beside_and_then_cuts_the_log(tmp_path
     disk.open()
     for number in range(1, 6):
         disk.append(WalRecord(HardState(1, 1, number - 1), entries(number, number), None))
-    disk.append(WalRecord(None, [], Snapshot(4, 1, (1,), b"\x91\xc4\x01x")))
+    disk.append(
+        WalRecord(None, [], Snapshot(4, 1, Configuration.of_voters((1,)), b"\x91\xc4\x01x"))
+    )
     disk.sync(lambda: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(disk.run, at_once)
@@ -454,7 +466,7 @@ async def test_a_snapshot_of_the_leader_is_durable_before_it_is_promised(tmp_pat
     disk = DirectoryDisk(tmp_path, OWNER)
     disk.open()
     done = trio.Event()
-    snapshot = Snapshot(40, 3, (1, 2), b"\x91\xc4\x01x")
+    snapshot = Snapshot(40, 3, Configuration.of_voters((1, 2)), b"\x91\xc4\x01x")
     disk.append(WalRecord(HardState(3, 0, 40), [], snapshot))
     disk.sync(done.set)
     async with trio.open_nursery() as nursery:

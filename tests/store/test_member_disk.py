@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from raftstore.raft import Entry, HardState, Snapshot
+from raftstore.raft import Configuration, Entry, HardState, Snapshot
 from raftstore.server import SimulatedDisk, WalRecord
 from raftstore.server.bare import BareCluster
 from raftstore.storage import CorruptWalError, DiskFailedError
@@ -94,7 +94,7 @@ def test_a_torn_crash_never_touches_what_was_synced() -> None:
 def test_a_snapshot_that_survives_a_torn_crash_cuts_the_log_at_the_next_start() -> None:
     disk = _unsynced(2)
     disk.open()
-    disk.append(WalRecord(None, [], Snapshot(2, 1, (1,), b"data")))
+    disk.append(WalRecord(None, [], Snapshot(2, 1, Configuration.of_voters((1,)), b"data")))
     disk.append(_record(3))
     disk.crash(torn_bytes_rng=_Last())
     _, recovered = disk.open()
