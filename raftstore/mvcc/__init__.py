@@ -22,7 +22,8 @@ requests that change it. `store.snapshot()` yields chunks of bytes that `store.r
 takes.
 """
 
-from raftstore.mvcc.keyspace import KV, KeySpace
+from raftstore.mvcc.history import KV
+from raftstore.mvcc.keyspace import KeySpace
 from raftstore.mvcc.snapshot import SnapshotFormatError
 from raftstore.mvcc.store import Section, Store
 from raftstore.mvcc.validation import MAX_TXN_OPERATIONS, check_request

@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from raftstore.mvcc.keyspace import KV, KeySpace, upper_bound
+from raftstore.mvcc.history import KV
+from raftstore.mvcc.keyspace import KeySpace, upper_bound
 from raftstore.wire import COMPARE_VALUE, OP_TXN
 
 # Compare result (equal, greater, less, not equal) and target (version, create, mod, value, lease).

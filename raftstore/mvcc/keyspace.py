@@ -1,17 +1,17 @@
-"""The versioned key space: every kept version of every key, and a log of what each revision wrote.
+"""The versioned key space: every kept version of every key, findable by key and revision.
 
-Theory of operation. A version is an immutable tuple ``(key, create_revision, mod_revision,
-version, value, lease)``; a tombstone is a version whose `version` is 0. A version stands in at
-most three places, always as the same object:
+Theory of operation. A version (see `raftstore.mvcc.history`) stands in at most three places, always
+as the same object:
 
 - ``live[key]``: the newest version of a key that exists;
 - ``older[key]``: what came before, oldest first, tombstones included;
-- ``log[revision - log_base]``: what one revision wrote, a version, or the list of them if it wrote
-  several (the place in the list is etcd's sub revision). Watches replay from here.
+- `history`: all versions in the order of writing. Watches replay from there, snapshots are made of
+  it; ``log`` is the open end of it.
 
 So a put is one tuple, one dict entry and two appends, and a read of the present touches one dict.
 Compaction at R drops versions that a newer one at or before R hides, and tombstones at or before
-R; the log keeps R itself, so that a watch from R is still complete.
+R; the log keeps R itself, so that a watch from R is still complete. To readers all this happens at
+once. Memory follows in steps (`raftstore.mvcc.sweep`), the first ones at once.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from __future__ import annotations
 import heapq
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from operator import itemgetter
 from typing import Final
 
 import msgpack
 
 from raftstore.errors import COMPACTED, FUTURE_REVISION, StoreError
+from raftstore.mvcc.history import FIRST_REVISION, KV, History
 from raftstore.mvcc.keyindex import KeyIndex
-
-KV = tuple[bytes, int, int, int, bytes, int]
-LogEntry = KV | list[KV]
+from raftstore.mvcc.sweep import sweep
 
 KEY: Final = 0
 CREATE_REVISION: Final = 1
@@ -37,9 +36,11 @@ MOD_REVISION: Final = 2
 VERSION: Final = 3
 VALUE: Final = 4
 LEASE: Final = 5
-FIRST_REVISION: Final = 1
 FROM_KEY: Final = b"\0"
+SWEPT_AT_ONCE: Final = 8
+"""Steps of a compaction that are taken when it is applied: a small one is over then."""
 _mod_revision: Final = itemgetter(MOD_REVISION)
+_pack: Final = msgpack.Packer(autoreset=True).pack
 
 
 def upper_bound(range_end: bytes) -> bytes | None:
@@ -51,12 +52,13 @@ class KeySpace:
     """All kept versions. Writers pass the revision they write at and then `commit` it."""
 
     __slots__ = (
+        "_sweep",
         "compact_revision",
         "dead_keys",
+        "history",
         "live",
         "live_keys",
         "log",
-        "log_base",
         "older",
         "revision",
         "size_bytes",
@@ -69,9 +71,16 @@ class KeySpace:
         self.older: dict[bytes, list[KV]] = {}
         self.live_keys = KeyIndex()
         self.dead_keys = KeyIndex()
-        self.log: list[LogEntry] = []
-        self.log_base = FIRST_REVISION + 1
+        self.history = History()
+        self.log = self.history.tail
         self.size_bytes = 0
+        """Keys and values of all versions; differs among members while they still sweep."""
+        self._sweep: Iterator[None] | None = None
+
+    @property
+    def log_base(self) -> int:
+        """The oldest revision that the log holds."""
+        return self.history.log_base
 
     # Writing
 
@@ -83,6 +92,8 @@ class KeySpace:
             if key in self.older:
                 self.dead_keys.discard(key)
         else:
+            # All versions share the key that came first.
+            key = old[0]
             kv = (key, old[1], revision, old[3] + 1, value, lease)
             versions = self.older.get(key)
             if versions is None:
@@ -152,12 +163,12 @@ class KeySpace:
 
     def written_since(self, revision: int, last: int) -> Iterator[KV]:
         """All versions written at `revision` to `last`, both included, in the order of writing."""
-        assert revision >= self.log_base
-        for entry in self.log[revision - self.log_base : last + 1 - self.log_base]:
-            if isinstance(entry, list):
-                yield from entry
-            else:
-                yield entry
+        for entries in self.history.between(revision, last):
+            for entry in entries:
+                if isinstance(entry, list):
+                    yield from entry
+                else:
+                    yield entry
 
     # Compaction and hash
 
@@ -167,45 +178,61 @@ class KeySpace:
             raise StoreError(*COMPACTED)
         if revision > self.revision:
             raise StoreError(*FUTURE_REVISION)
-        keys = (
-            dict.fromkeys(kv[KEY] for kv in self.written_since(self.log_base, revision))
-            if revision >= self.log_base
-            else {}
-        )
-        for key in keys:
-            self._trim(key, revision)
         self.compact_revision = revision
-        if revision > self.log_base:
-            del self.log[: revision - self.log_base]
-            self.log_base = revision
+        self.sweep(SWEPT_AT_ONCE)
 
-    def _trim(self, key: bytes, revision: int) -> None:
-        versions = self.older.get(key)
-        if versions is None:
-            return
-        newest = self.live.get(key)
-        if newest is not None and newest[MOD_REVISION] <= revision:
-            keep = len(versions)
-        else:
-            keep = bisect_right(versions, revision, key=_mod_revision)
-            if keep and versions[keep - 1][VERSION]:
-                keep -= 1
-        self.size_bytes -= sum(len(kv[KEY]) + len(kv[VALUE]) for kv in versions[:keep])
-        del versions[:keep]
-        if not versions:
-            del self.older[key]
-            if newest is None:
-                self.dead_keys.discard(key)
+    @property
+    def unswept(self) -> bool:
+        """Whether memory holds what a compaction has made unreadable."""
+        return self.history.log_base < self.compact_revision
+
+    def sweep(self, steps: int) -> None:
+        """Go on freeing what compactions have made unreadable; a step takes about a millisecond."""
+        while steps and self.unswept:
+            if self._sweep is None:
+                self._sweep = sweep(self, self.compact_revision)
+            if next(self._sweep, self) is self:
+                self._sweep = None
+            steps -= 1
 
     def hash(self, revision: int) -> int:
         """CRC-32 over all kept versions up to `revision`: equal on members equal in history."""
+        steps = self.hash_in_steps(revision)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: int = end.value
+                return result
+
+    def hash_in_steps(self, revision: int) -> Generator[None, None, int]:
+        """The same, some milliseconds at a time; of the state now, whatever is written meanwhile.
+
+        Raises:
+            StoreError: at the first step: there is no such revision, or no longer.
+        """
         self.check_revision(revision)
+        while self.unswept:
+            self.sweep(1)
+            yield
+        self.check_revision(revision)
+        compacted = self.compact_revision
         crc = 0
-        keys = heapq.merge(self.live_keys.between(b"", None), self.dead_keys.between(b"", None))
-        for key in keys:
-            versions = self.older.get(key, ())
-            newest = self.live.get(key)
-            for kv in versions if newest is None else (*versions, newest):
-                if kv[MOD_REVISION] <= revision:
-                    crc = zlib.crc32(msgpack.packb(kv), crc)
+        for piece in self.history.view().pieces():
+            for kv in _hashed(piece, revision, compacted):
+                crc = zlib.crc32(_pack(kv), crc)
+            if piece and piece[-1][MOD_REVISION] > revision:
+                break
+            yield
         return crc
+
+
+def _hashed(piece: list[KV], revision: int, compacted: int) -> list[KV]:
+    # The log keeps the revision compacted at, and so its tombstones, for the watches alone.
+    if not piece or compacted < piece[0][MOD_REVISION] <= piece[-1][MOD_REVISION] <= revision:
+        return piece
+    return [
+        kv
+        for kv in piece
+        if kv[MOD_REVISION] <= revision and (kv[VERSION] or kv[MOD_REVISION] > compacted)
+    ]

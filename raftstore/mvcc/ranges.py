@@ -7,7 +7,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
-from raftstore.mvcc.keyspace import KV, KeySpace, upper_bound
+from raftstore.mvcc.history import KV
+from raftstore.mvcc.keyspace import KeySpace, upper_bound
 from raftstore.wire import SORT_DESCEND, SORT_KEY, SORT_NONE
 
 # Sort target (key, version, create, mod, value) to the field of a version.

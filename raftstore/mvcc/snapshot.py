@@ -3,106 +3,247 @@
 A snapshot is the state at the log's base (one version per key at most), then the log, which is
 replayed on top; so history survives, and a watch can resume on a member that got a snapshot.
 
-Chunks are msgpack: first ``[format, revision, compact_revision, log_base, leases,
-sections]`` (the state beside the keys, by name), then ``[base_or_log, items]`` each.
+Chunks are msgpack: first ``[format, revision, compact_revision, log_base, leases, sections]`` (the
+state beside the keys, by name), then lists of versions in the order of writing; those before
+`log_base` are the base. A chunk is bounded in bytes and may end within a revision.
+
+A `StateView` holds the state by reference and packs a chunk when it is asked for it; a
+`StateLoader` takes in one chunk after the other. So neither end ever handles the whole at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
+import attrs
 import msgpack
 
 from raftstore.errors import RaftStoreError
-from raftstore.mvcc.keyspace import KV, KeySpace, LogEntry
+from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, HistoryView
+from raftstore.mvcc.keyspace import KeySpace
 from raftstore.mvcc.lease import Lease, Leases
 
-FORMAT: Final = 2
-BASE: Final = 0
-LOG: Final = 1
-ITEMS_PER_CHUNK: Final = 1000
+FORMAT: Final = 3
+CHUNK_BYTES: Final = 64 << 10
+"""A chunk is closed when it holds so much: a fraction of a millisecond to pack, and to load two."""
+_KV_BYTES: Final = 24
+"""What a version takes beside its key and value, roughly."""
 
 
 class SnapshotFormatError(RaftStoreError):
     """The bytes are not a snapshot of this format."""
 
 
-def dump(space: KeySpace, leases: Leases, sections: dict[str, Any]) -> Iterator[bytes]:
-    """Chunks of the present state; versions are immutable, so shallow copies hold it."""
-    grants = [[lease.id, lease.ttl_s] for lease in leases.by_id.values()]
-    head = [FORMAT, space.revision, space.compact_revision, space.log_base, grants, sections]
-    oldest = chain(space.live.values(), (versions[0] for versions in space.older.values()))
-    # A key can stand in both, but then only its older version is before the base.
-    base = [kv for kv in oldest if kv[2] < space.log_base]
-    return _pack(head, base, space.log.copy())
+class ChunkSource(Protocol):
+    """A state machine's state, in whatever form it is at hand."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The state as bytes, bit by bit."""
 
 
-def _pack(head: list[Any], base: list[KV], log: list[LogEntry]) -> Iterator[bytes]:
-    yield msgpack.packb(head)
-    for kind, items in ((BASE, base), (LOG, log)):
-        for start in range(0, len(items), ITEMS_PER_CHUNK):
-            yield msgpack.packb([kind, items[start : start + ITEMS_PER_CHUNK]])
+@attrs.frozen
+class PackedState:
+    """A state in bytes, as it was read from somewhere."""
+
+    parts: tuple[bytes, ...]
+
+    def chunks(self) -> Iterator[bytes]:
+        """The state as bytes, bit by bit."""
+        return iter(self.parts)
 
 
-def load(chunks: Iterable[bytes]) -> tuple[KeySpace, Leases, dict[str, Any]]:
-    """The state that `dump` was given."""
-    iterator = iter(chunks)
-    head = msgpack.unpackb(next(iterator, b"\xc0"))
-    if not isinstance(head, list) or head[:1] != [FORMAT]:
-        raise SnapshotFormatError("not a snapshot of a known format")
-    _, revision, compact_revision, log_base, grants, sections = head
-    space, leases = KeySpace(), Leases()
-    space.revision = log_base - 1
-    space.compact_revision = compact_revision
-    space.log_base = log_base
-    for lease_id, ttl_s in grants:
-        leases.by_id[lease_id] = Lease(lease_id, ttl_s)
-    for chunk in iterator:
-        kind, items = msgpack.unpackb(chunk, use_list=False)
-        for item in items:
-            if kind == BASE:
-                _place(space, item)
+class LoadedState(NamedTuple):
+    """What a store consists of."""
+
+    space: KeySpace
+    leases: Leases
+    sections: dict[str, Any]
+
+
+class StateView:
+    """The state as of a moment, by reference to versions that never change.
+
+    Taking one costs next to nothing, however large the state. It keeps alive what it refers to.
+    """
+
+    def __init__(self, state: LoadedState) -> None:
+        space, leases, sections = state
+        grants = [[lease.id, lease.ttl_s] for lease in leases.by_id.values()]
+        self._history: HistoryView = space.history.view()
+        self._head: list[Any] = [FORMAT, space.revision, space.compact_revision]
+        self._head += [space.log_base, grants, sections]
+        self._loaded: LoadedState | None = None
+
+    @classmethod
+    def of_loaded(cls, state: LoadedState) -> StateView:
+        """A view of a state that nobody uses yet: `take_loaded` hands it out."""
+        view = cls(state)
+        view._loaded = state
+        return view
+
+    @property
+    def revision(self) -> int:
+        """The newest revision of the state."""
+        revision: int = self._head[1]
+        return revision
+
+    def chunks(self) -> Iterator[bytes]:
+        """The state as bytes, each chunk packed when it is asked for."""
+        return _pack(self._head, self._history)
+
+    def take_loaded(self) -> LoadedState | None:
+        """The state itself, ready for use, if this is a view of one that was just loaded; once."""
+        loaded, self._loaded = self._loaded, None
+        return loaded
+
+    def rest_on(self, same: StateView) -> None:
+        """Refer to another copy of the same state, so that the own can go."""
+        assert same.revision == self.revision, "not the same state"
+        self._head, self._history = same._head, same._history
+
+
+def _pack(head: list[Any], history: HistoryView) -> Iterator[bytes]:
+    pack = msgpack.Packer(autoreset=True).pack
+    yield pack(head)
+    part: list[KV] = []
+    size = 0
+    for piece in history.pieces():
+        for kv in piece:
+            part.append(kv)
+            size += len(kv[0]) + len(kv[4]) + _KV_BYTES
+            if size >= CHUNK_BYTES:
+                yield pack(part)
+                part, size = [], 0
+    if part:
+        yield pack(part)
+
+
+class StateLoader:
+    """Builds a state from its chunks. `feed` them in order, then `finish`."""
+
+    def __init__(self) -> None:
+        self._space = KeySpace()
+        self._leases = Leases()
+        self._sections: dict[str, Any] = {}
+        self._revision = 0
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next chunk.
+
+        Raises:
+            SnapshotFormatError: it is none, or not the next one.
+        """
+        try:
+            items = msgpack.unpackb(chunk, use_list=not self._begun)
+        except (ValueError, msgpack.UnpackException) as error:
+            raise SnapshotFormatError(f"a damaged chunk: {error}") from error
+        if not self._begun:
+            self._begin(items)
+            return
+        space = self._space
+        history, log_base = space.history, space.history.log_base
+        for kv in items:
+            if kv[2] < log_base:
+                if not history.base or len(history.base[-1]) >= SEGMENT_REVISIONS:
+                    history.base.append([])
+                history.base[-1].append(kv)
+                self._place(kv)
             else:
-                _replay(space, item)
-    if space.revision != revision:
-        raise SnapshotFormatError(f"ends at revision {space.revision} instead of {revision}")
-    for kv in space.live.values():
+                self._replay(kv)
+
+    def _begin(self, head: Any) -> None:
+        if not isinstance(head, list) or head[:1] != [FORMAT]:
+            raise SnapshotFormatError("not a snapshot of a known format")
+        _, self._revision, compact_revision, log_base, grants, self._sections = head
+        self._begun = True
+        self._space.revision = log_base - 1
+        self._space.compact_revision = compact_revision
+        self._space.history.start_at(log_base)
+        for lease_id, ttl_s in grants:
+            self._leases.by_id[lease_id] = Lease(lease_id, ttl_s)
+
+    def finish(self) -> LoadedState:
+        """The state, complete.
+
+        Raises:
+            SnapshotFormatError: chunks are missing.
+        """
+        space = self._space
+        if not self._begun or space.revision != self._revision:
+            text = f"ends at revision {space.revision} instead of {self._revision}"
+            raise SnapshotFormatError(text)
+        return LoadedState(space, self._leases, self._sections)
+
+    # -- versions -----------------------------------------------------------------------------
+
+    def _place(self, kv: KV) -> None:
+        space = self._space
+        space.live[kv[0]] = kv
+        space.live_keys.add(kv[0])
+        space.size_bytes += len(kv[0]) + len(kv[4])
         if kv[5]:
-            leases.by_id[kv[5]].keys[kv[0]] = None
-    return space, leases, sections
+            self._attach(kv)
 
+    def _attach(self, kv: KV) -> None:
+        # A lease that is gone by the end of the log took its keys with it.
+        lease = self._leases.by_id.get(kv[5])
+        if lease is not None:
+            lease.keys[kv[0]] = None
 
-def _place(space: KeySpace, kv: KV) -> None:
-    space.live[kv[0]] = kv
-    space.live_keys.add(kv[0])
-    space.size_bytes += len(kv[0]) + len(kv[4])
-
-
-def _replay(space: KeySpace, item: Any) -> None:
-    # One version, or several of one revision: a version begins with its key.
-    written: list[KV] = [item] if isinstance(item[0], bytes) else list(item)
-    for kv in written:
+    def _replay(self, kv: KV) -> None:
+        space = self._space
         old = space.live.get(kv[0])
+        if old is not None and old[5]:
+            self._leases.move(kv[0], old[5], 0)
         if not kv[3]:
             # The tombstone at the compaction itself hides a version that was dropped.
             if old is not None:
-                _bury(space, old, kv)
+                self._bury(old, kv)
         elif old is None:
-            _place(space, kv)
+            self._place(kv)
             if kv[0] in space.older:
                 space.dead_keys.discard(kv[0])
         else:
             space.older.setdefault(kv[0], []).append(old)
             space.live[kv[0]] = kv
             space.size_bytes += len(kv[0]) + len(kv[4])
-    space.commit(space.revision + 1, written)
+            if kv[5]:
+                self._attach(kv)
+        self._log(kv)
+
+    def _bury(self, old: KV, tombstone: KV) -> None:
+        space = self._space
+        del space.live[old[0]]
+        space.older.setdefault(old[0], []).extend((old, tombstone))
+        space.live_keys.discard(old[0])
+        space.dead_keys.add(old[0])
+        space.size_bytes += len(old[0])
+
+    def _log(self, kv: KV) -> None:
+        space = self._space
+        revision, log = kv[2], space.log
+        if revision == space.revision + 1:
+            log.append(kv)
+            space.revision = revision
+        elif revision == space.revision and log:
+            last = log[-1]
+            if isinstance(last, list):
+                last.append(kv)
+            else:
+                log[-1] = [last, kv]
+        else:
+            raise SnapshotFormatError(f"revision {revision} follows revision {space.revision}")
 
 
-def _bury(space: KeySpace, old: KV, tombstone: KV) -> None:
-    del space.live[old[0]]
-    space.older.setdefault(old[0], []).extend((old, tombstone))
-    space.live_keys.discard(old[0])
-    space.dead_keys.add(old[0])
-    space.size_bytes += len(old[0])
+def load(chunks: Iterable[bytes]) -> LoadedState:
+    """The state whose chunks these are.
+
+    Raises:
+        SnapshotFormatError: they are not the chunks of a state.
+    """
+    loader = StateLoader()
+    for chunk in chunks:
+        loader.feed(chunk)
+    return loader.finish()

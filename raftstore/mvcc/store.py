@@ -19,10 +19,11 @@ from raftstore.errors import (
     StoreError,
 )
 from raftstore.mvcc.compare import choose_branches, holds
-from raftstore.mvcc.keyspace import KV, LEASE, VALUE, KeySpace, upper_bound
+from raftstore.mvcc.history import KV
+from raftstore.mvcc.keyspace import LEASE, VALUE, KeySpace, upper_bound
 from raftstore.mvcc.lease import Leases
 from raftstore.mvcc.ranges import read_range
-from raftstore.mvcc.snapshot import dump, load
+from raftstore.mvcc.snapshot import LoadedState, StateView, load
 from raftstore.wire import OP_DELETE_RANGE, OP_PUT, OP_RANGE, OP_TXN
 
 NO_LEASE_ID: Final = Status(INVALID_ARGUMENT, "etcdserver: lease id is not provided")
@@ -334,17 +335,29 @@ class Store:
 
     # Snapshot
 
+    def view(self) -> StateView:
+        """The whole state as of now, by reference; it stays so whatever is applied later."""
+        sections = {name: section.dump() for name, section in self._sections.items()}
+        return StateView(LoadedState(self.space, self.leases, sections))
+
     def snapshot(self) -> Iterator[bytes]:
         """The whole state as chunks of bytes, as of the call, whatever is applied meanwhile."""
-        sections = {name: section.dump() for name, section in self._sections.items()}
-        return dump(self.space, self.leases, sections)
+        return self.view().chunks()
 
     def restore(self, chunks: Iterable[bytes]) -> None:
-        """Replace the whole state by a snapshot's."""
+        """Replace the whole state by a snapshot's.
+
+        Raises:
+            SnapshotFormatError: it is none; nothing was replaced.
+        """
+        self.install(load(chunks))
+
+    def install(self, state: LoadedState) -> None:
+        """Replace the whole state by one that was loaded."""
         for notify in self.before_restore:
             notify()
         assert not self.leases.primary, "only a follower installs a snapshot"
-        self.space, self.leases, sections = load(chunks)
+        self.space, self.leases, sections = state
         for name, section in self._sections.items():
             section.load(sections.get(name))
         for notify in self.after_restore:

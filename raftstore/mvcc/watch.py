@@ -19,8 +19,9 @@ import attrs
 import msgpack
 
 from raftstore.errors import COMPACTED, EMPTY_KEY, StoreError
+from raftstore.mvcc.history import KV
 from raftstore.mvcc.intervals import IntervalMap, covers
-from raftstore.mvcc.keyspace import KV, KeySpace, upper_bound
+from raftstore.mvcc.keyspace import KeySpace, upper_bound
 from raftstore.mvcc.store import Store
 from raftstore.wire import NO_DELETE, NO_PUT
 

@@ -192,7 +192,7 @@ class StoreMachine(RuleBasedStateMachine):
         space = self.store.space
         assert len(space.live_keys) == len(space.live)
         assert len(space.dead_keys) == sum(key not in space.live for key in space.older)
-        assert len(space.log) == space.revision + 1 - space.log_base
+        assert len(space.history) == space.revision + 1 - space.log_base
         kept = [*space.live.values(), *(kv for versions in space.older.values() for kv in versions)]
         assert space.size_bytes == sum(len(kv[0]) + len(kv[4]) for kv in kept)
 
