@@ -172,6 +172,7 @@ def test_a_stalled_disk_completes_in_order_when_it_goes_on() -> None:
     assert timers.run() == [5, 12]
     assert (done, disk.synced) == ([], 0)
     disk.heal()
+    assert timers.run() == [0, 0], "in turns of the process that waits"
     assert (done, disk.synced) == ([1, 2], 2)
 
 
