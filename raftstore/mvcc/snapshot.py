@@ -90,7 +90,7 @@ class StateView:
 
     def chunks(self) -> Iterator[bytes]:
         """The state as bytes, each chunk packed when it is asked for."""
-        return _pack(self._head, self._history)
+        return _pack(self._head, self._history.pieces())
 
     def take_loaded(self) -> LoadedState | None:
         """The state itself, ready for use, if this is a view of one that was just loaded; once."""
@@ -103,12 +103,12 @@ class StateView:
         self._head, self._history = same._head, same._history
 
 
-def _pack(head: list[Any], history: HistoryView) -> Iterator[bytes]:
+def _pack(head: list[Any], pieces: Iterable[Iterable[KV]]) -> Iterator[bytes]:
     pack = msgpack.Packer(autoreset=True).pack
     yield pack(head)
     part: list[KV] = []
     size = 0
-    for piece in history.pieces():
+    for piece in pieces:
         for kv in piece:
             part.append(kv)
             size += len(kv[0]) + len(kv[4]) + _KV_BYTES
@@ -117,6 +117,46 @@ def _pack(head: list[Any], history: HistoryView) -> Iterator[bytes]:
                 part, size = [], 0
     if part:
         yield pack(part)
+
+
+@attrs.frozen
+class PlainState:
+    """A state in its parts, for whoever keeps it in another form."""
+
+    revision: int
+    compact_revision: int
+    log_base: int
+    grants: list[tuple[int, int]]
+    """Id and seconds of each lease."""
+    sections: dict[str, Any]
+    versions: Iterable[KV]
+    """In the order of writing; those before `log_base` are the base."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The state as bytes, bit by bit."""
+        head: list[Any] = [FORMAT, self.revision, self.compact_revision]
+        head += [self.log_base, self.grants, self.sections]
+        return _pack(head, [self.versions])
+
+
+def unpack(chunks: Iterable[bytes]) -> PlainState:
+    """The parts of a state; its versions are read from the chunks as they are asked for, once.
+
+    Raises:
+        SnapshotFormatError: it begins with something else.
+    """
+    iterator = iter(chunks)
+    head = _check_head(msgpack.unpackb(next(iterator, b"\xc0")))
+    _, revision, compact_revision, log_base, grants, sections = head
+    versions = (kv for chunk in iterator for kv in msgpack.unpackb(chunk, use_list=False))
+    leases = [(lease_id, ttl_s) for lease_id, ttl_s in grants]
+    return PlainState(revision, compact_revision, log_base, leases, sections, versions)
+
+
+def _check_head(head: Any) -> list[Any]:
+    if not isinstance(head, list) or head[:1] != [FORMAT]:
+        raise SnapshotFormatError("not a snapshot of a known format")
+    return head
 
 
 class StateLoader:
@@ -154,8 +194,7 @@ class StateLoader:
                 self._replay(kv)
 
     def _begin(self, head: Any) -> None:
-        if not isinstance(head, list) or head[:1] != [FORMAT]:
-            raise SnapshotFormatError("not a snapshot of a known format")
+        head = _check_head(head)
         _, self._revision, compact_revision, log_base, grants, self._sections = head
         self._begun = True
         self._space.revision = log_base - 1
