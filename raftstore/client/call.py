@@ -8,15 +8,11 @@ from typing import Any, Final
 import attrs
 
 from raftstore.errors import (
-    LEADER_CHANGED,
     NO_LEADER,
     NOT_LEADER,
     STOPPED,
-    TIMEOUT,
-    TIMEOUT_CONNECTION_LOST,
-    TIMEOUT_LEADER_FAILED,
     TOO_MANY_REQUESTS,
-    UNHEALTHY,
+    UNAVAILABLE,
     RaftStoreError,
 )
 
@@ -37,10 +33,9 @@ SAFE_OPS: Final = frozenset(
 )
 # The member refused before it proposed anything.
 NOT_PROPOSED: Final = frozenset((NO_LEADER, NOT_LEADER, STOPPED, TOO_MANY_REQUESTS))
-# The member does not know what became of its proposal.
-FATE_OPEN: Final = frozenset(
-    (TIMEOUT, TIMEOUT_LEADER_FAILED, TIMEOUT_CONNECTION_LOST, LEADER_CHANGED, UNHEALTHY)
-)
+# The member does not know what became of its proposal; nor does a server that fails in any other
+# way, or one that something between it and the client answers for.
+FATE_OPEN_CODES: Final = frozenset((UNAVAILABLE, "DeadlineExceeded", "Canceled", "Internal"))
 
 
 @attrs.define(slots=True, eq=False)

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from raftstore.client.call import FATE_OPEN, NOT_PROPOSED, Call, OnError, OnFields
+from raftstore.client.call import FATE_OPEN_CODES, NOT_PROPOSED, Call, OnError, OnFields
 from raftstore.client.connection import After, Dial, Timer
 from raftstore.client.keepalive import KeepAlive
 from raftstore.client.link import Link
@@ -241,11 +241,11 @@ class StoreClient(Operations):
             if status != TOO_MANY_REQUESTS and link is self._link and len(self.endpoints) > 1:
                 self._move_on(link)
             self._retry(call)
-        elif status in FATE_OPEN and call.safe:
+        elif status.code in FATE_OPEN_CODES and call.safe:
             self._retry(call)
         else:
             del self._calls[call.number]
-            if status in FATE_OPEN:
+            if status.code in FATE_OPEN_CODES:
                 call.on_error(UnknownOutcomeError(status.message))
             else:
                 call.on_error(StoreError(*status))

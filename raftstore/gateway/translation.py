@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+import attrs
+
 from raftstore.errors import INVALID_ARGUMENT, KEY_NOT_FOUND, StoreError
 from raftstore.gateway.messages import message
 from raftstore.wire import (
@@ -66,9 +68,20 @@ MAX_COMPARE_RESULT: Final = 3
 MAX_TXN_DEPTH: Final = 16
 
 
-def picker(*names: str) -> ToFields:
+@attrs.frozen
+class Picker:
+    """The fields of a request with these names, in this order."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, request: Any) -> Fields:
+        """Its fields."""
+        return [getattr(request, name) for name in self.names]
+
+
+def picker(*names: str) -> Picker:
     """Fields of a request, in this order."""
-    return lambda request: [getattr(request, name) for name in names]
+    return Picker(names)
 
 
 _pick_range: Final = picker(*RANGE_FIELDS)
@@ -200,12 +213,19 @@ def _operation_response(number: int, answer: Fields) -> Any:
     return ResponseOp(response_txn=txn_response(answer))
 
 
-def builder(name: str, *field_names: str) -> FromFields:
+@attrs.frozen
+class Builder:
     """A message from a header and plain fields in this order; what is left over is ignored."""
-    make = message(name)
 
-    def build(fields: Fields) -> Any:
-        plain = dict(zip(field_names, fields[1:], strict=False))
-        return make(header=header(fields[0]), **plain)
+    make: Any
+    names: tuple[str, ...]
 
-    return build
+    def __call__(self, fields: Fields) -> Any:
+        """The message."""
+        plain = dict(zip(self.names, fields[1:], strict=False))
+        return self.make(header=header(fields[0]), **plain)
+
+
+def builder(name: str, *field_names: str) -> Builder:
+    """Makes messages of this name from a header and fields of these names."""
+    return Builder(message(name), field_names)
