@@ -107,7 +107,11 @@ class StoreClient(Operations):
         self._calls[number] = call
         if self._timer_ticks != 1:
             self._arm()
-        self._dispatch(call)
+        link = self._link
+        if link is None:
+            self._dispatch(call)
+        else:
+            link.submit(call)
 
     def watch(self, request: WatchCreateRequest, on_events: OnEvents, on_cancel: OnCancel) -> Watch:
         """Watch a range until cancelled; it moves from member to member by itself.

@@ -21,15 +21,16 @@ class Future(Generic[T]):
 
     def set_result(self, value: T) -> None:
         """Provide the value."""
-        self._settle(outcome.Value(value))
+        if self._outcome is None:
+            self._outcome = result = outcome.Value(value)
+            if self._task is not None:
+                task, self._task = self._task, None
+                trio.lowlevel.reschedule(task, result)
 
     def set_error(self, error: BaseException) -> None:
         """Make `wait` raise."""
-        self._settle(outcome.Error(error))
-
-    def _settle(self, result: outcome.Value[T] | outcome.Error) -> None:
         if self._outcome is None:
-            self._outcome = result
+            self._outcome = result = outcome.Error(error)
             if self._task is not None:
                 task, self._task = self._task, None
                 trio.lowlevel.reschedule(task, result)

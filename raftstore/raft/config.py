@@ -26,6 +26,8 @@ class RaftConfig:
     """How long a leader waits for the acknowledgement of a snapshot before it probes again."""
     pre_vote: bool = True
     check_quorum: bool = True
+    lazy_commits: bool = False
+    """Whether news of a commit waits for an append to carry it, or for `send_commits`."""
 
     def __attrs_post_init__(self) -> None:
         assert self.id > 0, "member ids start at 1"

@@ -8,9 +8,13 @@ the whole data structure: `offset` < first entry; `stable` up to where the disk 
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Final
 
 from .errors import CompactedError, UnavailableError
 from .messages import Entry, HardState, Snapshot
+
+entry_data: Final = itemgetter(3)
 
 
 class RaftLog:
@@ -84,7 +88,7 @@ class RaftLog:
             raise CompactedError(low)
         start = low - self.offset - 1
         found = self.entries[start : start + max_count]
-        if len(found) == 1 or sum([len(entry[3]) for entry in found]) <= max_bytes:
+        if len(found) == 1 or sum(map(len, map(entry_data, found))) <= max_bytes:
             return found
         total = 0
         for count, entry in enumerate(found):

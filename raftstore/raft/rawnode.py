@@ -19,6 +19,7 @@ import attrs
 
 from .config import RaftConfig, RecoveredState
 from .configuration import ConfChange, Configuration
+from .log import entry_data
 from .messages import Entry, HardState, Message, Snapshot
 from .raft import Raft
 from .state import LEADER, ReadState, Rng, Role
@@ -112,6 +113,10 @@ class RawNode:
         """The snapshot that was to be sent to a member has arrived there, or has not."""
         self.raft.report_snapshot(member, ok=ok)
 
+    def send_commits(self) -> None:
+        """Tell the followers of commits whose news has waited (`RaftConfig.lazy_commits`)."""
+        self.raft.send_commits()
+
     def campaign(self) -> None:
         """Stand for election now."""
         self.raft.campaign()
@@ -153,7 +158,12 @@ class RawNode:
         of what an idle member has to carry out is heartbeats and their answers.
         """
         raft = self.raft
-        if self._outstanding or raft.messages_after_persist or self._is_more_than_messages():
+        if (
+            not raft.messages
+            or self._outstanding
+            or raft.messages_after_persist
+            or self._is_more_than_messages()
+        ):
             return []
         messages, raft.messages = raft.messages, []
         return messages
@@ -161,13 +171,14 @@ class RawNode:
     def _is_more_than_messages(self) -> bool:
         raft = self.raft
         log = raft.log
+        committed = log.committed
         term, vote, commit = self._hard_state
         return bool(
             log.stable < log.last_index
-            or log.applied < log.committed
+            or log.applied < committed
+            or commit != committed
             or raft.read_states
             or log.pending_snapshot is not None
-            or commit != log.committed
             or term != raft.term
             or vote != raft.vote
             or self._soft_leader != raft.leader
@@ -184,24 +195,30 @@ class RawNode:
         snapshot = log.pending_snapshot
         committed = log.committed
         term, vote, commit = self._hard_state
-        must_sync = bool(entries or snapshot is not None or raft.term != term or raft.vote != vote)
+        promised = raft.term != term or raft.vote != vote
+        must_sync = bool(entries or promised or snapshot is not None)
         hard_state = None
-        if must_sync or committed != commit:
+        if promised or committed != commit:
             hard_state = self._hard_state = raft.hard_state()
+        soft_state = None
+        if raft.leader != self._soft_leader or raft.role is not self._soft_role:
+            self._soft_leader, self._soft_role = raft.leader, raft.role
+            soft_state = SoftState(raft.leader, raft.role)
         messages, raft.messages = raft.messages, []
         read_states, raft.read_states = raft.read_states, []
         after_persist, raft.messages_after_persist = raft.messages_after_persist, []
         if after_persist:
             after_persist, self._own_messages = self._split_own(after_persist)
-        max_bytes = raft.config.max_committed_bytes_per_ready
         return Ready(
             entries,
-            log.next_committed(max_bytes) if log.applied < committed else [],
+            log.next_committed(raft.config.max_committed_bytes_per_ready)
+            if log.applied < committed
+            else [],
             messages,
             after_persist,
             read_states,
             hard_state,
-            self._soft_change(),
+            soft_state,
             snapshot,
             must_sync,
         )
@@ -212,13 +229,6 @@ class RawNode:
         if not own:
             return messages, own
         return [message for message in messages if message.to != own_id], own
-
-    def _soft_change(self) -> SoftState | None:
-        raft = self.raft
-        if raft.leader == self._soft_leader and raft.role is self._soft_role:
-            return None
-        self._soft_leader, self._soft_role = raft.leader, raft.role
-        return SoftState(raft.leader, raft.role)
 
     def advance(self, ready: Ready) -> None:
         """The Ready is persisted, sent and applied."""
@@ -248,7 +258,7 @@ class RawNode:
     def _reduce_uncommitted(self, committed: list[Entry]) -> None:
         raft = self.raft
         if raft.uncommitted_bytes:
-            size = sum([len(entry[3]) for entry in committed])
+            size = sum(map(len, map(entry_data, committed)))
             raft.uncommitted_bytes = max(0, raft.uncommitted_bytes - size)
 
     # -- state --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from .messages import (
     Snapshot,
 )
 from .progress import PROBE, REPLICATE, Progress, ProgressState
-from .state import FOLLOWER, RaftState
+from .state import FOLLOWER, LEADER, RaftState
 
 
 class Replication(RaftState):
@@ -29,7 +29,7 @@ class Replication(RaftState):
         Raises:
             ProposalDroppedError: too much is uncommitted already.
         """
-        size = sum([len(data) for data in payloads])
+        size = sum(map(len, payloads))
         if not self.admits(size):
             raise ProposalDroppedError("too many bytes are not committed yet")
         self.uncommitted_bytes += size
@@ -74,10 +74,28 @@ class Replication(RaftState):
         return self.log.term(index) == self.term
 
     def on_commit_advanced(self) -> None:
-        """Tell the followers at once."""
+        """Tell the followers at once, by an append if there is one to send.
+
+        With `lazy_commits` the news waits for the next append, or for `send_commits`.
+        """
+        last = self.log.last_index
         for member, progress in self.progress.items():
-            if member != self.id and not self.maybe_send_append(member, send_if_empty=False):
+            if member == self.id or (
+                progress.next <= last and self.maybe_send_append(member, send_if_empty=False)
+            ):
+                continue
+            if self.config.lazy_commits:
+                self.commit_unsent = True
+            else:
                 self._send_commit(member, progress)
+
+    def send_commits(self) -> None:
+        """Tell the followers how far the log is committed, if that has waited."""
+        if self.commit_unsent and self.role is LEADER:
+            for member, progress in self.progress.items():
+                if member != self.id:
+                    self._send_commit(member, progress)
+        self.commit_unsent = False
 
     def _send_commit(self, member: int, progress: Progress) -> None:
         """Followers that are being streamed to have (or will get) everything before `next`."""
@@ -99,9 +117,12 @@ class Replication(RaftState):
 
     def broadcast_append(self) -> None:
         """Send to every follower what it lacks."""
+        all_told = True
         for member in self.progress:
-            if member != self.id:
-                self.send_append(member)
+            if member != self.id and not self.maybe_send_append(member, send_if_empty=True):
+                all_told = False
+        if all_told:
+            self.commit_unsent = False
 
     def send_append(self, member: int) -> None:
         """Send an append even if it carries no entries: its answer tells where the follower is."""
@@ -192,8 +213,9 @@ class Replication(RaftState):
             self.on_commit_advanced()
         elif was_paused:
             self.send_append(sender)
-        while self.maybe_send_append(sender, send_if_empty=False):
-            pass
+        while progress.next <= self.log.last_index:
+            if not self.maybe_send_append(sender, send_if_empty=False):
+                break
         if sender == self.transferee and progress.match == self.log.last_index:
             self.send(Message(TIMEOUT_NOW, sender))
 

@@ -99,6 +99,8 @@ class RaftState:
         self.heartbeat_elapsed = 0
         self.election_timeout = 0
         self.uncommitted_bytes = 0
+        self.commit_unsent = False
+        """Whether followers are still to be told how far the log is committed."""
         self.messages: list[Message] = []
         self.messages_after_persist: list[Message] = []
         self.read_states: list[ReadState] = []

@@ -39,6 +39,8 @@ class MemberConfig:
     max_entries_per_message: int = 4_096
     pre_vote: bool = True
     check_quorum: bool = True
+    lazy_commits: bool = False
+    """Whether news of commits waits for the environment to call `Member.send_commits`."""
 
     @property
     def voters(self) -> tuple[int, ...]:
@@ -60,4 +62,5 @@ class MemberConfig:
             max_entries_per_message=self.max_entries_per_message,
             pre_vote=self.pre_vote,
             check_quorum=self.check_quorum,
+            lazy_commits=self.lazy_commits,
         )

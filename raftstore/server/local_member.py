@@ -18,7 +18,6 @@ import trio
 
 from raftstore.errors import StoreError
 from raftstore.raft import RaftMonitor
-from raftstore.raft.messages import APPEND, COMMIT
 from raftstore.raft.state import Rng
 from raftstore.server.config import MemberConfig
 from raftstore.server.credentials import Credentials
@@ -59,7 +58,6 @@ class MemberTask:
         self._over = False
         self._gate = Gate()
         self._turn_ns = timers.now_ns()
-        self._lingering: dict[int, list[Any]] = {}
         self._lingering_since_ns = 0
         self._linger_timer: LocalTimer | None = None
         self._peer_frames: dict[int, list[Any]] = {}
@@ -72,7 +70,7 @@ class MemberTask:
         credentials = credentials or Credentials()
         self._offload = credentials.offload
         self.member = Member(
-            config,
+            attrs.evolve(config, lazy_commits=True),
             disk,
             self,
             rng,
@@ -80,6 +78,7 @@ class MemberTask:
             monitor,
             attrs.evolve(credentials, offload=self._compute),
         )
+        self._raft = self.member.node.raft
         self._timers.after(self._tick_ns, self._tick)
 
     def kill(self) -> None:
@@ -89,17 +88,6 @@ class MemberTask:
 
     def send_peer(self, member_id: int, wire: list[Any]) -> None:
         """The member's transport: messages of a batch leave together."""
-        kind = wire[0]
-        if kind == COMMIT:
-            self._lingering[member_id] = wire
-            return
-        if self._lingering:
-            commit = self._lingering.pop(member_id, None)
-            if commit is not None and kind != APPEND:
-                self._add_to_frame(member_id, commit)
-        self._add_to_frame(member_id, wire)
-
-    def _add_to_frame(self, member_id: int, wire: list[Any]) -> None:
         frame = self._peer_frames.get(member_id)
         if frame is None:
             self._peer_frames[member_id] = [wire]
@@ -192,16 +180,10 @@ class MemberTask:
     def _handle_client(self, client: int, kind: str, message_id: int, payload: Any) -> None:
         if kind == REQUEST:
             op, fields = payload
-
-            def respond(answer: list[Any]) -> None:
-                self._answer(client, RESPONSE, message_id, answer)
-
+            respond = partial(self._answer, client, RESPONSE, message_id)
             self.member.receive_client(client, op, fields, respond)
         elif kind == WATCH:
-
-            def push(item: list[Any]) -> None:
-                self._answer(client, EVENTS, message_id, item)
-
+            push = partial(self._answer, client, EVENTS, message_id)
             try:
                 self.member.watch(client, payload, push)
             except StoreError as refusal:
@@ -219,7 +201,7 @@ class MemberTask:
             frame.append((kind, cause, payload))
 
     def _flush(self) -> None:
-        if self._lingering:
+        if self._raft.commit_unsent:
             self._linger()
         if self._peer_frames:
             frames, self._peer_frames = self._peer_frames, {}
@@ -231,9 +213,12 @@ class MemberTask:
                 self._network.to_client(client, _pack(items))
 
     def _linger(self) -> None:
-        """Keep the news of commits for a moment if those who will write next have their answers."""
-        if not self._client_frames:
-            self._release_commits()
+        """Keep the news of commits for a moment if those who will write next have their answers.
+
+        If something leaves for another member anyway, its clients may wait for the news.
+        """
+        if self._peer_frames or not self._client_frames:
+            self.member.send_commits()
             return
         self._lingering_since_ns = self._turn_ns
         if self._linger_timer is None:
@@ -242,15 +227,10 @@ class MemberTask:
     def _look_at_lingering(self) -> None:
         """One timer serves all news, so the news may be younger than it."""
         self._linger_timer = None
-        if not self._lingering:
+        if not self._raft.commit_unsent:
             return
         rest_ns = self._lingering_since_ns + LINGER_NS - self._timers.now_ns()
         if rest_ns > 0:
             self._linger_timer = self._timers.after(rest_ns, self._look_at_lingering)
         else:
-            self.deliver(self._release_commits)
-
-    def _release_commits(self) -> None:
-        lingering, self._lingering = self._lingering, {}
-        for member_id, wire in lingering.items():
-            self._add_to_frame(member_id, wire)
+            self.deliver(self.member.send_commits)

@@ -81,6 +81,7 @@ class Member:
         self._disk = disk
         self._transport = transport
         self._now_ns = now_ns
+        self._timeout_ns = config.request_timeout_ns
         session, recovered = disk.open()
         self._keys = RequestKeys(config.id, session)
         self.store = Store(config.cluster_id, config.id)
@@ -128,7 +129,10 @@ class Member:
                 self.access.receive(client, op, fields, respond)
             else:
                 check_request(op, fields)
-                self._dispatch(op, fields, respond)
+                if op in self.store.write_ops:
+                    self._submit(op, fields, respond)
+                else:
+                    self._dispatch(op, fields, respond)
         except StoreError as refusal:
             respond(refusal.to_wire())
         except (IndexError, KeyError, TypeError, ValueError):
@@ -138,7 +142,7 @@ class Member:
         if op in self.store.write_ops:
             self._submit(op, fields, respond)
             return
-        deadline_ns = self._now_ns() + self.config.request_timeout_ns
+        deadline_ns = self._now_ns() + self._timeout_ns
         request = Request(op, fields, respond, deadline_ns)
         if op in LEADER_OPS:
             self._ask_leader(request)
@@ -158,7 +162,7 @@ class Member:
         """A request with a token whose answer waits for the leader, unless it need not."""
         _, asked, asked_fields = fields
         if self.must_linearize(asked, asked_fields):
-            deadline_ns = self._now_ns() + self.config.request_timeout_ns
+            deadline_ns = self._now_ns() + self._timeout_ns
             self._reads.waiting.append(Request(op, fields, respond, deadline_ns))
         else:
             respond(self._answers.answer(op, fields))
@@ -175,7 +179,7 @@ class Member:
             raise StoreError(*TOO_MANY_REQUESTS)
         if op == "lease_grant" and not fields[LEASE_ID_FIELD]:
             fields = [fields[0], self._keys.next_number()]
-        deadline_ns = self._now_ns() + config.request_timeout_ns
+        deadline_ns = self._now_ns() + self._timeout_ns
         if not self._proposals.submit(op, fields, respond, deadline_ns, config.max_request_bytes):
             raise StoreError(*REQUEST_TOO_LARGE)
 
@@ -224,7 +228,7 @@ class Member:
         if self.node.raft.role is not Role.LEADER or op not in LEADER_OPS:
             respond(list(NOT_LEADER))
             return
-        deadline_ns = self._now_ns() + self.config.request_timeout_ns
+        deadline_ns = self._now_ns() + self._timeout_ns
         self._reads.waiting.append(Request(op, fields, respond, deadline_ns))
 
     # -- watches ------------------------------------------------------------------------------
@@ -312,21 +316,26 @@ class Member:
             return
         self._running = True
         node = self.node
-        if self._proposals.has_waiting:
+        if self._proposals.waiting:
             self._proposals.propose(node, leading=node.raft.role is Role.LEADER)
         if self._reads.waiting:
             self._reads.ask(node, self._ticks)
-        while node.has_ready():
-            messages = [] if self._snapshots.in_progress else node.take_only_messages()
+        if not self._snapshots.in_progress:
+            messages = node.take_only_messages()
             if messages:
                 self._send(messages)
-            else:
-                self._carry_out(node.ready())
+        while node.has_ready():
+            self._carry_out(node.ready())
         if self._reads:
             self._reads.serve(node.raft.log.applied)
         for push, payload in self.watches.collect():
             push(payload)
         self._running = False
+
+    def send_commits(self) -> None:
+        """Tell the followers of commits whose news has waited (`MemberConfig.lazy_commits`)."""
+        self.node.send_commits()
+        self.finish_batch()
 
     def _send(self, messages: list[Message]) -> None:
         send = self._transport.send_peer

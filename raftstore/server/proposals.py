@@ -6,7 +6,7 @@ far it got: before the proposal it certainly did not happen; after it only the l
 """
 
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from raftstore.errors import (
     LEADER_CHANGED,
@@ -18,6 +18,9 @@ from raftstore.errors import (
 from raftstore.raft import ProposalDroppedError, RawNode
 
 from .requests import Request, RequestKeys, Respond, encode
+
+# What the constructor of a named tuple does, without its call: every write passes here.
+_new_tuple: Final = tuple.__new__
 
 
 class OwnBatch(NamedTuple):
@@ -39,7 +42,8 @@ class Proposals:
         self._keys = keys
         self._max_batch = max_batch
         self._waiting_keys: list[bytes] = []
-        self._waiting_data: list[bytes] = []
+        self.waiting: list[bytes] = []
+        """What is to be proposed."""
         self._own: deque[OwnBatch] = deque()
         self._doubtful: deque[OwnBatch] = deque()
         self._last_key_before_change = b""
@@ -49,30 +53,25 @@ class Proposals:
     ) -> bool:
         """Take a write; False if it is too large."""
         key = self._keys.next()
-        data = encode(key, op, fields)
+        data = encode((key, op, fields))
         if len(data) > max_bytes:
             return False
-        self.pending[key] = Request(op, fields, respond, deadline_ns)
+        self.pending[key] = _new_tuple(Request, (op, fields, respond, deadline_ns))
         self._waiting_keys.append(key)
-        self._waiting_data.append(data)
+        self.waiting.append(data)
         return True
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether anything is to be proposed."""
-        return bool(self._waiting_data)
 
     def propose(self, node: RawNode, *, leading: bool) -> None:
         """Propose everything that waits; what is not taken now waits on."""
-        while self._waiting_data:
-            batch = self._waiting_data[: self._max_batch]
+        while self.waiting:
+            batch = self.waiting[: self._max_batch]
             try:
                 node.propose(batch)
             except ProposalDroppedError:
                 return
             keys = self._waiting_keys[: len(batch)]
             del self._waiting_keys[: len(batch)]
-            del self._waiting_data[: len(batch)]
+            del self.waiting[: len(batch)]
             if leading:
                 self._own.append(OwnBatch(node.raft.log.last_index, keys))
 
@@ -102,7 +101,7 @@ class Proposals:
 
     def refuse_waiting(self, status: Status) -> None:
         """Answer what was never proposed."""
-        keys, self._waiting_keys, self._waiting_data = self._waiting_keys, [], []
+        keys, self._waiting_keys, self.waiting = self._waiting_keys, [], []
         for key in keys:
             request = self.pending.pop(key, None)
             if request is not None:
@@ -131,8 +130,8 @@ class Proposals:
             request.respond(list(status))
         kept = [
             (key, data)
-            for key, data in zip(self._waiting_keys, self._waiting_data, strict=True)
+            for key, data in zip(self._waiting_keys, self.waiting, strict=True)
             if key in self.pending
         ]
         self._waiting_keys = [key for key, _ in kept]
-        self._waiting_data = [data for _, data in kept]
+        self.waiting = [data for _, data in kept]

@@ -57,10 +57,8 @@ class RequestKeys:
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
 
-def encode(key: bytes, op: str, fields: list[Any]) -> bytes:
-    """A request as an entry's data."""
-    data: bytes = _pack((key, op, fields))
-    return data
+encode: Final[Callable[[tuple[bytes, str, list[Any]]], bytes]] = _pack
+"""An entry's data of ``(key, op, fields)``."""
 
 
 def decode(data: bytes) -> tuple[str, list[Any]]:
