@@ -61,6 +61,9 @@ class Assembly:
     # Roles
 
     def _start_member(self, host: Host) -> None:
+        if self._spec.remote_store:
+            self._start_remote(host)
+            return
         store = self._spec.store
         peers = tuple(Peer(number, address) for number, address in self.store_addresses.items())
         config = MemberConfig(
@@ -85,6 +88,13 @@ class Assembly:
                 self.revision_times.note,
             ),
         )
+
+    def _start_remote(self, host: Host) -> None:
+        from k8sactors.remotestore import RemoteStore  # noqa: PLC0415 - needs the serve extra
+
+        endpoint = self._spec.remote_store[self._spec.store_names.index(host.name)]
+        note = self.revision_times.note
+        host.spawn("etcd", partial(RemoteStore, endpoint, self._spec.remote_tls, note))
 
     def _start_control_plane(self, host: Host) -> None:
         endpoints = store_endpoints(self._spec, host.name)
@@ -133,11 +143,8 @@ class Assembly:
             name = address.partition("/")[0]
             host = self._network.hosts[name]
             actor = host.actor("etcd")
-            if host.paused or not isinstance(actor, StoreHost) or not actor.started:
-                continue
-            member = actor.member
-            term = member.node.raft.term
-            if member.is_leader and (best is None or term > best[1]):
+            term = None if host.paused else getattr(actor, "leading_term", None)
+            if term is not None and (best is None or term > best[1]):
                 best = (name, term)
         return best
 

@@ -3,6 +3,7 @@
 ClusterError
 ├── ImpossibleClusterError  the specification contradicts itself; `problems` lists every reason
 ├── NotReadyError           the cluster did not come up in the time allowed
+├── StoreUnreachableError   a store that is no part of the cluster cannot be used
 └── WaitTimeoutError        what was waited for did not happen in the time allowed
 """
 
@@ -23,6 +24,10 @@ class ImpossibleClusterError(ClusterError):
 
 class NotReadyError(ClusterError):
     """The control plane or the nodes did not become ready in time."""
+
+
+class StoreUnreachableError(ClusterError):
+    """A real store does not answer, or holds another cluster; the message says what to do."""
 
 
 class WaitTimeoutError(ClusterError):

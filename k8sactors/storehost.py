@@ -44,6 +44,12 @@ class StoreHost(Actor):
         self._monitor = monitor
         self._on_revision = on_revision
 
+    @property
+    def leading_term(self) -> int | None:
+        """The term in which the member leads; None: it does not."""
+        leads = self.started and self.member.is_leader
+        return self.member.node.raft.term if leads else None
+
     def on_start(self) -> None:
         """Recover from the disk and start to tick."""
         disk = open_disk(cast("Host", self.ctx.host))

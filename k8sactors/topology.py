@@ -5,7 +5,9 @@ beside it. `external` gives the members hosts of their own, and each API server 
 `single` is one control plane with one member, for learning and development.
 """
 
+import ssl
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -47,6 +49,8 @@ class ClusterSpec:
     """A cluster to build. Counts are hosts; latencies are one way, in nanoseconds.
 
     `worker_hosts` names the workers instead of `worker-1..N`; a name may stand only once.
+    `remote_store` has the endpoints (``host:port``) of a real etcd, one for each host of the store;
+    such a cluster runs on real time only.
     """
 
     topology: TopologyName = "stacked"
@@ -60,6 +64,21 @@ class ClusterSpec:
     compaction_interval_s: int = 300
     same_zone_latency_ns: int = 100 * MICROSECOND
     cross_zone_latency_ns: int = 500 * MICROSECOND
+    remote_store: tuple[str, ...] = ()
+    remote_tls: ssl.SSLContext | None = attrs.field(default=None, eq=False, repr=False)
+
+    def on_store(
+        self, endpoints: Sequence[str], tls: ssl.SSLContext | None = None
+    ) -> "ClusterSpec":
+        """The same cluster with its state in a real etcd, whose endpoints stand as store hosts."""
+        return attrs.evolve(
+            self,
+            topology="external",
+            control_planes=self.planes,
+            store_members=len(endpoints),
+            remote_store=tuple(endpoints),
+            remote_tls=tls,
+        )
 
     def problems(self) -> list[str]:
         """Every reason why this cluster cannot exist."""
@@ -105,12 +124,12 @@ class ClusterSpec:
     def warnings(self) -> list[str]:
         """What is possible but unwise."""
         found = []
-        if self.members % 2 == 0:
+        if self.members % 2 == 0 and not self.remote_store:
             found.append(
                 f"{self.members} store members tolerate no more failures than "
                 f"{self.members - 1}: use an odd number"
             )
-        if self.planes > 1 and self.members == 1:
+        if self.planes > 1 and self.members == 1 and not self.remote_store:
             found.append("one store member is a single point of failure for all control planes")
         return found
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from k8sactors.cli.input import BAD_INPUT, print_problems
 from k8sactors.cli.options import Logs
+from k8sactors.cli.store import StoreAddress
 from k8sactors.cluster import Cluster
 from k8sactors.observe.live import LiveView, Quiet
 from k8sactors.observe.logs import configure_logs
@@ -20,6 +21,7 @@ from k8sactors.scenario.load import load_scenario
 from k8sactors.scenario.model import Scenario
 from k8sactors.scenario.result import RunResult
 from k8sactors.scenario.runner import Observer, execute
+from k8sactors.simulation import RealClock
 from k8sactors.simulation.trace import FrameListener
 
 PIPE_WIDTH = 120
@@ -32,10 +34,18 @@ def read_scenario(
     topology: str | None,
     manifests: Sequence[Path],
     as_json: bool,
+    store: StoreAddress | None = None,
 ) -> Scenario:
     """Read and check a scenario; bad input ends the program with status 2."""
     try:
-        scenario = load_scenario(file, seed=seed, topology=topology, manifests=manifests)
+        scenario = load_scenario(
+            file,
+            seed=seed,
+            topology=topology,
+            manifests=manifests,
+            store=store.endpoints if store else (),
+            store_tls=store.tls if store else None,
+        )
     except BadScenarioError as error:
         if as_json:
             problems = [asdict(problem) for problem in error.problems]
@@ -73,6 +83,8 @@ def run_scenario(
         )
     )
     with view as observer:
-        result = execute(scenario, Cluster, observer, listener)
+        # What a real store does takes real time.
+        clock = RealClock() if scenario.cluster.remote_store else None
+        result = execute(scenario, Cluster, observer, listener, clock)
     result.wall_seconds = watch.seconds
     return result

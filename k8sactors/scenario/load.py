@@ -4,6 +4,7 @@ Nothing starts before this is through. All mistakes of the scenario, its manifes
 command line are collected and reported together.
 """
 
+import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ from k8sactors.scenario.steps import AddWorker, Apply, Delete, Get, Injection, R
 from k8sactors.scenario.targets import Target, TargetKind
 from k8sactors.topology import ClusterSpec
 
+FOREIGN = (
+    "with --store the members are no part of the cluster; run without it, or break them yourself"
+)
+
 
 def load_scenario(
     source: Path,
@@ -37,6 +42,8 @@ def load_scenario(
     topology: str | None = None,
     manifests: Sequence[Path] = (),
     needs_manifests: bool = True,
+    store: Sequence[str] = (),
+    store_tls: ssl.SSLContext | None = None,
 ) -> Scenario:
     """Read, complete and check a scenario.
 
@@ -46,6 +53,8 @@ def load_scenario(
         topology: replaces the file's topology.
         manifests: files for `apply: {manifests: true}`.
         needs_manifests: whether it is a mistake not to give them where the scenario asks for them.
+        store: endpoints of a real etcd that keeps the state instead of members of the cluster.
+        store_tls: how they are spoken to over TLS.
 
     Raises:
         BadScenarioError: with every mistake in any of the files.
@@ -56,6 +65,8 @@ def load_scenario(
     if file is None or any(each.key.startswith("cluster") for each in reader.problems):
         raise BadScenarioError(in_order(reader.problems))
     spec = file.cluster.spec(topology)
+    if store:
+        spec = spec.on_store(store, store_tls)
     is_well_formed = not reader.problems
     check_cluster(spec, ("cluster",), reader)
     if not is_well_formed:
@@ -79,6 +90,19 @@ def load_scenario(
     if reader.problems:
         raise BadScenarioError(in_order(reader.problems))
     return scenario
+
+
+def _is_store(target: Target, spec: ClusterSpec) -> bool:
+    """Whether a target means members of the store."""
+    match target.kind:
+        case TargetKind.STORE:
+            return True
+        case TargetKind.ROLE:
+            return target.name == "store-members"
+        case TargetKind.HOST | TargetKind.ACTOR:
+            return target.name in spec.store_names or target.actor == "etcd"
+        case _:
+            return False
 
 
 def _read_document(source: Path) -> Document:
@@ -218,6 +242,8 @@ class _Checks:
             else:
                 note = ""
             self._problem(where, f"no host {target.name!r}{note}; {suggestion(target.name, known)}")
+        if self.spec.remote_store and _is_store(target, self.spec):
+            self._problem(where, f"{target} cannot be hit: {FOREIGN}")
         if target.kind is TargetKind.ZONE:
             self._zone(target.name, where)
         if target.kind is TargetKind.SAVED and target.name not in self.saved_targets:

@@ -24,7 +24,7 @@ from k8sactors.scenario.recorder import Recorder
 from k8sactors.scenario.result import FAILED, PASSED, Incident, RunResult, StepResult
 from k8sactors.scenario.steps import Expect, Step
 from k8sactors.scenario.world import World, WorldFactory
-from k8sactors.simulation import SECOND
+from k8sactors.simulation import SECOND, RealClock
 from k8sactors.simulation.trace import FrameListener
 
 STEP_LIMIT_NS = 600 * SECOND
@@ -73,6 +73,7 @@ def execute(
     factory: WorldFactory,
     observer: Observer,
     listener: FrameListener | None = None,
+    clock: RealClock | None = None,
 ) -> RunResult:
     """Run a scenario from its start to its end; never raises for what happens inside the cluster.
 
@@ -81,11 +82,12 @@ def execute(
         factory: makes the cluster (`k8sactors.cluster.Cluster`).
         observer: is told how it goes.
         listener: gets every delivered frame.
+        clock: the wall clock; virtual time unless given.
     """
     run = Run(scenario, factory, observer)
     run.listener = listener
     try:
-        simulation.run(run.main, seed=scenario.seed)
+        simulation.run(run.main, seed=scenario.seed, clock=clock)
     except simulation.SimulationError as error:
         run.result.error = str(error)
     return run.result

@@ -299,7 +299,7 @@ async def reason_of(endpoint: str, tls: ssl.SSLContext | None = None) -> str:
             reasons.append(reason)
             nursery.cancel_scope.cancel()
 
-        Dialer(nursery, tls=tls, connect_timeout_s=1)(endpoint, closed)
+        Dialer(nursery.start_soon, tls=tls, connect_timeout_s=1)(endpoint, closed)
         await trio.sleep(TIMEOUT_S)
     return reasons[0]
 

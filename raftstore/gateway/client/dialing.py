@@ -22,20 +22,20 @@ HTTP2: Final = "h2"
 class Dialer:
     """A `raftstore.client.Dial`: endpoints are ``host:port``.
 
-    Connections are tasks of `nursery`; a failure of one reaches nobody but its own client. With a
-    `tls` context nothing is sent in the clear. `metadata` goes with every call (``token``: that of
-    an authenticated user).
+    `start` runs a task (``nursery.start_soon``), one for each connection; what goes wrong in it
+    reaches nobody but the connection's own client. With a `tls` context nothing is sent in the
+    clear. `metadata` goes with every call (``token``: that of an authenticated user).
     """
 
     def __init__(
         self,
-        nursery: trio.Nursery,
+        start: Callable[..., None],
         *,
         tls: ssl.SSLContext | None = None,
         metadata: Headers = (),
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
-        self._nursery = nursery
+        self._start = start
         self._tls = tls
         self._metadata = metadata
         self._connect_timeout_s = connect_timeout_s
@@ -51,7 +51,7 @@ class Dialer:
         host, port = split_endpoint(endpoint)
         scheme = "http" if self._tls is None else "https"
         connection = WireConnection(endpoint, on_close, scheme=scheme, metadata=self._metadata)
-        self._nursery.start_soon(self._live, connection, host, port)
+        self._start(self._live, connection, host, port)
         return connection
 
     async def _live(self, connection: WireConnection, host: str, port: int) -> None:
@@ -120,7 +120,7 @@ async def open_client(
         tls = ssl.create_default_context()
     timers = LocalTimers()
     async with trio.open_nursery() as nursery:
-        dialer = Dialer(nursery, tls=tls, metadata=metadata)
+        dialer = Dialer(nursery.start_soon, tls=tls, metadata=metadata)
         client = StoreClient(store.endpoints, dialer, timers.after, max_calls=max_calls)
         nursery.start_soon(timers.run)
         try:

@@ -1,0 +1,84 @@
+"""`--store etcd://host:port,...`: the state in a real etcd instead of members of the cluster."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+import trio
+
+from k8sactors.errors import StoreUnreachableError
+
+if TYPE_CHECKING:
+    from raftstore.gateway.client import Target
+
+HINT = "'--store'"
+EXTRA = "a real store needs more packages ({error}): pip install 'k8sactors[serve]'"
+
+
+@attrs.frozen
+class StoreAddress:
+    """Endpoints (``host:port``) of a real store, and how they are spoken to over TLS."""
+
+    endpoints: tuple[str, ...]
+    tls: ssl.SSLContext | None = None
+
+
+def read_store(text: str, cacert: str = "", cert: str = "", key: str = "") -> StoreAddress:
+    """Understand `--store`; a mistake ends the program with status 2.
+
+    Raises:
+        click.UsageError: see above.
+    """
+    target = _target(text)
+    if (cacert or cert or key) and not target.secure:
+        raise click.UsageError("certificates are for TLS: write --store etcds://...")
+    if bool(cert) != bool(key):
+        raise click.UsageError("--store-cert and --store-key go together")
+    return StoreAddress(target.endpoints, _context(cacert, cert, key) if target.secure else None)
+
+
+def check(store: StoreAddress) -> None:
+    """See that the store answers and is free; else the program ends with status 1.
+
+    Raises:
+        click.ClickException: see above.
+    """
+    from k8sactors.remotestore import check_store  # noqa: PLC0415 - an optional extra
+    from raftstore.errors import RaftStoreError  # noqa: PLC0415 - see above
+    from raftstore.gateway.client import Target  # noqa: PLC0415 - see above
+
+    target = Target(store.endpoints, store.tls is not None)
+    try:
+        silent = trio.run(check_store, target, store.tls)
+    except (StoreUnreachableError, RaftStoreError) as error:
+        raise click.ClickException(str(error)) from error
+    for reason in silent:
+        click.echo(f"warning: an endpoint of the store does not answer: {reason}", err=True)
+
+
+def _target(text: str) -> Target:
+    try:
+        from raftstore.gateway.client import (  # noqa: PLC0415 - an optional extra
+            TargetError,
+            parse_target,
+        )
+    except ImportError as error:
+        raise click.ClickException(EXTRA.format(error=error)) from error
+    try:
+        return parse_target(text)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint=HINT) from error
+
+
+def _context(cacert: str, cert: str, key: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=cacert or None)
+        if cert:
+            context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(filter(None, (cacert, cert, key)))
+        raise click.UsageError(f"cannot use {files}: {error}") from error
+    return context
