@@ -20,6 +20,7 @@ OF_K8SACTORS = ("chaos", "zoo")
 COMMANDS = {
     "demo": "raftstore.cli.demo:demo",
     "serve": "raftstore.cli.serve:serve",
+    "snapshot": "raftstore.cli.snapshot:snapshot",
 }
 
 

@@ -9,6 +9,7 @@ from raftstore.client import Connection
 from raftstore.client.future import Future
 from raftstore.errors import STOPPED, TIMEOUT_CONNECTION_LOST, TOO_MANY_REQUESTS, StoreError
 from raftstore.gateway.identity import with_token
+from raftstore.mvcc.snapshot import StateView
 from raftstore.wire import REQUEST
 
 MAX_CALLS: Final = 20_000
@@ -22,6 +23,13 @@ class Backend(Protocol):
 
     def token_of_certificate(self, name: str, /) -> str:
         """A token of the user whom a client's certificate names; "" while nobody needs one."""
+
+    def view(self) -> StateView:
+        """Its whole state now, by reference.
+
+        Raises:
+            StoreError: it does not run.
+        """
 
     def statistics(self) -> dict[str, Any]:
         """Its sizes and positions; empty if it does not run."""

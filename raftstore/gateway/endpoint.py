@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import trio
+
 from raftstore.gateway.caller import Backend, Caller
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.exchange import Budget
@@ -18,6 +20,8 @@ class Endpoint:
         self.caller = Caller(backend)
         self.counters = counters or Counters()
         self.budget = Budget()
+        self.snapshots = trio.Semaphore(1)
+        """Held by whoever goes over the whole state."""
 
     async def call(self, method: Method, request: Any) -> Any:
         """Carry out a method with one answer.

@@ -261,6 +261,18 @@ CLUSTER_AND_MAINTENANCE: Final = {
         int64 compact_revision = 3
         int64 hash_revision = 4
     """,
+    "HashRequest": "",
+    "HashResponse": """
+        ResponseHeader header = 1
+        uint32 hash = 2
+    """,
+    "SnapshotRequest": "",
+    "SnapshotResponse": """
+        ResponseHeader header = 1
+        uint64 remaining_bytes = 2
+        bytes blob = 3
+        string version = 4
+    """,
     "MoveLeaderRequest": """
         uint64 targetID = 1
     """,

@@ -11,8 +11,10 @@ import attrs
 import trio
 
 from raftstore.client import Connection
+from raftstore.errors import STOPPED, StoreError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
+from raftstore.mvcc.snapshot import StateView
 from raftstore.server.config import MemberConfig, Peer
 from raftstore.server.credentials import served
 from raftstore.server.data_directory import DataDirectory
@@ -55,6 +57,17 @@ class LocalBackend:
         """A token of the user whom a client's certificate names."""
         member = self._cluster.members.get(self._member_id)
         return "" if member is None else member.access.token_of_certificate(name)
+
+    def view(self) -> StateView:
+        """Its whole state now, by reference.
+
+        Raises:
+            StoreError: it does not run.
+        """
+        member = self._cluster.members.get(self._member_id)
+        if member is None:
+            raise StoreError(*STOPPED)
+        return member.store.view()
 
     def statistics(self) -> dict[str, Any]:
         """What the member tells about itself."""

@@ -1,4 +1,4 @@
-"""The two methods that are streams in both directions, whatever carries them."""
+"""The methods that are streams, whatever carries them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Final
 import trio
 
 from raftstore.errors import StoreError
+from raftstore.gateway import maintenance
 from raftstore.gateway.endpoint import Endpoint
+from raftstore.gateway.maintenance import SNAPSHOT
 from raftstore.gateway.methods import KEEP_ALIVE, WATCH
 from raftstore.gateway.translation import builder
 from raftstore.gateway.watching import WatchSession
@@ -57,4 +59,8 @@ async def keep_alive(endpoint: Endpoint, receive: ReceiveMessage, send: SendMess
         )
 
 
-HANDLERS: Final = {WATCH.path: watch, KEEP_ALIVE.path: keep_alive}
+HANDLERS: Final = {
+    WATCH.path: watch,
+    KEEP_ALIVE.path: keep_alive,
+    SNAPSHOT.path: maintenance.snapshot,
+}

@@ -27,6 +27,7 @@ class Answers:
             "status": self._status,
             "member_list": self._member_list,
             "lease_keep_alive": self._keep_alive,
+            "snapshot": self._snapshot,
         }
         """What is not read from the store alone, or not now; by the name of the request."""
 
@@ -48,6 +49,12 @@ class Answers:
             for peer in self._config.peers
         ]
         return [0, [self._store.header(), members]]
+
+    def _snapshot(self, _fields: list[Any]) -> list[Any]:
+        """What goes with the whole state, which whoever shares this process takes by reference."""
+        raft = self._node.raft
+        _, (head, members) = self._member_list([])
+        return [0, [head, raft.log.applied, raft.term, VERSION, members]]
 
     def _status(self, _fields: list[Any]) -> list[Any]:
         raft = self._node.raft

@@ -19,6 +19,7 @@ import trio
 
 from raftstore.client import Connection
 from raftstore.errors import ConfigurationError
+from raftstore.mvcc.snapshot import StateView
 from raftstore.raft import NO_MEMBER
 from raftstore.server.config import MemberConfig, Peer
 from raftstore.server.credentials import served
@@ -171,6 +172,10 @@ class MemberProcess:
     def token_of_certificate(self, name: str, /) -> str:
         """A token of the user whom a client's certificate names."""
         return self._running.member.access.token_of_certificate(name)
+
+    def view(self) -> StateView:
+        """The member's whole state now, by reference."""
+        return self._running.member.store.view()
 
     def statistics(self) -> dict[str, Any]:
         """What the member and its network tell about themselves."""
