@@ -196,10 +196,7 @@ def _table(summary: Summary) -> None:
     widths = [max(map(len, column)) for column in columns]
     rule = "+" + "".join("-" * (width + 2) + "+" for width in widths)
     cells = list(zip(columns, widths, strict=True))
-    heads = [
-        " " * -(-(width - len(head)) // 2) + head + " " * ((width - len(head)) // 2)
-        for (head, _), width in cells
-    ]
+    heads = [(" " * ((width - len(head)) // 2) + head).ljust(width) for (head, _), width in cells]
     values = [value.rjust(width) for (_, value), width in cells]
     for line in (rule, _row(heads), rule, _row(values), rule):
         click.echo(line)

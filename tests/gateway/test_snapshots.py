@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from raftstore.cli import main
 from raftstore.storage import snapshot_file
+from raftstore.storage.etcd_database import Summary
 from tests.gateway.etcdctl import ETCDCTL, etcdctl, reduced
 from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd, unused_ports
 from tests.gateway.served import Served, post, start
@@ -148,7 +149,7 @@ def test_the_status_of_our_file_differs_only_in_hash_count_and_size(
             printed = re.sub(r"^[0-9a-f]+(, \d+, )\d+, \d+ kB", r"HASH\1KEYS, SIZE", printed)
             texts.append(re.sub(r"\| +[0-9a-f]+ (\| +\d+ \|).*", r"HASH \1 KEYS SIZE", printed))
         # The hash may be a digit shorter, and the table with it.
-        assert re.sub(r"-+", "-", texts[0]) == re.sub(r"-+", "-", texts[1])
+        assert re.sub(r"[- ]+", " ", texts[0]) == re.sub(r"[- ]+", " ", texts[1])
 
 
 @needs_etcdctl
@@ -335,6 +336,21 @@ def test_the_sizes_are_written_as_etcdctl_writes_them() -> None:
     sizes = {9: "9 B", 512: "512 B", 1500: "1.5 kB", 9949: "9.9 kB", 20480: "20 kB"}
     sizes |= {12238848: "12 MB", 999_999: "1000 kB", 2 << 30: "2.1 GB"}
     assert {size: _size(size) for size in sizes} == sizes
+
+
+@pytest.mark.parametrize(
+    ("value", "head"),
+    [(0x1, "| HASH |"), (0x223F93C, "|  HASH   |"), (0x8580B37A, "|   HASH   |")],
+)
+def test_the_columns_of_a_table_are_as_wide_as_their_widest_cell(
+    value: int, head: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from raftstore.cli.snapshot import _table  # noqa: PLC0415 - only this test looks into it
+
+    _table(Summary(value, 123456789012, 11, 16384))
+    rule, heads, _, values, last = capsys.readouterr().out.splitlines()
+    assert len({len(rule), len(heads), len(values), len(last)}) == 1
+    assert heads.startswith(head)
 
 
 def test_files_of_the_log_are_no_snapshots(tmp_path: Path) -> None:
