@@ -38,7 +38,6 @@ def _alarm_response(fields: Fields) -> Any:
 
 
 def _defragment_response(_fields: Fields) -> Any:
-    # The key space lives in memory; a compaction gives its room back at once.
     return message("DefragmentResponse")()
 
 
@@ -162,7 +161,7 @@ MAINTENANCE: Final = (
     unary(
         "Maintenance",
         "Defragment",
-        "status",
+        "defragment",
         no_fields,
         _defragment_response,
         "/v3/maintenance/defragment",

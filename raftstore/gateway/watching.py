@@ -291,7 +291,10 @@ class WatchSession:
         if self._paused and self._buffered_bytes <= self._max_buffered_bytes // 2:
             self._resume()
         cluster_id, member_id, revision, term = self._header
-        about = header([cluster_id, member_id, item.revision or revision, term])
+        # As in etcd, the word that history is gone tells no other revision.
+        compacted = "compact_revision" in item.about and item.about["compact_revision"] > 0
+        shown = 0 if compacted else item.revision or revision
+        about = header([cluster_id, member_id, shown, term])
         events = [event(fields) for fields in unpack_events(item.packed)]
         response = WatchResponse(header=about, watch_id=item.watch, events=events, **item.about)
         if item.fragment and response.ByteSize() > FRAGMENT_BYTES:

@@ -48,6 +48,10 @@ def upper_bound(range_end: bytes) -> bytes | None:
     return None if range_end == FROM_KEY else range_end
 
 
+# As in etcd, nothing has a hash as well.
+EMPTY_HASH: Final = zlib.crc32(b"key")
+
+
 class KeySpace:
     """All kept versions. Writers pass the revision they write at and then `commit` it."""
 
@@ -173,7 +177,12 @@ class KeySpace:
     # Compaction and hash
 
     def compact(self, revision: int) -> None:
-        """Forget what no reader at `revision` or later can see."""
+        """Forget what no reader at `revision` or later can see.
+
+        As in etcd, 0 is accepted, and does nothing, while nothing was ever compacted.
+        """
+        if revision == self.compact_revision == 0:
+            return
         if revision <= self.compact_revision:
             raise StoreError(*COMPACTED)
         if revision > self.revision:
@@ -217,7 +226,7 @@ class KeySpace:
             yield
         self.check_revision(revision)
         compacted = self.compact_revision
-        crc = 0
+        crc = EMPTY_HASH
         for piece in self.history.view().pieces():
             for kv in _hashed(piece, revision, compacted):
                 crc = zlib.crc32(_pack(kv), crc)

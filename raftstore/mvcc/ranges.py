@@ -44,7 +44,8 @@ def read_range(space: KeySpace, fields: list[Any], newest: int) -> list[Any]:
             count = len(selected)
             if count_only:
                 return [[], False, count]
-        takes_all = not limit or order != SORT_NONE or target != SORT_KEY or any(fields[9:13])
+        # As in etcd, a target without an order sorts what the limit has left.
+        takes_all = not limit or order != SORT_NONE or any(fields[9:13])
         found = list(selected if takes_all else islice(selected, limit + 1))
     if any(fields[9:13]):
         found = list(filter(_revision_filter(*fields[9:13]), found))

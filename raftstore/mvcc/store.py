@@ -309,7 +309,8 @@ class Store:
 
     def _hash_kv(self, fields: list[Any], _now_ns: int) -> list[Any]:
         revision = fields[0] or self.space.revision
-        return [self.space.hash(revision), self.space.compact_revision, revision]
+        # As in etcd, -1 stands for never compacted.
+        return [self.space.hash(revision), self.space.compact_revision or -1, revision]
 
     def _lease_time_to_live(self, fields: list[Any], now_ns: int) -> list[Any]:
         lease_id, want_keys = fields

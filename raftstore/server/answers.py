@@ -26,6 +26,7 @@ class Answers:
         self.own: dict[str, Callable[[list[Any]], list[Any]]] = {
             "status": self._status,
             "member_list": self._member_list,
+            "defragment": self._defragment,
             "lease_keep_alive": self._keep_alive,
             "snapshot": self._snapshot,
         }
@@ -42,6 +43,10 @@ class Answers:
 
     def _keep_alive(self, fields: list[Any]) -> list[Any]:
         return self._store.keep_alive_wire(fields, self._now_ns())
+
+    def _defragment(self, _fields: list[Any]) -> list[Any]:
+        """Nothing to do: the key space lives in memory, and compaction gives room back at once."""
+        return [0, [self._store.header()]]
 
     def _member_list(self, _fields: list[Any]) -> list[Any]:
         members = [

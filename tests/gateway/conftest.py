@@ -8,19 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.etcdctl import ETCD, RealEtcd
-from tests.gateway.served import Served, start
+from tests.gateway.served import Served, start, stopping
 
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
-    running = start("--port", "0")
-    assert running.process.stdout is not None
-    with running.process.stdout:
-        try:
-            yield running
-        finally:
-            running.process.kill()
-            running.process.wait()
+    with stopping(start("--port", "0")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -38,11 +32,5 @@ def real_etcd(tmp_path: Path) -> Iterator[RealEtcd]:
 
 @pytest.fixture
 def fresh() -> Iterator[Served]:
-    running = start("--port", "0")
-    assert running.process.stdout is not None
-    with running.process.stdout:
-        try:
-            yield running
-        finally:
-            running.process.kill()
-            running.process.wait()
+    with stopping(start("--port", "0")) as running:
+        yield running

@@ -8,6 +8,8 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,18 @@ def wait_ready(process: subprocess.Popen[bytes]) -> Served:
         process.wait()
         raise
     return Served(process, [line.split()[1] for line in lines])
+
+
+@contextmanager
+def stopping(running: Served) -> Iterator[Served]:
+    """A served cluster that is killed in the end."""
+    assert running.process.stdout is not None
+    with running.process.stdout:
+        try:
+            yield running
+        finally:
+            running.process.kill()
+            running.process.wait()
 
 
 def _read_until_ready(process: subprocess.Popen[bytes]) -> list[str]:
