@@ -7,7 +7,7 @@ exception is lease time, which is no replicated state (see `raftstore.mvcc.lease
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 from raftstore.errors import (
@@ -311,6 +311,15 @@ class Store:
         revision = fields[0] or self.space.revision
         # As in etcd, -1 stands for never compacted.
         return [self.space.hash(revision), self.space.compact_revision or -1, revision]
+
+    def hash_kv_in_steps(self, fields: list[Any]) -> Generator[None, None, list[Any]]:
+        """The answer to a hash_kv request, some milliseconds of work at a time.
+
+        It is of the state at the first step. Raises StoreError as `read_wire` would answer it.
+        """
+        revision = fields[0] or self.space.revision
+        crc = yield from self.space.hash_in_steps(revision)
+        return [0, [self.header(), crc, self.space.compact_revision, revision]]
 
     def _lease_time_to_live(self, fields: list[Any], now_ns: int) -> list[Any]:
         lease_id, want_keys = fields

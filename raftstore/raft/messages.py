@@ -49,7 +49,8 @@ class Snapshot(NamedTuple):
     term: int = 0
     configuration: Configuration = Configuration()
     """The members after `index`."""
-    data: bytes = b""
+    data: Any = b""
+    """The state itself, in whatever form the environment keeps and carries it."""
 
 
 class MessageKind(IntEnum):

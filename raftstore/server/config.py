@@ -33,6 +33,8 @@ class MemberConfig:
     """A snapshot is made after so many applied entries (etcd: --snapshot-count)."""
     catch_up_entries: int = 5_000
     """How many entries stay behind a snapshot for followers that are only a little late."""
+    max_lag_bytes: int = 128 * MEBIBYTE
+    """So much of the log a leader keeps beyond that, for a member that is catching up."""
     max_request_bytes: int = MEBIBYTE * 3 // 2
     max_pending_requests: int = 50_000
     max_proposal_batch: int = 4_096

@@ -26,6 +26,8 @@ class Disk(Protocol):
     """Number of records ever appended: the position of the last one."""
     synced: int
     """Position of the last durable record."""
+    keeps_references: bool
+    """Whether a snapshot is kept by reference: writing one costs nothing, but it takes memory."""
 
     def open(self) -> tuple[int, RecoveredState]:
         """Start using the disk: how often that has happened.
@@ -94,6 +96,8 @@ class SimulatedDisk:
     the disk: `inject` and `heal`, `rot`, `erase`, and `crash` with a torn tail. A disk that has
     failed takes nothing more until it is opened again: the member must stop (`on_failure`).
     """
+
+    keeps_references = True
 
     def __init__(
         self, after: Timer | None = None, sync_latency_ns: int = 0, name: str = "disk"

@@ -36,11 +36,13 @@ from raftstore.raft import (
     Snapshot,
     SoftState,
 )
+from raftstore.raft.messages import SNAPSHOT
 from raftstore.raft.state import Rng
 from raftstore.storage import WalRecord
 
 from .access import ACCESS_OPS, ACCOUNT_READS, Access
 from .answers import Answers
+from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
 from .config import MemberConfig
 from .credentials import Credentials, SeededEntropy
 from .disk import Disk
@@ -55,6 +57,8 @@ LEADER_OPS: Final = frozenset(("lease_keep_alive", "lease_time_to_live"))
 LINEARIZABLE_OPS: Final = ACCOUNT_READS | {"range", "lease_leases", "member_list"}
 SERIALIZABLE_FIELD: Final = 6
 """Place of `serializable` in a RangeRequest."""
+PHYSICAL_FIELD: Final = 1
+"""Place of `physical` in a CompactionRequest."""
 LEASE_ID_FIELD: Final = 1
 """Place of `id` in a LeaseGrantRequest."""
 MALFORMED: Final = [INVALID_ARGUMENT, "etcdserver: malformed request"]
@@ -85,8 +89,10 @@ class Member:
         session, recovered = disk.open()
         self._keys = RequestKeys(config.id, session)
         self.store = Store(config.cluster_id, config.id)
-        self._snapshots = Snapshots(config, recovered.snapshot)
-        self.node = RawNode(config.raft(), recovered, rng, lambda: self._snapshots.latest)
+        self._snapshots = Snapshots(config, self.store, disk, transport, session)
+        source = self._snapshots.source(lambda: self.node)
+        self.node = RawNode(config.raft(), recovered, rng, source)
+        self._chores = Chores(self.store)
         self.watches = WatchHub(self.store)
         self._answers = Answers(config, self.store, self.node, now_ns)
         self.access = Access(
@@ -101,7 +107,7 @@ class Member:
         self._guarded = False
         self.auth.on_switch.append(self._set_guarded)
         if recovered.snapshot.index:
-            self._snapshots.installed(recovered.snapshot, self.store)
+            self._snapshots.installed(recovered.snapshot)
         self.store.raft_term = recovered.hard_state.term
         self._proposals = Proposals(self._keys, config.max_proposal_batch)
         self._reads = ReadQueue(self._keys, self._answers.answer)
@@ -150,6 +156,8 @@ class Member:
             self._move_leader(request)
         elif op in LINEARIZABLE_OPS and self.must_linearize(op, fields):
             self._reads.waiting.append(request)
+        elif op == "hash_kv":
+            self._chores.hash_kv(fields, respond)
         elif op in ACCESS_OPS:
             self.access.receive("", op, fields, respond)
         else:
@@ -177,6 +185,8 @@ class Member:
         config = self.config
         if len(self._proposals.pending) >= config.max_pending_requests:
             raise StoreError(*TOO_MANY_REQUESTS)
+        if op == "compact" and fields[PHYSICAL_FIELD]:
+            respond = self._chores.after_sweep(respond)
         if op == "lease_grant" and not fields[LEASE_ID_FIELD]:
             fields = [fields[0], self._keys.next_number()]
         deadline_ns = self._now_ns() + self._timeout_ns
@@ -218,6 +228,8 @@ class Member:
             self._asked_by_peer(sender_id, wire)
         elif kind == LEADER_ANSWER:
             self._forwarding.answered(wire)
+        else:
+            self._snapshots.receive(sender_id, wire, self.node)
 
     def _asked_by_peer(self, sender_id: int, wire: list[Any]) -> None:
         _, number, op, fields = wire
@@ -263,6 +275,9 @@ class Member:
         """`config.tick_ns` have passed."""
         self._ticks += 1
         self.node.tick()
+        self._snapshots.tick(self.node)
+        if self._chores:
+            self._chores.work(STEPS_PER_TICK)
         if self._anybody_waits():
             now_ns = self._now_ns()
             self._proposals.expire(now_ns)
@@ -291,7 +306,13 @@ class Member:
         return max(1, raft.election_timeout - raft.election_elapsed)
 
     def _anybody_waits(self) -> bool:
-        return bool(self._proposals.pending or self._reads or len(self._forwarding) or self._moves)
+        return bool(
+            self._proposals.pending
+            or self._reads
+            or len(self._forwarding)
+            or self._moves
+            or self._chores
+        )
 
     def _refuse_without_leader(self) -> None:
         """Let clients try another member when an election takes longer than it should."""
@@ -320,16 +341,17 @@ class Member:
             self._proposals.propose(node, leading=node.raft.role is Role.LEADER)
         if self._reads.waiting:
             self._reads.ask(node, self._ticks)
-        if not self._snapshots.in_progress:
-            messages = node.take_only_messages()
-            if messages:
-                self._send(messages)
+        messages = node.take_only_messages()
+        if messages:
+            self._send(messages)
         while node.has_ready():
             self._carry_out(node.ready())
         if self._reads:
             self._reads.serve(node.raft.log.applied)
         for push, payload in self.watches.collect():
             push(payload)
+        if self._chores:
+            self._chores.work(STEPS_PER_BATCH)
         self._running = False
 
     def send_commits(self) -> None:
@@ -340,7 +362,10 @@ class Member:
     def _send(self, messages: list[Message]) -> None:
         send = self._transport.send_peer
         for message in messages:
-            send(message.to, message.to_wire())
+            if message.kind == SNAPSHOT:
+                self._snapshots.send(message)
+            else:
+                send(message.to, message.to_wire())
 
     def _carry_out(self, ready: Ready) -> None:
         if ready.soft_state is not None:
@@ -377,7 +402,7 @@ class Member:
         if ready.messages_after_persist:
             self._send(ready.messages_after_persist)
         self.node.advance(ready)
-        self._snapshots.advance(self.node, self.store, self._disk)
+        self._snapshots.advance(self.node)
         if not self._running:
             self.finish_batch()
 
@@ -415,13 +440,14 @@ class Member:
             else:
                 op, fields, respond, _ = request
                 respond(apply(op, fields, now_ns))
-        self._proposals.settle(entries[-1].index)
+        self._snapshots.applied = last = entries[-1].index
+        self._proposals.settle(last)
 
     def _install(self, snapshot: Snapshot) -> None:
         if self.monitor is not None:
             self.monitor.installed(self.id, snapshot.index, snapshot.configuration)
         self._proposals.fate_unknown()
-        self._snapshots.installed(snapshot, self.store)
+        self._snapshots.installed(snapshot)
 
     # -- roles --------------------------------------------------------------------------------
 
@@ -431,6 +457,8 @@ class Member:
         self._proposals.leader_changed()
         self._reads.leader_changed()
         leading = state.role is Role.LEADER
+        if not leading:
+            self._snapshots.stop_sending()
         self._leases.set_leading(leading=leading)
         if leading and self.monitor is not None:
             self.monitor.leader_elected(self.id, raft.term, self._term_at)
@@ -461,8 +489,7 @@ class Member:
             "pending_proposals": len(self._proposals.pending),
             "pending_reads": len(self._reads),
             "forwarded": len(self._forwarding),
-            "snapshots": self._snapshots.count,
-            "snapshot_index": self._snapshots.latest.index,
+            **self._snapshots.statistics(),
             "disk_unsynced_records": self._disk.written - self._disk.synced,
             **self.watches.statistics(),
         }

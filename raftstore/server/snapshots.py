@@ -1,96 +1,155 @@
-"""When a member makes a snapshot of its state, and what of the log stays behind it.
+"""When a member makes a snapshot of its state, what of the log stays behind it, who gets one.
 
-A snapshot holds the whole state, so the interval grows with the state: the cost per entry stays
-constant however large the store becomes. It is packed a few chunks per batch, from a state that was
-taken at once (versions are immutable), so that requests do not wait for the whole of it.
+A snapshot is a view of the state at a moment (versions never change, see `raftstore.mvcc.history`),
+so that making one costs next to nothing. It is packed bit by bit by whoever needs the bytes: a disk
+that writes files, and the transfer to a member that lacks more than the log holds.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-from typing import Final, NamedTuple
-
-import msgpack
+from collections.abc import Callable
+from typing import Any, Final
 
 from raftstore.mvcc import Store
-from raftstore.raft import Configuration, RawNode, Snapshot
+from raftstore.mvcc.snapshot import StateView, load
+from raftstore.raft import Message, RawNode, Role, Snapshot
+from raftstore.raft.progress import ProgressState
 from raftstore.storage import WalRecord
 
 from .config import MemberConfig
 from .disk import Disk
+from .forwarding import Transport
+from .transfer import SNAPSHOT_PART, SnapshotReceiver, SnapshotSender
 
-CHUNKS_PER_BATCH: Final = 4
-"""A chunk takes about a millisecond; small states are packed in one go."""
-
-
-class Unfinished(NamedTuple):
-    """A snapshot that is being packed: what it is of, and what is done and left to do."""
-
-    at: int
-    term: int
-    configuration: Configuration
-    parts: list[bytes]
-    rest: Iterator[bytes]
+FILE_SHARE: Final = 4
+"""A disk that writes snapshots to files gets one when so large a part of the state is new: the
+cost per entry stays constant however large the store becomes."""
 
 
 class Snapshots:
-    """The newest snapshot of a member, and the next one while it is being made."""
+    """The snapshots of a member: its own, those that it sends, and the one that it is sent."""
 
-    def __init__(self, config: MemberConfig, latest: Snapshot) -> None:
-        self.latest = latest
+    def __init__(
+        self, config: MemberConfig, store: Store, disk: Disk, transport: Transport, session: int
+    ) -> None:
+        self.index = 0
+        """Of the newest one that was given to the disk."""
+        self.applied = 0
+        """Up to where the store has applied the log."""
         self.count = 0
         self._config = config
+        self._store = store
+        self._disk = disk
         self._interval_entries = config.snapshot_entries
-        self._unfinished: Unfinished | None = None
+        self._log_base = 0
+        self._sender = SnapshotSender(transport, session << 32)
+        self._receiver = SnapshotReceiver(transport)
 
-    @property
-    def in_progress(self) -> bool:
-        """Whether a snapshot was begun and is not finished."""
-        return self._unfinished is not None
+    # -- the own ones -------------------------------------------------------------------------
 
-    def advance(self, node: RawNode, store: Store, disk: Disk) -> None:
-        """Begin a snapshot of the applied state if one is due; go on with one that was begun."""
-        unfinished = self._unfinished
-        if unfinished is None:
-            log = node.raft.log
-            if log.applied - self.latest.index < self._interval_entries:
-                return
-            unfinished = Unfinished(
-                log.applied,
-                log.term(log.applied),
-                node.raft.configuration,
-                [],
-                store.snapshot(),
-            )
-            self._unfinished = unfinished
-            self._interval_entries = max(self._config.snapshot_entries, len(store.space.log))
-        before = len(unfinished.parts)
-        unfinished.parts.extend(islice(unfinished.rest, CHUNKS_PER_BATCH))
-        if len(unfinished.parts) - before < CHUNKS_PER_BATCH:
-            self._finish(unfinished, node, disk)
+    def source(self, node: Callable[[], RawNode]) -> Callable[[], Snapshot]:
+        """What Raft asks for a snapshot to send: the present state."""
+        return lambda: self._present(node())
 
-    def _finish(self, made: Unfinished, node: RawNode, disk: Disk) -> None:
-        """Write the snapshot and shorten the log.
+    def _present(self, node: RawNode) -> Snapshot:
+        raft, at = node.raft, self.applied
+        return Snapshot(at, raft.log.term(at), raft.configuration, self._store.view())
+
+    def advance(self, node: RawNode) -> None:
+        """Make a snapshot if one is due, and shorten the log.
 
         It needs no sync of its own: until it is durable the disk keeps the log that it replaces.
         """
-        self._unfinished = None
-        data = msgpack.packb(made.parts)
-        self.latest = Snapshot(made.at, made.term, made.configuration, data)
+        passed = self.applied - self.index
+        if passed < self._interval_entries and (not passed or not self._holds_dropped_history()):
+            return
+        snapshot = self._present(node)
+        self.index = snapshot.index
         self.count += 1
-        disk.append(WalRecord(None, [], self.latest))
-        log = node.raft.log
-        keep_from = min(made.at - self._config.catch_up_entries, log.stable)
-        if keep_from > log.offset:
+        self._disk.append(WalRecord(None, [], snapshot))
+        space = self._store.space
+        self._log_base = space.log_base
+        if not self._disk.keeps_references:
+            share = (len(space.live) + len(space.history)) // FILE_SHARE
+            self._interval_entries = max(self._config.snapshot_entries, share)
+        keep_from = min(self._keep_from(node), node.raft.log.stable)
+        if keep_from > node.raft.log.offset:
             node.compact(keep_from)
 
-    def installed(self, snapshot: Snapshot, store: Store) -> None:
+    def _holds_dropped_history(self) -> bool:
+        """Whether a snapshot in memory keeps alive what a compaction has dropped since."""
+        return self._disk.keeps_references and self._store.space.log_base > self._log_base > 0
+
+    def _keep_from(self, node: RawNode) -> int:
+        """The index from whose successor on the log must stay.
+
+        A leader keeps what live followers still lack, or will after their snapshot, within bounds.
+        """
+        usual = self.index - self._config.catch_up_entries
+        raft = node.raft
+        if raft.role is not Role.LEADER:
+            return usual
+        needed = usual
+        for progress in raft.progress.values():
+            if progress.state is ProgressState.SNAPSHOT:
+                needed = min(needed, progress.pending_snapshot)
+            elif progress.recent_active:
+                needed = min(needed, progress.match)
+        if needed >= usual:
+            return usual
+        log = raft.log
+        needed = max(needed, log.offset)
+        free_bytes = self._config.max_lag_bytes
+        entries = log.entries
+        for place in range(usual - log.offset - 1, needed - log.offset - 1, -1):
+            free_bytes -= len(entries[place].data)
+            if free_bytes < 0:
+                return place + log.offset + 1
+        return needed
+
+    # -- those of others ----------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Carry Raft's snapshot message, and the state."""
+        self._sender.begin(message)
+
+    def receive(self, sender: int, wire: list[Any], node: RawNode) -> None:
+        """Take a part of a snapshot, or the answer to one."""
+        if wire[0] != SNAPSHOT_PART:
+            self._sender.answered(sender, wire, node)
+            return
+        complete = self._receiver.take(sender, wire, node.raft.term)
+        if complete is not None:
+            node.step(complete)
+
+    def installed(self, snapshot: Snapshot) -> None:
         """Take over the state that the leader sent, or that the disk held."""
-        self._unfinished = None
-        self.latest = snapshot
-        store.restore(chunks(snapshot))
+        state = snapshot.data
+        loaded = state.take_loaded() if isinstance(state, StateView) else None
+        if loaded is None:
+            loaded = load(state.chunks())
+            if isinstance(state, StateView):
+                # What the disk refers to is the state of a member that is no more.
+                state.rest_on(StateView(loaded))
+        self._store.install(loaded)
+        self.index = self.applied = snapshot.index
+        self._log_base = loaded.space.log_base
 
+    def tick(self, node: RawNode) -> None:
+        """Time has passed."""
+        if self._sender:
+            self._sender.tick(node)
+        if self._receiver.in_progress:
+            self._receiver.tick()
 
-def chunks(snapshot: Snapshot) -> Iterator[bytes]:
-    """The parts of a snapshot's data, as the store made them."""
-    parts: list[bytes] = msgpack.unpackb(snapshot.data)
-    return iter(parts)
+    def stop_sending(self) -> None:
+        """This member leads no more."""
+        self._sender.stop()
+
+    def statistics(self) -> dict[str, int]:
+        """Counts, for metrics."""
+        return {
+            "snapshots": self.count,
+            "snapshot_index": self.index,
+            "snapshots_sending": len(self._sender),
+            "snapshot_parts_sent": self._sender.sent_parts,
+            "snapshot_parts_received": self._receiver.received_parts,
+        }

@@ -33,6 +33,8 @@ InTurn = Callable[[Callable[[], None]], bool]
 class DirectoryDisk:
     """A `Disk` of one member. `open` it, then let `run` go on as long as the member lives."""
 
+    keeps_references = False
+
     def __init__(
         self,
         path: Path,

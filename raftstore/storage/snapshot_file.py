@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 import msgpack
 
+from raftstore.mvcc.snapshot import ChunkSource, PackedState
 from raftstore.raft import Configuration, Snapshot
 from raftstore.storage import framing
 from raftstore.storage.errors import CorruptWalError
@@ -110,9 +111,9 @@ def _parse(path: Path, data: bytes) -> tuple[list[Any], list[bytes], int]:
 
 
 def chunks_of(snapshot: Snapshot) -> Iterable[bytes]:
-    """The parts of a snapshot's data, as the store made them."""
-    parts: list[bytes] = msgpack.unpackb(snapshot.data) if snapshot.data else []
-    return parts
+    """The parts of a snapshot's state, packed as they are asked for."""
+    state: ChunkSource | None = snapshot.data or None
+    return () if state is None else state.chunks()
 
 
 def _configuration(snapshot: Snapshot) -> tuple[Any, ...]:
@@ -122,4 +123,4 @@ def _configuration(snapshot: Snapshot) -> tuple[Any, ...]:
 def _snapshot(fields: list[Any], chunks: list[bytes]) -> Snapshot:
     index, term, configuration = fields
     members = Configuration.from_wire(configuration)
-    return Snapshot(index, term, members, msgpack.packb(chunks))
+    return Snapshot(index, term, members, PackedState(tuple(chunks)))

@@ -11,6 +11,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from raftstore.mvcc.snapshot import PackedState
 from raftstore.raft import Configuration, Entry, HardState, RecoveredState, Snapshot
 from raftstore.storage import (
     CorruptWalError,
@@ -59,9 +60,7 @@ class Scene:
         return sorted(self.path.glob("*.wal"))
 
     def store_snapshot(self, wal: Wal, index: int, data: bytes, *, installed: bool = False) -> None:
-        snapshot = Snapshot(
-            index, 1, Configuration.of_voters((1, 2, 3)), b"\x91\xc4" + bytes([len(data)]) + data
-        )
+        snapshot = Snapshot(index, 1, Configuration.of_voters((1, 2, 3)), PackedState((data,)))
         check = snapshot_file.write(FileSystem(), self.path, OWNER, snapshot)
         state = HardState(1, 1, index) if installed else None
         wal.flush([WalItem(state, [], SnapshotReference(index, 1, installed, check))])
@@ -295,7 +294,7 @@ def test_a_snapshot_takes_the_place_of_what_it_covers(scene: Scene) -> None:
     wal.close()
     state = scene.recovered()
     assert state.snapshot == Snapshot(
-        7, 1, Configuration.of_voters((1, 2, 3)), b"\x91\xc4\x05seven"
+        7, 1, Configuration.of_voters((1, 2, 3)), PackedState((b"seven",))
     )
     assert indexes(state) == [8, 9]
     assert len(list(scene.path.glob("*.snap"))) == 1
@@ -316,7 +315,10 @@ def test_a_snapshot_that_the_log_does_not_name_yet_is_swept_away(scene: Scene) -
     wal.flush(flushed(1, 3))
     wal.close()
     snapshot_file.write(
-        FileSystem(), scene.path, OWNER, Snapshot(2, 1, Configuration.of_voters((1,)), b"\x90")
+        FileSystem(),
+        scene.path,
+        OWNER,
+        Snapshot(2, 1, Configuration.of_voters((1,)), PackedState(())),
     )
     (scene.path / "half.snap.tmp").write_bytes(b"half")
     state = scene.recovered()
@@ -339,7 +341,10 @@ def test_a_damaged_snapshot_is_refused(scene: Scene, damage: str) -> None:
         path.write_bytes(data[:-30])
     elif damage == "swap":
         snapshot_file.write(
-            FileSystem(), scene.path, OWNER, Snapshot(3, 1, Configuration.of_voters((1,)), b"\x90")
+            FileSystem(),
+            scene.path,
+            OWNER,
+            Snapshot(3, 1, Configuration.of_voters((1,)), PackedState(())),
         )
     else:
         path.unlink()
@@ -349,7 +354,10 @@ def test_a_damaged_snapshot_is_refused(scene: Scene, damage: str) -> None:
 
 def test_a_snapshot_without_a_log_is_refused(scene: Scene) -> None:
     snapshot_file.write(
-        FileSystem(), scene.path, OWNER, Snapshot(2, 1, Configuration.of_voters((1,)), b"\x90")
+        FileSystem(),
+        scene.path,
+        OWNER,
+        Snapshot(2, 1, Configuration.of_voters((1,)), PackedState(())),
     )
     with pytest.raises(CorruptWalError, match="no log beside it"):
         scene.open()
@@ -445,7 +453,7 @@ async def test_a_local_snapshot_is_written_beside_and_then_cuts_the_log(tmp_path
     for number in range(1, 6):
         disk.append(WalRecord(HardState(1, 1, number - 1), entries(number, number), None))
     disk.append(
-        WalRecord(None, [], Snapshot(4, 1, Configuration.of_voters((1,)), b"\x91\xc4\x01x"))
+        WalRecord(None, [], Snapshot(4, 1, Configuration.of_voters((1,)), PackedState((b"x",))))
     )
     disk.sync(lambda: None)
     async with trio.open_nursery() as nursery:
@@ -457,7 +465,7 @@ async def test_a_local_snapshot_is_written_beside_and_then_cuts_the_log(tmp_path
     _, state = DirectoryDisk(tmp_path, OWNER).open()
     assert (state.snapshot.index, state.snapshot.data, indexes(state)) == (
         4,
-        b"\x91\xc4\x01x",
+        PackedState((b"x",)),
         [5],
     )
 
@@ -466,7 +474,7 @@ async def test_a_snapshot_of_the_leader_is_durable_before_it_is_promised(tmp_pat
     disk = DirectoryDisk(tmp_path, OWNER)
     disk.open()
     done = trio.Event()
-    snapshot = Snapshot(40, 3, Configuration.of_voters((1, 2)), b"\x91\xc4\x01x")
+    snapshot = Snapshot(40, 3, Configuration.of_voters((1, 2)), PackedState((b"x",)))
     disk.append(WalRecord(HardState(3, 0, 40), [], snapshot))
     disk.sync(done.set)
     async with trio.open_nursery() as nursery:

@@ -1,0 +1,254 @@
+"""Snapshots on their way between members: in parts, a few at a time, lost ones sent again.
+
+Raft says that a member needs a snapshot; its message names the snapshot, and this carries the
+state. The leader packs a part when there is room in the window, so that it never holds more than
+the window in bytes, whatever the size of the state and however slow the other end; and both ends
+handle a part between other work. The state sent is the one that Raft's message names, whatever is
+written meanwhile. Parts may be lost, doubled and overtake each other.
+
+A part is ``[SNAPSHOT_PART, number, term, place, data, is_last]``: `number` grows with every
+transfer of a member, `term` is the leader's. The data of place 0 is Raft's message without the
+state, then come the chunks. The answer is ``[SNAPSHOT_TAKEN, number, count]``: so many parts from
+the first on have arrived; REFUSED instead of the count ends the transfer.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Final
+
+import attrs
+import msgpack
+
+from raftstore.mvcc.snapshot import SnapshotFormatError, StateLoader, StateView
+from raftstore.raft import Message, RawNode
+
+from .forwarding import Transport
+
+SNAPSHOT_PART: Final = 102
+SNAPSHOT_TAKEN: Final = 103
+REFUSED: Final = -1
+WINDOW_PARTS: Final = 8
+"""So many parts are under way at once: half a MiB, and some milliseconds of work for the taker."""
+RESEND_TICKS: Final = 3
+GIVE_UP_TICKS: Final = 20
+"""Without any answer; earlier than Raft itself would give the snapshot up."""
+REPEATS_FOR_LOSS: Final = 3
+"""So many answers that repeat a count tell that the next part is lost."""
+
+
+@attrs.define
+class Sending:
+    """A snapshot being sent to one member."""
+
+    number: int
+    term: int
+    rest: Iterator[bytes]
+    unanswered: deque[list[Any]] = attrs.Factory(deque)
+    """The parts under way, oldest first."""
+    taken: int = 0
+    sent: int = 0
+    repeats: int = 0
+    silent_ticks: int = 0
+    upcoming: bytes | None = None
+    """One chunk ahead: a part says whether it is the last."""
+
+
+class SnapshotSender:
+    """The leader's end: at most one transfer to each member."""
+
+    def __init__(self, transport: Transport, first_number: int) -> None:
+        self.sent_parts = 0
+        self._transport = transport
+        self._last_number = first_number
+        self._sending: dict[int, Sending] = {}
+
+    def __len__(self) -> int:
+        return len(self._sending)
+
+    def begin(self, message: Message) -> None:
+        """Send a snapshot; it takes the place of one that is being sent to the same member."""
+        snapshot = message.snapshot
+        assert snapshot is not None, "a snapshot message carries a snapshot"
+        state: StateView = snapshot.data
+        head = attrs.evolve(message, snapshot=snapshot._replace(data=b""))
+        self._last_number += 1
+        sending = Sending(
+            self._last_number,
+            message.term,
+            chain((msgpack.packb(head.to_wire()),), state.chunks()),
+        )
+        sending.upcoming = next(sending.rest)
+        self._sending[message.to] = sending
+        self._fill(message.to, sending)
+
+    def answered(self, sender: int, wire: list[Any], node: RawNode) -> None:
+        """The other end tells what it has taken."""
+        _, number, count = wire
+        sending = self._sending.get(sender)
+        if sending is None or number != sending.number:
+            return
+        if count == REFUSED:
+            self._end(sender, node, ok=False)
+            return
+        if count <= sending.taken:
+            self._repeated(sender, sending, count)
+            return
+        for _ in range(min(count - sending.taken, len(sending.unanswered))):
+            sending.unanswered.popleft()
+        sending.taken = count
+        sending.repeats = sending.silent_ticks = 0
+        node.raft.report_snapshot_progress(sender)
+        self._fill(sender, sending)
+        if not sending.unanswered:
+            self._end(sender, node, ok=True)
+
+    def _repeated(self, sender: int, sending: Sending, count: int) -> None:
+        if count == sending.taken and sending.unanswered:
+            sending.repeats += 1
+            if sending.repeats == REPEATS_FOR_LOSS:
+                self._transport.send_peer(sender, sending.unanswered[0])
+
+    def _fill(self, member: int, sending: Sending) -> None:
+        while sending.upcoming is not None and len(sending.unanswered) < WINDOW_PARTS:
+            data, sending.upcoming = sending.upcoming, next(sending.rest, None)
+            is_last = sending.upcoming is None
+            part = [SNAPSHOT_PART, sending.number, sending.term, sending.sent, data, is_last]
+            sending.sent += 1
+            sending.unanswered.append(part)
+            self._send(member, part)
+
+    def _send(self, member: int, part: list[Any]) -> None:
+        self.sent_parts += 1
+        self._transport.send_peer(member, part)
+
+    def tick(self, node: RawNode) -> None:
+        """Send again what is not answered; give up a member that answers nothing."""
+        for member, sending in list(self._sending.items()):
+            sending.silent_ticks += 1
+            if sending.silent_ticks >= GIVE_UP_TICKS:
+                self._end(member, node, ok=False)
+            elif sending.silent_ticks % RESEND_TICKS == 0:
+                sending.repeats = 0
+                for part in sending.unanswered:
+                    self._send(member, part)
+
+    def _end(self, member: int, node: RawNode, *, ok: bool) -> None:
+        del self._sending[member]
+        node.report_snapshot(member, ok=ok)
+
+    def stop(self) -> None:
+        """This member leads no more."""
+        self._sending.clear()
+
+
+@attrs.define
+class Receiving:
+    """A snapshot that arrives. `early` holds parts that have overtaken others."""
+
+    sender: int
+    number: int
+    term: int
+    head: Message | None = None
+    loader: StateLoader = attrs.Factory(StateLoader)
+    taken: int = 0
+    early: dict[int, tuple[bytes, bool]] = attrs.Factory(dict)
+    silent_ticks: int = 0
+
+
+class SnapshotReceiver:
+    """The follower's end: builds one state at a time, beside the present one."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.received_parts = 0
+        self._transport = transport
+        self._receiving: Receiving | None = None
+        self._newest: dict[int, tuple[int, int]] = {}
+        """The number of the newest transfer of each sender, and what of it was answered last."""
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether a snapshot is arriving."""
+        return self._receiving is not None
+
+    def take(self, sender: int, wire: list[Any], own_term: int) -> Message | None:
+        """Take a part; with the last one, Raft's message with the state, ready to be installed."""
+        _, number, term, place, data, is_last = wire
+        if term < own_term:
+            self._answer(sender, number, REFUSED)
+            return None
+        receiving = self._receiving
+        if receiving is None or (receiving.sender, receiving.number) != (sender, number):
+            receiving = self._begin(sender, number, term, place)
+            if receiving is None:
+                return None
+        receiving.silent_ticks = 0
+        if receiving.taken <= place < receiving.taken + WINDOW_PARTS:
+            receiving.early[place] = data, is_last
+        try:
+            complete = self._load(receiving)
+        except (SnapshotFormatError, IndexError, TypeError, ValueError, msgpack.UnpackException):
+            # The sender tries again, with another snapshot.
+            self._drop(receiving)
+            self._answer(sender, number, REFUSED)
+            return None
+        self._answer(sender, number, receiving.taken)
+        return complete
+
+    def _begin(self, sender: int, number: int, term: int, place: int) -> Receiving | None:
+        newest, answered = self._newest.get(sender, (0, 0))
+        if number == newest:
+            self._answer(sender, number, answered)
+            return None
+        if place:
+            if place >= WINDOW_PARTS:
+                # No part that has overtaken the first: this member has forgotten what it took.
+                self._answer(sender, number, REFUSED)
+            return None
+        if number < newest:
+            return None
+        if self._receiving is not None:
+            if self._receiving.term > term:
+                return None
+            self._drop(self._receiving)
+        self._receiving = Receiving(sender, number, term)
+        return self._receiving
+
+    def _load(self, receiving: Receiving) -> Message | None:
+        """Take in what is next in order."""
+        while (found := receiving.early.pop(receiving.taken, None)) is not None:
+            data, is_last = found
+            if receiving.head is None:
+                receiving.head = Message.from_wire(msgpack.unpackb(data))
+            else:
+                receiving.loader.feed(data)
+            receiving.taken += 1
+            self.received_parts += 1
+            if is_last:
+                self._receiving = None
+                return self._complete(receiving.head, receiving.loader)
+        return None
+
+    def _complete(self, message: Message, loader: StateLoader) -> Message:
+        snapshot = message.snapshot
+        assert snapshot is not None, "the head is a snapshot message"
+        view = StateView.of_loaded(loader.finish())
+        message.snapshot = snapshot._replace(data=view)
+        return message
+
+    def _answer(self, sender: int, number: int, count: int) -> None:
+        if number >= self._newest.get(sender, (0, 0))[0]:
+            self._newest[sender] = number, count
+        self._transport.send_peer(sender, [SNAPSHOT_TAKEN, number, count])
+
+    def tick(self) -> None:
+        """Drop what nobody goes on sending."""
+        receiving = self._receiving
+        if receiving is not None:
+            receiving.silent_ticks += 1
+            if receiving.silent_ticks >= 2 * GIVE_UP_TICKS:
+                self._drop(receiving)
+
+    def _drop(self, receiving: Receiving) -> None:
+        self._newest[receiving.sender] = receiving.number, REFUSED
+        self._receiving = None
