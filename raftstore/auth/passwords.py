@@ -19,6 +19,10 @@ _BLOCK_SIZE: Final = 8
 _HASH_BYTES: Final = 32
 _MAX_COST: Final = 20
 _FIELDS: Final = 4
+BCRYPT: Final = "$2"
+"""How the hashes of a real etcd begin. They are verified if the package bcrypt is installed."""
+_BCRYPT_BYTES: Final = 72
+"""What bcrypt takes of a password."""
 
 
 def hash_password(password: str, salt: bytes, cost: int = DEFAULT_COST) -> str:
@@ -28,12 +32,25 @@ def hash_password(password: str, salt: bytes, cost: int = DEFAULT_COST) -> str:
 
 def verify_password(password: str, kept: str) -> bool:
     """Whether this is the password that was hashed; takes as long for a wrong one."""
-    fields = kept.split("$")
-    if len(fields) != _FIELDS:
+    if kept.startswith(BCRYPT):
+        return _verify_bcrypt(password, kept)
+    if not is_hash(kept):
         return False
-    _, cost, salt, expected = fields
+    _, cost, salt, expected = kept.split("$")
     found = _scrypt(password, bytes.fromhex(salt), int(cost))
     return hmac.compare_digest(found, bytes.fromhex(expected))
+
+
+def _verify_bcrypt(password: str, kept: str) -> bool:
+    """A password that a real etcd has hashed, and a snapshot has brought here."""
+    try:
+        import bcrypt  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        return False
+    try:
+        return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], kept.encode())
+    except ValueError:
+        return False
 
 
 def is_hash(text: str) -> bool:

@@ -153,8 +153,9 @@ def _post(
     if response.status != http.client.OK:
         text = response.read(1000).decode(errors="replace").strip()
         try:
-            text = json.loads(text)["message"]
-        except (ValueError, KeyError, TypeError):
+            answer = json.loads(text)
+            text = answer.get("error", answer)["message"]
+        except (ValueError, KeyError, TypeError, AttributeError):
             text = text or response.reason
         raise StorageError(f"the member refuses: {text} (HTTP status {response.status})")
     return response

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-import msgpack
-
+from raftstore.mvcc.snapshot import PackedState
 from raftstore.raft import Configuration, HardState, Snapshot
 from raftstore.server.config import Peer
 from raftstore.server.data_directory import DataDirectory, new_cluster_id
@@ -97,7 +96,7 @@ def _in_new_directory(path: Path, make: Callable[[], Made]) -> Made:
 
 
 def _snapshot(chunks: list[bytes], voters: list[int]) -> Snapshot:
-    return Snapshot(INDEX, TERM, Configuration(tuple(sorted(voters))), msgpack.packb(chunks))
+    return Snapshot(INDEX, TERM, Configuration(tuple(sorted(voters))), PackedState(tuple(chunks)))
 
 
 def _plant(path: Path, identity: Identity, snapshot: Snapshot) -> None:

@@ -33,7 +33,7 @@ from raftstore.storage.bbolt import Database, Item
 from raftstore.storage.bbolt_writer import Pair, write_database
 from raftstore.storage.crc32c import crc32c
 from raftstore.storage.errors import CorruptFileError
-from raftstore.storage.etcd_sections import CODECS
+from raftstore.storage.etcd_sections import CODECS, SectionCodec
 
 REVISION: Final = struct.Struct(">QcQ")
 NUMBER: Final = struct.Struct(">Q")
@@ -221,13 +221,20 @@ def read(path: Path, data: bytes) -> Iterator[bytes]:
         if name != b"key"
     }
     grants = [_grant(path, *pair) for pair in pairs.get(b"lease", [])]
-    sections = {codec.name: codec.from_items(pairs) for codec in CODECS}
+    sections = {codec.name: _section(path, codec, pairs) for codec in CODECS}
     # What the log does not reach must not be asked for.
     compact_revision = max(compact_revision, log_base - 1 if log_base > FIRST_REVISION + 1 else 0)
     compact_revision = min(compact_revision, revision)
     versions = chain(kept, log)
     state = PlainState(revision, compact_revision, log_base, grants, sections, versions)
     return state.chunks()
+
+
+def _section(path: Path, codec: SectionCodec, pairs: dict[bytes, list[Pair]]) -> Any:
+    try:
+        return codec.from_items(pairs)
+    except ValueError as error:
+        raise CorruptFileError(path, 0, f"the buckets of {codec.name!r}: {error}") from error
 
 
 def _log_base(by_revision: dict[int, list[KV]], revision: int, compact_revision: int) -> int:

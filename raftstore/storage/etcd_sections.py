@@ -9,7 +9,14 @@ from __future__ import annotations
 import struct
 from typing import Any, Final, Protocol
 
+from raftstore.storage import protobuf
 from raftstore.storage.bbolt_writer import Pair
+
+AUTH: Final = b"auth"
+AUTH_ROLES: Final = b"authRoles"
+AUTH_USERS: Final = b"authUsers"
+REVISION: Final = struct.Struct(">Q")
+FIRST_AUTH_REVISION: Final = 1
 
 Items = dict[bytes, list[Pair]]
 """The items of buckets, by the bucket's name."""
@@ -27,7 +34,11 @@ class SectionCodec(Protocol):
         """What the section's `dump` gave (None: a store without the section) as items."""
 
     def from_items(self, items: Items) -> Any:
-        """The `dump` of a section with these items."""
+        """The `dump` of a section with these items.
+
+        Raises:
+            ValueError: they make no sense.
+        """
 
 
 class _Alarms:
@@ -45,17 +56,64 @@ class _Alarms:
 
 
 class _Auth:
-    """A store without users, as etcd writes it."""
+    """Users, roles and permissions: protobufs ``authpb.User`` and ``authpb.Role`` by name."""
 
     name = "auth"
-    buckets: tuple[bytes, ...] = (b"auth", b"authRoles", b"authUsers")
+    buckets: tuple[bytes, ...] = (AUTH, AUTH_ROLES, AUTH_USERS)
 
     def to_items(self, data: Any) -> Items:
-        del data
-        return {b"auth": [(b"authRevision", struct.pack(">Q", 1))]}
+        enabled, revision, users, roles = data or (False, FIRST_AUTH_REVISION, [], [])
+        switch: list[Pair] = [(b"authRevision", REVISION.pack(revision))]
+        if users or roles:
+            switch.append((b"authEnabled", b"\1" if enabled else b"\0"))
+        return {
+            AUTH: switch,
+            AUTH_USERS: [(user[0].encode(), _encode_user(*user)) for user in users],
+            AUTH_ROLES: [(name.encode(), _encode_role(name, given)) for name, given in roles],
+        }
 
     def from_items(self, items: Items) -> Any:
-        del items
+        switch = dict(items.get(AUTH, []))
+        revision = int.from_bytes(switch.get(b"authRevision", b""), "big") or FIRST_AUTH_REVISION
+        users = [_decode_user(value) for _, value in items.get(AUTH_USERS, [])]
+        roles = [_decode_role(value) for _, value in items.get(AUTH_ROLES, [])]
+        return [switch.get(b"authEnabled") == b"\1", revision, users, roles]
+
+
+def _encode_user(name: str, password_hash: str, no_password: bool, roles: list[str]) -> bytes:
+    options = [protobuf.encode(1) if no_password else b""]
+    granted = [role.encode() for role in roles]
+    return protobuf.encode(name.encode(), password_hash.encode(), granted, options)
+
+
+def _decode_user(data: bytes) -> list[Any]:
+    fields = protobuf.decode(data)
+    name, password_hash = (protobuf.text(fields, place).decode() for place in (1, 2))
+    no_password = bool(protobuf.number(protobuf.decode(protobuf.text(fields, 4)), 1))
+    roles = [_text(role) for role in protobuf.decode_repeated(data).get(3, [])]
+    return [name, password_hash, no_password, roles]
+
+
+def _encode_role(name: str, permissions: list[list[Any]]) -> bytes:
+    return protobuf.encode(name.encode(), [protobuf.encode(*given) for given in permissions])
+
+
+def _decode_role(data: bytes) -> list[Any]:
+    fields = protobuf.decode_repeated(data)
+    permissions = []
+    for permission in fields.get(2, []):
+        if isinstance(permission, int):
+            raise ValueError("a permission is no message")  # noqa: TRY004 - of damaged data
+        given = protobuf.decode(permission)
+        ends = protobuf.text(given, 2), protobuf.text(given, 3)
+        permissions.append([protobuf.number(given, 1), *ends])
+    return [protobuf.text(protobuf.decode(data), 1).decode(), permissions]
+
+
+def _text(value: int | bytes) -> str:
+    if isinstance(value, int):
+        raise ValueError("a name is no byte string")  # noqa: TRY004 - of damaged data
+    return value.decode()
 
 
 CODECS: Final[tuple[SectionCodec, ...]] = (_Alarms(), _Auth())

@@ -25,39 +25,55 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def encode(*fields: int | bytes) -> bytes:
-    """A message of the fields 1, 2, ...; zero and empty ones are left out, as proto3 does."""
+def encode(*fields: int | bytes | list[bytes]) -> bytes:
+    """A message of the fields 1, 2, ...; zero and empty ones are left out, as proto3 does.
+
+    A list is a repeated field.
+    """
     parts: list[bytes] = []
-    for number, value in enumerate(fields, start=1):
+    for place, value in enumerate(fields, start=1):
         if isinstance(value, int):
             if value:
-                parts += (varint(number << 3 | VARINT), varint(value))
+                parts += (varint(place << 3 | VARINT), varint(value))
+        elif isinstance(value, list):
+            for item in value:
+                parts += (varint(place << 3 | LENGTH), varint(len(item)), item)
         elif value:
-            parts += (varint(number << 3 | LENGTH), varint(len(value)), value)
+            parts += (varint(place << 3 | LENGTH), varint(len(value)), value)
     return b"".join(parts)
 
 
 def decode(data: bytes) -> dict[int, int | bytes]:
-    """The fields of a message by number; varints as int64.
+    """The fields of a message by number; varints as int64, of a repeated field the last.
 
     Raises:
         ValueError: it is no message of varints and byte strings.
     """
-    fields: dict[int, int | bytes] = {}
+    return {place: values[-1] for place, values in decode_repeated(data).items()}
+
+
+def decode_repeated(data: bytes) -> dict[int, list[int | bytes]]:
+    """The fields of a message by number, each with all its values.
+
+    Raises:
+        ValueError: it is no message of varints and byte strings.
+    """
+    fields: dict[int, list[int | bytes]] = {}
     place = 0
     while place < len(data):
         tag, place = _read_varint(data, place)
-        kind, number = tag & 7, tag >> 3
+        kind, field = tag & 7, tag >> 3
         value, place = _read_varint(data, place)
         if kind == VARINT:
-            fields[number] = value - (1 << 64) if value & _SIGN else value
+            signed = value - (1 << 64) if value & _SIGN else value
+            fields.setdefault(field, []).append(signed)
         elif kind == LENGTH:
             if place + value > len(data):
-                raise ValueError(f"field {number} ends behind the message")
-            fields[number] = data[place : place + value]
+                raise ValueError(f"field {field} ends behind the message")
+            fields.setdefault(field, []).append(data[place : place + value])
             place += value
         else:
-            raise ValueError(f"field {number} is of an unexpected kind {kind}")
+            raise ValueError(f"field {field} is of an unexpected kind {kind}")
     return fields
 
 

@@ -70,7 +70,7 @@ def look(url: str, lease: str) -> list[str]:
     seen = []
     for command, typed in LOOK:
         printed = etcdctl(url, command.replace("LEASE", lease), typed)
-        seen.append(reduced(printed).replace(lease, "LEASE").replace(number, "LEASE"))
+        seen.append(reduced(printed.replace(lease, "LEASE").replace(number, "LEASE")))
     return seen
 
 
@@ -208,6 +208,32 @@ def test_a_restored_cluster_serves_what_a_real_etcd_had(theirs: Saved, tmp_path:
         for url in served.urls:
             assert json.loads(etcdctl(url, "get a -w json").splitlines()[0])["count"] == 1
         assert look(served.url, theirs.lease) == theirs.seen
+    finally:
+        stop(served)
+
+
+@needs_etcd
+def test_users_of_a_real_etcd_log_in_after_a_restore(tmp_path: Path) -> None:
+    file, data = tmp_path / "x.db", tmp_path / "data"
+    with real_etcd(tmp_path) as etcd:
+        for command_ in (
+            *("user add root:secret", "role add root", "user grant-role root root"),
+            *("user add ann:pw", "role add r", "role grant-permission r readwrite a"),
+            *("user grant-role ann r", "put a 1", "put b 1", "auth enable"),
+        ):
+            assert etcdctl(etcd.url, command_).endswith("exit status 0"), command_
+        command("save", file, "--endpoint", etcd.url, "--user", "root:secret")
+        refused = command("save", tmp_path / "y.db", "--endpoint", etcd.url, code=1)
+        assert "user name is empty" in refused
+        asked = ("--user ann:pw get a", "--user ann:pw get b", "--user ann:no get a", "get a")
+        answers = [etcdctl(etcd.url, command_) for command_ in asked]
+    command("restore", file, "--data-dir", data, "--members", 1)
+    served = start("--port", "0", "--data-dir", str(data))
+    try:
+        assert [etcdctl(served.url, command_) for command_ in asked] == answers
+        said = command("save", tmp_path / "y.db", "--endpoint", served.url, code=1)
+        assert "the member refuses: etcdserver: user name is empty" in said
+        command("save", tmp_path / "y.db", "--endpoint", served.url, "--user", "root:secret")
     finally:
         stop(served)
 

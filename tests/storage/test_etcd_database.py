@@ -17,6 +17,7 @@ from raftstore.storage import CorruptFileError, etcd_database, protobuf
 from raftstore.storage.bbolt import Database
 from raftstore.storage.bbolt_writer import write_database
 from raftstore.storage.etcd_database import About
+from raftstore.storage.etcd_sections import CODECS
 
 FILE = Path("file.db")
 ABOUT = About(41, 3, "3.6.0", ((7, "m7", ("http://p:1",), ("http://c:2",), False),))
@@ -121,6 +122,44 @@ def test_the_summary_counts_every_item_as_etcdctl_does() -> None:
     summary = etcd_database.summarize(FILE, data)
     assert (summary.revision, summary.total_keys, summary.total_size) == (3, items, len(data))
     assert summary.version == "3.6.0"
+
+
+# -- accounts --------------------------------------------------------------------------------------
+
+ACCOUNTS = [
+    True,
+    10,
+    [["root", "scrypt$4$00$11", False, ["root"]], ["u", "", True, ["r", "s"]]],
+    [["r", [[2, b"foo", b"fop"], [0, b"x", b""]]], ["root", []]],
+]
+
+
+def test_accounts_survive_the_way_to_a_database_and_back() -> None:
+    (codec,) = (codec for codec in CODECS if codec.name == "auth")
+    assert codec.from_items(codec.to_items(ACCOUNTS)) == ACCOUNTS
+    assert codec.from_items(codec.to_items(None)) == [False, 1, [], []]
+
+
+def test_the_buckets_of_accounts_are_those_of_a_real_etcd() -> None:
+    (codec,) = (codec for codec in CODECS if codec.name == "auth")
+    items = {name: dict(pairs) for name, pairs in codec.to_items(ACCOUNTS).items()}
+    assert items[b"auth"] == {b"authEnabled": b"\1", b"authRevision": b"\0\0\0\0\0\0\0\n"}
+    assert (
+        items[b"authRoles"][b"r"]
+        == b"\n\x01r\x12\x0c\x08\x02\x12\x03foo\x1a\x03fop\x12\x03\x12\x01x"
+    )
+    assert items[b"authUsers"][b"u"] == b'\n\x01u\x1a\x01r\x1a\x01s"\x02\x08\x01'
+
+
+@pytest.mark.parametrize(
+    ("bucket", "value"),
+    [(b"authUsers", b"\x08\x01"), (b"authUsers", b"\n\x01\xff"), (b"authRoles", b"\x10\x01")],
+)
+def test_damaged_accounts_are_refused(bucket: bytes, value: bytes) -> None:
+    file = io.BytesIO()
+    write_database(file, [(b"key", []), (bucket, [(b"x", value)])])
+    with pytest.raises(CorruptFileError, match="the buckets of 'auth'"):
+        imported(file.getvalue())
 
 
 # -- databases that only etcd writes ---------------------------------------------------------------
