@@ -42,7 +42,7 @@ class ActionKind(Enum):
     COMPACT = "compact"
 
 
-_READS = frozenset((ActionKind.GET, ActionKind.RANGE, ActionKind.KEEP_ALIVE))
+READS = frozenset((ActionKind.GET, ActionKind.RANGE, ActionKind.KEEP_ALIVE))
 _RANGES = frozenset((ActionKind.RANGE, ActionKind.DELETE_RANGE))
 _ON_LEASES = frozenset((ActionKind.GRANT, ActionKind.REVOKE, ActionKind.KEEP_ALIVE))
 
@@ -145,7 +145,7 @@ class Request:
     @property
     def is_read_only(self) -> bool:
         """Whether no branch of it writes; keeping a lease alive changes but its time."""
-        return all(action.kind in _READS for action in self.actions)
+        return all(action.kind in READS for action in self.actions)
 
     def __str__(self) -> str:
         then = "; ".join(map(str, self.success))
