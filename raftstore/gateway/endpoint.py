@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import trio
 
+from raftstore.errors import TOO_MANY_REQUESTS, StoreError
 from raftstore.gateway.caller import Backend, Caller
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.exchange import Budget
 from raftstore.gateway.method import Method
+
+MAX_WAITERS: Final = 2_000
+
+
+class Waiters:
+    """A bound on how many callers wait for a lock or an election, or observe one.
+
+    Each of them has a connection to the member.
+    """
+
+    def __init__(self, max_waiters: int = MAX_WAITERS) -> None:
+        self.free = max_waiters
+
+    def __enter__(self) -> None:
+        if not self.free:
+            raise StoreError(*TOO_MANY_REQUESTS)
+        self.free -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self.free += 1
 
 
 class Endpoint:
@@ -22,6 +43,7 @@ class Endpoint:
         self.budget = Budget()
         self.snapshots = trio.Semaphore(1)
         """Held by whoever goes over the whole state."""
+        self.waiters = Waiters()
 
     async def call(self, method: Method, request: Any) -> Any:
         """Carry out a method with one answer.

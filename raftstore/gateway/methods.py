@@ -7,6 +7,8 @@ from typing import Any, Final
 from raftstore.errors import StoreError
 from raftstore.gateway.auth_service import AUTH
 from raftstore.gateway.codes import UNIMPLEMENTED
+from raftstore.gateway.election_service import ELECTION, OBSERVE
+from raftstore.gateway.lock_service import LOCK
 from raftstore.gateway.maintenance import WHOLE_STATE
 from raftstore.gateway.messages import message
 from raftstore.gateway.method import Method, no_fields, stream, unary
@@ -184,7 +186,18 @@ MAINTENANCE: Final = (
     ),
 )
 
-METHODS: Final = (*KV, WATCH, *LEASE, *CLUSTER, *MAINTENANCE, *WHOLE_STATE, *AUTH)
+METHODS: Final = (
+    *KV,
+    WATCH,
+    *LEASE,
+    *CLUSTER,
+    *MAINTENANCE,
+    *WHOLE_STATE,
+    *AUTH,
+    *LOCK,
+    *ELECTION,
+    OBSERVE,
+)
 BY_GRPC_PATH: Final = {method.path: method for method in METHODS}
 BY_HTTP_PATH: Final = {path: method for method in METHODS for path in method.http_paths}
 SERVICES: Final = tuple(dict.fromkeys(method.full_service for method in METHODS))

@@ -8,7 +8,8 @@ from typing import Any, Final
 import trio
 
 from raftstore.errors import StoreError
-from raftstore.gateway import maintenance
+from raftstore.gateway import election_service, maintenance
+from raftstore.gateway.election_service import OBSERVE
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.maintenance import SNAPSHOT
 from raftstore.gateway.methods import KEEP_ALIVE, WATCH
@@ -63,4 +64,5 @@ HANDLERS: Final = {
     WATCH.path: watch,
     KEEP_ALIVE.path: keep_alive,
     SNAPSHOT.path: maintenance.snapshot,
+    OBSERVE.path: election_service.observe,
 }
