@@ -14,6 +14,7 @@ class StoreChaos:
     message stretch the moments in which a crash does harm.
 
     Attributes:
+        features: what clients ask for beside reads and writes of single keys (`store_mix`).
         plan: the faults; None: each seed draws them from `kinds` at a `pace`.
     """
 
@@ -28,6 +29,7 @@ class StoreChaos:
     entries_per_message: int = 4_096
     election_ticks: int = 10
     think_ms: int = 1_500
+    features: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     pace: Pace = DEFAULT_PACE
     plan: tuple[PlannedFault, ...] | None = None

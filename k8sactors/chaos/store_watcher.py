@@ -1,10 +1,13 @@
-"""A watcher that writes down everything it was sent, and the log it is compared with."""
+"""Watchers that write down everything they were sent, and the log it is compared with."""
 
 from typing import Any
 
+import trio
+
 from k8sactors.actors import Actor
 from k8sactors.checkers.watch import Batch, Change, Stream
-from raftstore.client import StoreClient
+from k8sactors.simulation import SECOND
+from raftstore.client import StoreClient, Watch
 from raftstore.client.operations import prefix_end
 from raftstore.errors import RaftStoreError
 from raftstore.mvcc import Store
@@ -12,32 +15,106 @@ from raftstore.wire import PUT, WatchCreateRequest
 
 FIRST_REVISION = 2  # the first write of a store; revision 1 is the empty one
 
+STEADY = "steady"
+FROM_NOW = "from-now"
+LAZY = "lazy"
+STYLES = (STEADY, FROM_NOW, LAZY)
+"""How watchers watch: all the time from the first revision; from whenever they begin; or now and
+then, each time going on where they were."""
+
+LONGEST_LOOK_NS = 8 * SECOND
+LONGEST_NAP_NS = 8 * SECOND
+
 
 class StoreWatcher(Actor):
-    """Watches a prefix from the first revision on, through all failures."""
+    """Watches a prefix or, without `with_previous`, one key, through all failures.
 
-    def __init__(self, name: str, endpoints: list[str], prefix: str) -> None:
+    Each watch that had to begin anew, because history it needed was compacted, is a stream of its
+    own. Before it can be judged at the end, call `finish`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: list[str],
+        prefix: str,
+        style: str = STEADY,
+        *,
+        with_previous: bool = True,
+    ) -> None:
         self.name = name
-        self.stream = Stream(name, FIRST_REVISION, prefix, with_previous=True)
+        self.style = style
+        self.streams: list[Stream] = []
+        self._prefix = prefix
+        self._with_previous = with_previous
         self._endpoints = endpoints
+        self._start = 0 if style == FROM_NOW else FIRST_REVISION
+        self._watch: Watch | None = None
+        self._finishing = False
 
-    def on_start(self) -> None:
+    @property
+    def stream(self) -> Stream:
+        """The newest one."""
+        return self.streams[-1]
+
+    async def main(self) -> None:
         """Open the watch; the client moves it from member to member."""
         client = StoreClient(self._endpoints, self.ctx.connect, self.ctx.after)
-        prefix = self.stream.prefix.encode()
+        self._open(client)
+        while self.style == LAZY and not self._finishing:
+            await trio.sleep(self.ctx.random.randrange(LONGEST_LOOK_NS) / SECOND)
+            if self._watch is None or self._finishing:
+                continue
+            self._start = max(self._watch.next_revision, 1)
+            self._watch.cancel()
+            self._watch = None
+            await trio.sleep(self.ctx.random.randrange(LONGEST_NAP_NS) / SECOND)
+            self._resume(client)
+
+    def finish(self) -> None:
+        """Leave no more."""
+        self._finishing = True
+
+    def _open(self, client: StoreClient) -> None:
+        number = len(self.streams)
+        name = f"{self.name} ({number + 1})" if number else self.name
+        stream = Stream(name, self._start, self._prefix, with_previous=self._with_previous)
+        self.streams.append(stream)
+        self._resume(client)
+
+    def _resume(self, client: StoreClient) -> None:
+        """Go on where the newest stream is."""
+        prefix = self._prefix.encode()
         request = WatchCreateRequest(
-            prefix, prefix_end(prefix), FIRST_REVISION, progress_notify=True, prev_kv=True
+            prefix,
+            prefix_end(prefix),
+            self._start,
+            progress_notify=True,
+            prev_kv=self._with_previous,
         )
-        client.watch(request, self._events, self._cancelled)
+
+        def cancelled(error: RaftStoreError) -> None:
+            self._cancelled(client, error)
+
+        self._watch = client.watch(request, self._events, cancelled)
 
     def _events(self, events: list[list[Any]], revision: int) -> None:
         now_ns = self.ctx.now_ns()
+        stream = self.stream
+        if not stream.start_revision:
+            # "From now on" means from behind the revision that the first answer names.
+            stream.start_revision = revision + 1
         changes = tuple(_change(kind, kv, previous) for kind, kv, previous in events)
-        self.stream.batches.append(Batch(now_ns, changes, bookmark=None if changes else revision))
+        stream.batches.append(Batch(now_ns, changes, bookmark=None if changes else revision))
 
-    def _cancelled(self, error: RaftStoreError) -> None:
+    def _cancelled(self, client: StoreClient, error: RaftStoreError) -> None:
+        """History is gone: all that can be done is to begin anew behind the gap."""
         compacted = getattr(error, "compact_revision", 0)
         self.stream.batches.append(Batch(self.ctx.now_ns(), compacted=compacted))
+        self._watch = None
+        if compacted:
+            self._start = compacted + 1
+            self._open(client)
 
 
 def _change(kind: int, kv: list[Any], previous: list[Any] | None) -> Change:
@@ -70,3 +147,19 @@ def change_log(store: Store, prefix: str) -> list[Change]:
             values.pop(key, None)
             log.append(Change(revision, key.decode(), "DELETE", None, previous))
     return log
+
+
+def undelivered(log: list[Change], stream: Stream) -> Change | None:
+    """The newest change that the stream should have by now and has not; None: it is up to date."""
+    wanted = [
+        change
+        for change in log
+        if change.revision >= stream.start_revision and change.key.startswith(stream.prefix)
+    ]
+    if not wanted or not stream.start_revision:
+        return None
+    newest = wanted[-1]
+    reached = max(
+        (change.revision for batch in stream.batches for change in batch.changes), default=0
+    )
+    return newest if reached < newest.revision else None

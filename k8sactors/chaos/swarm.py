@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import attrs
 
 from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.store_mix import FEATURES
 from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.chaos.store_run import run_store
 from k8sactors.faults import UnknownFaultError, check_kinds, draw_faults
@@ -51,6 +52,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "sync-failure",
         "torn-write",
     ),
+    "membership": ("transfer-leader",),
     "clock": ("clock-step", "clock-drift", "clock-freeze"),
 }
 """The kinds of fault by the names that the command line knows."""
@@ -65,6 +67,8 @@ SNAPSHOT_ENTRIES = (10, 50, 500)
 ENTRIES_PER_MESSAGE = (1, 8, 4_096)
 THINK_MS = (100, 400, 1_200)
 CLIENTS = (2, 4, 6)
+FEATURE_SHARE = 0.5
+SETTLE_MS = 60_000
 
 
 def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -101,11 +105,13 @@ def draw_chaos(seed: int, members: int, kinds: Sequence[str]) -> StoreChaos:
         members=members,
         clients=random.choice(CLIENTS),
         faults_ms=random.choice(FAULTS_MS),
+        settle_ms=SETTLE_MS,
         latency_us=random.choice(LATENCIES_US),
         sync_latency_us=random.choice(SYNC_LATENCIES_US),
         snapshot_entries=random.choice(SNAPSHOT_ENTRIES),
         entries_per_message=random.choice(ENTRIES_PER_MESSAGE),
         think_ms=random.choice(THINK_MS),
+        features=tuple(each for each in FEATURES if random.random() < FEATURE_SHARE),
     )
     return _with_plan(chaos, random, enabled)
 

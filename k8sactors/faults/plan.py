@@ -37,6 +37,7 @@ from k8sactors.faults.leader import (
     NewLeaderIsolation,
     NewLeaderKill,
 )
+from k8sactors.faults.orders import LeaderTransfer
 from k8sactors.faults.partition import Partition
 from k8sactors.faults.power_cut import PowerCut
 from k8sactors.faults.sequence import CrashLoop, FaultSequence, RollingRestart, SwizzleClog
@@ -70,6 +71,7 @@ ON_REQUEST = (
     DiskError(),
     SyncFailure(),
     TornWrite(),
+    LeaderTransfer(),
 )
 CATALOGUE: dict[str, Injector] = {
     injector.kind: injector for injector in (*EVERYWHERE, *ON_REQUEST)

@@ -1,8 +1,12 @@
 """`raftstore chaos`: what a seed draws, what a broken build shows, and how small it gets."""
 
+import itertools
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,14 +17,19 @@ from k8sactors.chaos.campaign import run_campaign
 from k8sactors.chaos.outcome import Outcome
 from k8sactors.chaos.replay import BadReplayError, read_replay, write_replay
 from k8sactors.chaos.shrink import shrink
+from k8sactors.chaos.store_mix import FEATURES
 from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.chaos.store_run import run_store
+from k8sactors.chaos.store_watcher import StoreWatcher
 from k8sactors.chaos.swarm import GROUPS, draw_chaos, kinds_of, run_swarm
 from k8sactors.checkers.findings import Finding
 from k8sactors.cli import store_chaos as command_module
 from k8sactors.cli.store_chaos import chaos
+from k8sactors.fabric import Network
 from k8sactors.faults import PlannedFault
 from raftstore.cli import main as raftstore_main
+from raftstore.mvcc import lease as lease_module
+from raftstore.server.leases import LeaseKeeper
 
 BROKEN = BUGS[3]
 """The vote is forgotten on a step-down: soon two votes in one term."""
@@ -227,3 +236,69 @@ def test_raftstore_has_the_command_and_explains_when_it_has_not(
     result = CliRunner().invoke(raftstore_main, ["chaos"])
     assert result.exit_code == 2
     assert "pip install" in result.output
+
+
+def test_a_store_that_does_not_serve_again_is_found_by_the_liveness_phase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("k8sactors.chaos.store_run.heal_everything", _cut_everything)
+    outcome = run_store(StoreChaos(faults_ms=5_000, settle_ms=10_000, plan=()), 3)
+    assert "liveness" in outcome.checks
+    assert "leaders" in outcome.findings[0].message
+
+
+def _cut_everything(network: Network) -> None:
+    network.partition([[name] for name in ("etcd-1", "etcd-2", "etcd-3")])
+
+
+def test_a_lease_that_outlives_its_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LeaseKeeper, "expired", lambda *_: [])
+    outcome = run_store(StoreChaos(faults_ms=2_000, settle_ms=60_000, plan=()), 3)
+    assert "lease-expires" in outcome.checks
+
+
+def test_a_lease_that_ends_too_soon_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "SECOND_NS", 500_000_000)
+    outcome = run_store(StoreChaos(faults_ms=2_000, plan=()), 3)
+    assert "lease-early" in outcome.checks
+
+
+def test_compaction_does_not_blind_the_judge_of_the_watches() -> None:
+    options = StoreChaos(plan=(), features=FEATURES, faults_ms=20_000, think_ms=200)
+    outcome = run_store(options, 1)
+    assert outcome.findings == ()
+    assert outcome.exercised["applied compact"] > 0
+    assert outcome.exercised["watches compacted"] > 0
+    with monkeypatched_events():
+        assert "watch-reliable" in run_store(options, 1).checks
+
+
+@contextmanager
+def monkeypatched_events() -> Iterator[None]:
+    """Every tenth batch of events is lost on its way."""
+    count = 0
+    sound = StoreWatcher._events
+
+    def lossy(watcher: StoreWatcher, events: list[Any], revision: int) -> None:
+        nonlocal count
+        count += 1
+        if count % 10:
+            sound(watcher, events, revision)
+
+    StoreWatcher._events = lossy
+    try:
+        yield
+    finally:
+        StoreWatcher._events = sound
+
+
+def test_an_operator_transfers_the_leadership_under_load() -> None:
+    targets = itertools.cycle(("etcd-1", "etcd-2", "etcd-3"))
+    plan = tuple(
+        PlannedFault(5_000 + 2_000 * n, 1, "transfer-leader", {"host": next(targets)})
+        for n in range(6)
+    )
+    outcome = run_store(StoreChaos(faults_ms=20_000, plan=plan), 7)
+    assert outcome.findings == ()
+    assert outcome.exercised["leaders elected"] > 3
+    assert outcome.exercised["done: transfer-leader"] == 6
