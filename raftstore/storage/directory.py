@@ -50,7 +50,9 @@ class DirectoryDisk:
         self.sync_count = 0
         self._identity = identity
         self._files = files or FileSystem()
-        self._wal = Wal(path, identity, self._files, notice, segment_bytes)
+        self._notice = notice
+        self._segment_bytes = segment_bytes
+        self._wal = self._new_wal()
         self._lock: DirectoryLock | None = None
         self._pending: list[WalRecord | WalItem] = []
         self._waiting: list[Callable[[], None]] = []
@@ -58,6 +60,9 @@ class DirectoryDisk:
         self._newest_index = 0
         self._wake_log = trio.Event()
         self._wake_snapshots = trio.Event()
+
+    def _new_wal(self) -> Wal:
+        return Wal(self.path, self._identity, self._files, self._notice, self._segment_bytes)
 
     def attach(self, after: Callable[..., object]) -> None:
         """It needs no timer."""
@@ -74,16 +79,21 @@ class DirectoryDisk:
             StorageError: it is in use, another member's, or damaged.
             DiskFailedError: it cannot be read or written.
         """
+        lock: DirectoryLock | None = None
+        wal = self._new_wal()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = DirectoryLock(self.path)
-            state = self._wal.open()
+            lock = DirectoryLock(self.path)
+            state = wal.open()
         except OSError as error:
-            self.close()
+            _close(wal, lock)
             raise self._failed(error) from error
         except Exception:
-            self.close()
+            _close(wal, lock)
             raise
+        self._wal, self._lock = wal, lock
+        # What the life before had not written was never promised.
+        self._pending, self._waiting, self._local = [], [], None
         self._newest_index = state.snapshot.index
         return self._wal.session, state
 
@@ -111,6 +121,7 @@ class DirectoryDisk:
         Raises:
             DiskFailedError: the disk failed; the member must stop at once.
         """
+        wal, lock = self._wal, self._lock
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write_log, in_turn)
@@ -118,7 +129,7 @@ class DirectoryDisk:
         except* OSError as failures:
             raise self._failed(failures) from failures
         finally:
-            self.close()
+            _close(wal, lock)
 
     async def _write_log(self, in_turn: InTurn) -> None:
         while True:
@@ -177,7 +188,10 @@ class DirectoryDisk:
 
     def close(self) -> None:
         """Let go of the directory."""
-        self._wal.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        _close(self._wal, self._lock)
+
+
+def _close(wal: Wal, lock: DirectoryLock | None) -> None:
+    wal.close()
+    if lock is not None:
+        lock.release()
