@@ -18,14 +18,16 @@ demo: $(VENV)/.installed
 
 test: lint types contracts packages unit scenarios
 
-# Real etcd tools for the tests of the gateway: installed where that is possible, else those tests
-# say why they are skipped.
+# Real etcd tools for the tests of the gateway, and a load generator for the comparison with it:
+# installed where that is possible, else those tests say why they are skipped.
 packages:
-	@if command -v etcdctl >/dev/null && command -v etcd >/dev/null; then :; \
+	@if command -v etcdctl >/dev/null && command -v etcd >/dev/null \
+		&& command -v h2load >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing etcd-client and etcd-server for the tests"; \
+		echo "installing etcd-client, etcd-server and nghttp2-client for the tests"; \
 		(timeout 120 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 240 apt-get \
-			install -y -qq --no-install-recommends etcd-client etcd-server) >/dev/null 2>&1 \
+			install -y -qq --no-install-recommends \
+			etcd-client etcd-server nghttp2-client) >/dev/null 2>&1 \
 			|| echo "not installed: the tests that need them are skipped"; \
 	else echo "no etcdctl here: the tests that need it are skipped"; fi
 
@@ -53,8 +55,11 @@ chaos: $(VENV)/.installed
 	$(BIN)/k8sactors chaos scenarios/chaos-external.yaml --seeds 1..100 --jobs 2
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benches.store --clients 1000 --puts 100000
-	$(BIN)/python -m benches.store --clients 1 --puts 10000
+	$(BIN)/python -m benches.store put range txn mixed --clients 1 --clients 100 --clients 1000
+	$(BIN)/python -m benches.store watch watch-own-ranges --clients 1000
+	@if command -v etcd >/dev/null && command -v h2load >/dev/null; then \
+		$(BIN)/python -m benches.store_vs_etcd --wire; \
+	else echo "no comparison with a real etcd: etcd or h2load is not installed"; fi
 	$(BIN)/python -m benches.scheduling --nodes 5000 --init-pods 1000 --pods 10000
 	$(BIN)/python -m benches.simulation --nodes 100 --virtual-seconds 600
 

@@ -1,179 +1,202 @@
-"""How many puts per second a three-member store commits, and how long each takes.
+"""How much a three-member store carries out per second, and how long each operation takes.
 
-``python -m benches.store --clients 1000 --puts 200000``: a cluster in this process, C client tasks
-that put one key after another and wait for each answer. Every put is committed: appended and synced
-on a quorum of simulated disks, and applied. What a networked store pays for and this one does not:
-sockets, gRPC, TLS, processes, a disk's latency (see ``--sync-latency-us``).
+``python -m benches.store put range --clients 1 --clients 1000``: a cluster in this process, client
+tasks that ask one thing after another and wait for each answer. Every write is committed: appended
+and synced on a quorum of simulated disks, and applied. What a networked store pays for and this
+one does not: sockets, gRPC, TLS, processes, a disk's latency (see ``--sync-latency-us``). With
+``--wire`` the store is a process of its own, asked over gRPC by clients in this one.
 """
 
 from __future__ import annotations
 
-import gc
-import json
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from functools import partial
+from typing import Final
 
 import attrs
 import click
 import trio
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from benches.served import served_raftstore
+from benches.store_load import Work, measure
+from benches.store_report import Figures, OnProgress, peak_rss_mb, print_runs, progress_bar
+from benches.store_watch import FanOut, measure_fan_out
 from raftstore.client import StoreClient
+from raftstore.gateway.client import open_client
 from raftstore.server.local import LocalCluster
 
-KEYS: Final = 10_000
-REFRESH_S: Final = 0.25
-GC_YOUNG_OBJECTS: Final = 50_000
+MODES: Final = (
+    "put",
+    "range",
+    "range-serializable",
+    "txn",
+    "mixed",
+    "watch",
+    "watch-own-ranges",
+)
+OPERATIONS: Final = 100_000
+OPERATIONS_OF_FEW: Final = 10_000
+FEW_CLIENTS: Final = 10
+WIRE_SHARE: Final = 10
+"""Over the wire, so much less is asked by default."""
+WATCHED_PUTS: Final = 3_000
+TASKS_PER_CONNECTION: Final = 10
+"""Over the wire so many tasks share a client and its connection, as in etcd's own benchmark."""
 
 
-@attrs.define
-class Work:
-    """What is to be done, and what has been measured."""
+@attrs.frozen
+class Options:
+    """What all runs of an invocation share."""
 
-    clients: int
-    puts: int
+    members: int
     value: bytes
-    begun: int = 0
-    latencies_ns: list[int] = attrs.Factory(list)
+    operations: int | None
+    writers: int
+    sync_latency_ns: int
+    wire: bool
+    target: str
 
-    async def run_client(self, client: StoreClient) -> None:
-        """Put until all work has been handed out."""
-        latencies_ns, value = self.latencies_ns, self.value
-        while self.begun < self.puts:
-            number = self.begun
-            self.begun += 1
-            begin_ns = time.perf_counter_ns()
-            await client.put(b"bench/%08d" % (number % KEYS), value)
-            latencies_ns.append(time.perf_counter_ns() - begin_ns)
+    def operations_of(self, mode: str, clients: int) -> int:
+        """As asked for, or so many that a run takes some seconds."""
+        if self.operations is not None:
+            return self.operations
+        if mode.startswith("watch"):
+            return WATCHED_PUTS // self._share
+        count = OPERATIONS_OF_FEW if clients < FEW_CLIENTS else OPERATIONS
+        return count // self._share
+
+    @property
+    def _share(self) -> int:
+        return WIRE_SHARE if self.wire or self.target else 1
 
 
-async def measure(
-    work: Work, *, members: int, sync_latency_ns: int, on_progress: Callable[[int], None]
-) -> dict[str, Any]:
-    """Run the work; the figures as they stand in the JSON report."""
-    async with LocalCluster(members, sync_latency_ns=sync_latency_ns) as cluster:
+class Store:
+    """The store of one run, and clients of it."""
+
+    def __init__(self, stack: AsyncExitStack, target: str, cluster: LocalCluster | None) -> None:
+        self._stack = stack
+        self._target = target
+        self._cluster = cluster
+        self._shared: dict[int, StoreClient] = {}
+
+    async def client(self) -> StoreClient:
+        """A client that asks the leader first."""
+        if self._cluster is not None:
+            return self._cluster.client()
+        return await self._stack.enter_async_context(open_client(self._target))
+
+    async def clients(self, tasks: int) -> list[StoreClient]:
+        """Clients for so many tasks."""
+        connections = 1 if self._cluster is not None else -(-tasks // TASKS_PER_CONNECTION)
+        return [await self.client() for _ in range(connections)]
+
+    async def watchers(self, count: int) -> list[StoreClient]:
+        """Clients of watchers; in process each has its own, spread over the members."""
+        cluster = self._cluster
+        if cluster is not None:
+            members = len(cluster.members)
+            return [cluster.client(number % members + 1) for number in range(count)]
+        connected = await self.clients(count)
+        return [connected[number % len(connected)] for number in range(count)]
+
+
+@asynccontextmanager
+async def _local_store(options: Options) -> AsyncIterator[Store]:
+    async with AsyncExitStack() as stack:
+        cluster = LocalCluster(options.members, sync_latency_ns=options.sync_latency_ns)
+        await stack.enter_async_context(cluster)
         await cluster.wait_leader()
-        client = cluster.client()
-        await client.put(b"bench", b"warm")
-        begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
-        async with trio.open_nursery() as reporter:
-            reporter.start_soon(_report, work, on_progress)
-            with _rare_collections():
-                async with trio.open_nursery() as nursery:
-                    for _ in range(work.clients):
-                        nursery.start_soon(work.run_client, client)
-            wall_s = time.perf_counter() - begin_s
-            cpu_s = time.process_time() - begin_cpu_s
-            reporter.cancel_scope.cancel()
-        on_progress(len(work.latencies_ns))
-        revisions = [member.store.revision for member in cluster.members.values()]
-        assert max(revisions) == work.puts + 2, "every put takes one revision"
-    return _figures(work, wall_s, cpu_s)
+        yield Store(stack, "", cluster)
 
 
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """The store holds no cycles: young collections at the default rate would only walk its log."""
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_YOUNG_OBJECTS, 10, 10)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
+@asynccontextmanager
+async def _served_store(target: str) -> AsyncIterator[Store]:
+    async with AsyncExitStack() as stack:
+        yield Store(stack, target, None)
 
 
-async def _report(work: Work, on_progress: Callable[[int], None]) -> None:
-    while True:
-        await trio.sleep(REFRESH_S)
-        on_progress(len(work.latencies_ns))
+async def _measure(
+    mode: str, clients: int, options: Options, target: str, on_progress: OnProgress
+) -> Figures:
+    operations = options.operations_of(mode, clients)
+    async with _served_store(target) if target else _local_store(options) as store:
+        if mode.startswith("watch"):
+            own_ranges = mode == "watch-own-ranges"
+            fan_out = FanOut(clients, operations, options.writers, options.value, own_ranges)
+            watchers = await store.watchers(clients)
+            writer = await store.client()
+            return await measure_fan_out(fan_out, writer, watchers, on_progress)
+        work = Work(mode, clients, operations, options.value)
+        return await measure(work, await store.clients(clients), on_progress)
 
 
-def _figures(work: Work, wall_s: float, cpu_s: float) -> dict[str, Any]:
-    latencies_ns = sorted(work.latencies_ns)
-    count = len(latencies_ns)
-    return {
-        "clients": work.clients,
-        "puts": count,
-        "value_bytes": len(work.value),
-        "puts_per_second": round(count / wall_s),
-        "wall_seconds": round(wall_s, 3),
-        "cpu_seconds": round(cpu_s, 3),
-        "latency_ms": {
-            "p50": round(latencies_ns[count // 2] / 1e6, 3),
-            "p99": round(latencies_ns[min(count - 1, count * 99 // 100)] / 1e6, 3),
-        },
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }
+def run(mode: str, clients: int, options: Options) -> Figures:
+    """One run on a new store."""
+    with ExitStack() as stack:
+        target = options.target
+        if options.wire:
+            target = stack.enter_context(served_raftstore(options.members)).target
+        operations = options.operations_of(mode, clients)
+        total = operations * {"watch": clients, "watch-own-ranges": clients // 10 + 1}.get(mode, 1)
+        on_progress = stack.enter_context(progress_bar(f"{mode}, {clients} clients", total))
+        figures = trio.run(partial(_measure, mode, clients, options, target, on_progress))
+    figures["transport"] = "gRPC" if target else "in process"
+    if mode == "put":
+        figures |= {"puts": figures["operations"], "puts_per_second": figures["per_second"]}
+    figures["peak_rss_mb"] = peak_rss_mb()
+    return figures
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--clients", default=1000, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--puts", default=100_000, show_default=True, type=click.IntRange(1))
+@click.argument("modes", nargs=-1, type=click.Choice(MODES))
+@click.option(
+    "--clients",
+    multiple=True,
+    default=(1000,),
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="Client tasks, or watchers; may be given several times.",
+)
+@click.option(
+    "--operations",
+    "--puts",
+    "operations",
+    type=click.IntRange(1),
+    help="How much to ask; by default what takes some seconds.",
+)
 @click.option("--value-bytes", default=256, show_default=True, type=click.IntRange(0, 1 << 20))
 @click.option("--members", default=3, show_default=True, type=click.IntRange(1, 7))
+@click.option(
+    "--writers",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Tasks that put what is watched.",
+)
 @click.option("--sync-latency-us", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--wire", is_flag=True, help="Ask a store in a process of its own, over gRPC.")
+@click.option("--target", default="", help="Ask the store at etcd://HOST:PORT,... instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def main(
-    clients: int, puts: int, value_bytes: int, members: int, sync_latency_us: int, as_json: bool
+    modes: tuple[str, ...],
+    clients: tuple[int, ...],
+    operations: int | None,
+    value_bytes: int,
+    members: int,
+    writers: int,
+    sync_latency_us: int,
+    wire: bool,
+    target: str,
+    as_json: bool,
 ) -> None:
-    """Measure committed puts per second of a store cluster in this process."""
-    work = Work(clients, puts, b"v" * value_bytes)
-    progress = Progress(
-        TextColumn("[bold]puts"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}/s"),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
-        transient=True,
-        auto_refresh=False,
-    )
-    begin_s = time.perf_counter()
-
-    def on_progress(done: int) -> None:
-        rate = round(done / (time.perf_counter() - begin_s))
-        progress.update(task, completed=done, rate=f"{rate:,}")
-        progress.refresh()
-
-    with progress:
-        task = progress.add_task("puts", total=puts, rate="0")
-        figures: dict[str, Any] = {}
-
-        async def run() -> None:
-            figures.update(
-                await measure(
-                    work,
-                    members=members,
-                    sync_latency_ns=sync_latency_us * 1000,
-                    on_progress=on_progress,
-                )
-            )
-
-        trio.run(run)
-    if as_json:
-        print(json.dumps(figures))
-    else:
-        _print_table(figures)
-
-
-def _print_table(figures: dict[str, Any]) -> None:
-    table = Table(title="Committed puts", show_header=False)
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            for part, inner in value.items():
-                table.add_row(f"{name} {part}", str(inner))
-        else:
-            table.add_row(name, f"{value:,}")
-    Console().print(table)
+    """Measure a store cluster: MODES (by default put), each with each number of clients."""
+    if (wire or target) and sync_latency_us:
+        raise click.UsageError("--sync-latency-us is for a store in this process")
+    value = b"v" * value_bytes
+    options = Options(members, value, operations, writers, sync_latency_us * 1000, wire, target)
+    runs = [run(mode, count, options) for mode in modes or ("put",) for count in clients]
+    print_runs(runs, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,84 @@
-"""The put benchmark commits what it claims, and reports what is promised."""
+"""The store benchmarks do what they claim, at any size, and report what is promised."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
+from benches import h2load, served, store_vs_etcd
 from benches.store import main
+
+FIGURES = {"mode", "clients", "operations", "per_second", "cpu_seconds", "latency_ms", "transport"}
+
+
+def figures(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
 
 
 def test_the_report_has_the_promised_keys_and_counts_every_put() -> None:
-    result = CliRunner().invoke(main, ["--clients", "5", "--puts", "50", "--json"])
-    assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
+    report = figures("--clients", "5", "--puts", "50")
     assert report["puts"] == 50
-    assert {"puts_per_second", "cpu_seconds", "latency_ms", "peak_rss_mb"} <= set(report)
+    assert FIGURES | {"puts_per_second", "peak_rss_mb"} <= set(report)
     assert set(report["latency_ms"]) == {"p50", "p99"}
 
 
-def test_impossible_work_is_refused() -> None:
-    assert CliRunner().invoke(main, ["--clients", "0"]).exit_code == 2
+@pytest.mark.parametrize("mode", ["range", "range-serializable", "txn", "mixed"])
+def test_every_mode_carries_out_what_was_asked(mode: str) -> None:
+    report = figures(mode, "--clients", "3", "--operations", "40")
+    assert (report["mode"], report["clients"], report["operations"]) == (mode, 3, 40)
+
+
+def test_every_watcher_gets_every_event_of_its_ranges() -> None:
+    report = figures("watch", "--clients", "7", "--puts", "30", "--writers", "4")
+    assert report["operations"] == 7 * 30
+    report = figures("watch-own-ranges", "--clients", "7", "--puts", "30", "--writers", "4")
+    assert report["operations"] == 27 + 7 * 3
+
+
+def test_several_runs_stand_in_a_list() -> None:
+    report = figures("put", "range", "--clients", "1", "--clients", "2", "--operations", "10")
+    runs = [(run["mode"], run["clients"]) for run in report["runs"]]
+    assert runs == [("put", 1), ("put", 2), ("range", 1), ("range", 2)]
+
+
+def test_a_served_store_is_asked_over_grpc() -> None:
+    report = figures("put", "--clients", "2", "--operations", "20", "--wire")
+    assert (report["transport"], report["operations"]) == ("gRPC", 20)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--clients", "0"],
+        ["get"],
+        ["--wire", "--sync-latency-us", "5"],
+    ],
+)
+def test_impossible_work_is_refused(arguments: list[str]) -> None:
+    assert CliRunner().invoke(main, arguments).exit_code == 2
+
+
+@pytest.mark.skipif(served.ETCD is None, reason=served.WITHOUT_ETCD)
+@pytest.mark.skipif(h2load.H2LOAD is None, reason=h2load.WITHOUT_H2LOAD)
+def test_both_sides_of_the_comparison_are_measured() -> None:
+    arguments = ["--clients", "1", "--scale", "0.004", "--rounds", "1", "--wire", "--json"]
+    result = CliRunner().invoke(store_vs_etcd.main, arguments)
+    assert result.exit_code == 0, result.output
+    puts, ranges = json.loads(result.stdout)["rows"]
+    assert (puts["mode"], puts["etcd"]["operations"]) == ("put", 20)
+    assert puts["etcd_anchor_per_second"] == 1367
+    best = max(puts["etcd"]["per_second"], 1367)
+    assert puts["ratio"] == round(puts["raftstore"]["per_second"] / best, 2)
+    assert ranges["raftstore_over_grpc"]["per_second"] > 0
+
+
+def test_a_row_that_is_not_there_is_refused() -> None:
+    result = CliRunner().invoke(store_vs_etcd.main, ["--clients", "5"])
+    assert result.exit_code == 2
+    assert "1, 100, 1000 clients" in result.output

@@ -1,0 +1,154 @@
+"""Stores in processes of their own: a served raftstore, and a real etcd where it is installed."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+
+from raftstore.gateway.client import open_client
+
+START_TIMEOUT_S: Final = 60.0
+POLL_S: Final = 0.1
+STOP_TIMEOUT_S: Final = 10.0
+RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 - a tmpfs, for a directory of a random name
+ETCD: Final = shutil.which("etcd")
+WITHOUT_ETCD: Final = "etcd is not installed (Debian: apt-get install etcd-server)"
+
+
+class ServingError(Exception):
+    """A store could not be started."""
+
+
+@attrs.frozen
+class Served:
+    """A running cluster: ``host:port`` of its members, and of its leader."""
+
+    endpoints: tuple[str, ...]
+    leader: str
+
+    @property
+    def target(self) -> str:
+        """What the client of etcd's wire takes, the leader first."""
+        others = [endpoint for endpoint in self.endpoints if endpoint != self.leader]
+        return f"etcd://{','.join([self.leader, *others])}"
+
+
+@contextmanager
+def served_raftstore(members: int = 3) -> Iterator[Served]:
+    """All members in one process, state in memory, as `raftstore serve` has it."""
+    ports = _unused_ports(members, in_a_row=True)
+    command = [sys.executable, "-m", "raftstore.cli", "serve"]
+    command += ["--port", str(ports[0]), "--members", str(members)]
+    with tempfile.TemporaryDirectory() as name, _running([command], Path(name)) as is_alive:
+        yield _found([f"127.0.0.1:{port}" for port in ports], is_alive)
+
+
+@contextmanager
+def real_etcd(members: int = 3) -> Iterator[Served]:
+    """A process for each member, over loopback, data on tmpfs, etcd's own defaults."""
+    if ETCD is None:
+        raise ServingError(WITHOUT_ETCD)
+    ports = _unused_ports(2 * members)
+    peers = {f"m{number}": f"http://127.0.0.1:{ports[number]}" for number in range(members)}
+    endpoints = [f"127.0.0.1:{port}" for port in ports[members:]]
+    place = RAM_DISK if RAM_DISK.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="etcd-", dir=place) as name:
+        commands = [
+            [
+                ETCD,
+                f"--name={member}",
+                f"--data-dir={name}/{member}",
+                f"--listen-client-urls=http://{endpoint}",
+                f"--advertise-client-urls=http://{endpoint}",
+                f"--listen-peer-urls={peers[member]}",
+                f"--initial-advertise-peer-urls={peers[member]}",
+                f"--initial-cluster={','.join(f'{n}={url}' for n, url in peers.items())}",
+                "--log-level=error",
+            ]
+            for member, endpoint in zip(peers, endpoints, strict=True)
+        ]
+        with _running(commands, Path(name)) as is_alive:
+            yield _found(endpoints, is_alive)
+
+
+@contextmanager
+def _running(commands: list[list[str]], logs: Path) -> Iterator[Callable[[], bool]]:
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for number, command in enumerate(commands):
+            with (logs / f"{number}.log").open("wb") as log:
+                process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ours
+                processes.append(process)
+        yield lambda: all(process.poll() is None for process in processes)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _found(endpoints: list[str], is_alive: Callable[[], bool]) -> Served:
+    """Wait until the members have a leader."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if not is_alive():
+            raise ServingError(f"a member at {', '.join(endpoints)} ended at once")
+        if all(map(_listens, endpoints)):
+            leaders = trio.run(_leaders, endpoints)
+            if leaders:
+                return Served(tuple(endpoints), leaders[0])
+        time.sleep(POLL_S)
+    raise ServingError(f"{', '.join(endpoints)} had no leader in {START_TIMEOUT_S:.0f} s")
+
+
+async def _leaders(endpoints: list[str]) -> list[str]:
+    leaders = []
+    for endpoint in endpoints:
+        async with open_client(f"etcd://{endpoint}") as client:
+            status = await client.status()
+            if status.leader == status.header.member_id:
+                leaders.append(endpoint)
+    return leaders
+
+
+def _listens(endpoint: str) -> bool:
+    host, _, port = endpoint.partition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _unused_ports(count: int, *, in_a_row: bool = False) -> list[int]:
+    """Ports that nobody listens at now."""
+    for _ in range(100):
+        sockets: list[socket.socket] = []
+        try:
+            sockets.append(socket.create_server(("127.0.0.1", 0)))
+            first = sockets[0].getsockname()[1]
+            for number in range(1, count):
+                wanted = first + number if in_a_row else 0
+                sockets.append(socket.create_server(("127.0.0.1", wanted)))
+            return [opened.getsockname()[1] for opened in sockets]
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for opened in sockets:
+                opened.close()
+    raise ServingError(f"there are no {count} unused ports")

@@ -1,0 +1,212 @@
+"""A store in one process beside a real etcd of three, on the same machine, in the same minutes.
+
+``python -m benches.store_vs_etcd``: for each row the real etcd (a process per member, loopback,
+data on tmpfs, its defaults) is asked through its leader by an efficient load generator, then a
+store of three members in one process is asked by client tasks beside it. Figures of a good client
+on such a machine stand beside as the *anchor*; the ratio is taken to the better of both.
+
+What etcd pays for and the store in process does not: HTTP/2 and sockets between client and member
+and between members, protobuf, system calls for its log and its database file on tmpfs, and the CPU
+of the load generator on the same cores. It has all cores, the store here has one. So the ratio says
+what a program gains that embeds its store; ``--wire`` adds the store served over gRPC, asked by the
+same load generator as etcd: like for like.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import Final
+
+import attrs
+import click
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from benches import h2load
+from benches.served import Served, ServingError, real_etcd, served_raftstore
+from benches.store_report import Figures
+from raftstore.gateway.client import open_client
+
+
+@attrs.frozen
+class Row:
+    """One comparison. `anchor`: puts or reads per second of etcd 3.4.23 with a good client."""
+
+    mode: str
+    clients: int
+    operations: int
+    anchor: int | None = None
+    bar: float | None = None
+
+
+ROWS: Final = (
+    Row("put", 1, 5_000, anchor=1_367, bar=5.0),
+    Row("put", 100, 40_000, anchor=13_553),
+    Row("put", 1000, 60_000, anchor=18_611, bar=2.0),
+    Row("range", 1, 5_000),
+    Row("range", 100, 40_000),
+    Row("range", 1000, 60_000, anchor=11_258),
+    Row("range-serializable", 1000, 60_000, anchor=13_970),
+)
+OURS_SHARE: Final = 2
+"""The store in process is asked so many times more: it must run as long to be measured as well."""
+WIRE_SHARE: Final = 10
+TIMEOUT_S: Final = 900.0
+
+
+@attrs.define
+class Outcome:
+    """The best rounds of one row."""
+
+    row: Row
+    etcd: Figures
+    ours: Figures
+    wire: Figures | None
+
+    @property
+    def ratio(self) -> float:
+        """Ours to the better of what etcd did now and on the anchor's machine."""
+        ours, etcd = float(self.ours["per_second"]), float(self.etcd["per_second"])
+        return ours / max(etcd, float(self.row.anchor or 0))
+
+    @property
+    def held(self) -> bool:
+        """Whether the bar is reached, if there is one."""
+        return self.row.bar is None or self.ratio >= self.row.bar
+
+    def to_json(self) -> Figures:
+        """For the report."""
+        return {
+            "mode": self.row.mode,
+            "clients": self.row.clients,
+            "raftstore": self.ours,
+            "etcd": self.etcd,
+            "etcd_anchor_per_second": self.row.anchor,
+            "ratio": round(self.ratio, 2),
+            "bar": self.row.bar,
+            "held": self.held,
+            "raftstore_over_grpc": self.wire,
+        }
+
+
+def in_process(row: Row, operations: int) -> Figures:
+    """A store in a process of its own, with its clients."""
+    command = [sys.executable, "-m", "benches.store", row.mode, "--json"]
+    command += ["--clients", str(row.clients), "--operations", str(operations)]
+    done = subprocess.run(  # noqa: S603 - ours
+        command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+    )
+    if done.returncode:
+        raise ServingError(f"the store in process failed: {done.stderr.strip()[-500:]}")
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def over_the_wire(served: Served, row: Row, operations: int, value: bytes) -> Figures:
+    """The leader of a served store; every put must have taken a revision."""
+    operations = max(operations, row.clients)
+    before = trio.run(_revision, served)
+    figures = h2load.ask(served.leader, row.mode, row.clients, operations, value)
+    taken = trio.run(_revision, served) - before
+    if taken != (operations if row.mode == "put" else 0):
+        raise h2load.LoadError(f"{operations} operations of {row.mode} took {taken} revisions")
+    return figures
+
+
+async def _revision(served: Served) -> int:
+    async with open_client(f"etcd://{served.leader}") as client:
+        # A put, so that reads find the key.
+        if await client.get(h2load.KEY) is None:
+            await client.put(h2load.KEY, b"")
+        status = await client.status()
+        return status.header.revision
+
+
+def compare(rows: list[Row], scale: float, rounds: int, *, wire: bool) -> list[Outcome]:
+    """Both sides, row by row, alternating."""
+    value = b"v" * 256
+    columns = (TextColumn("[bold]{task.description}"), BarColumn(), TimeElapsedColumn())
+    with ExitStack() as stack:
+        progress = stack.enter_context(
+            Progress(*columns, console=Console(stderr=True), transient=True)
+        )
+        task = progress.add_task("starting etcd", total=len(rows) * rounds)
+        etcd = stack.enter_context(real_etcd())
+        served = stack.enter_context(served_raftstore()) if wire else None
+        outcomes = []
+        for row in rows:
+            progress.update(task, description=f"{row.mode}, {row.clients} clients")
+            count = max(row.clients, round(row.operations * scale))
+            peers, ours, wired = [], [], []
+            for _ in range(rounds):
+                peers.append(over_the_wire(etcd, row, count, value))
+                ours.append(in_process(row, count * OURS_SHARE))
+                if served is not None:
+                    wired.append(over_the_wire(served, row, count // WIRE_SHARE, value))
+                progress.advance(task)
+            outcomes.append(
+                Outcome(row, _best(peers), _best(ours), _best(wired) if wired else None)
+            )
+        return outcomes
+
+
+def _best(rounds: list[Figures]) -> Figures:
+    return max(rounds, key=lambda figures: float(figures["per_second"]))
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(1, 20))
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.001, 100))
+@click.option("--clients", multiple=True, type=click.IntRange(1), help="Only rows with so many.")
+@click.option("--wire", is_flag=True, help="Also ask the store over gRPC.")
+@click.option("--check", is_flag=True, help="Exit with 1 if a bar is missed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def main(
+    rounds: int, scale: float, clients: tuple[int, ...], wire: bool, check: bool, as_json: bool
+) -> None:
+    """Compare a store in this process with a real three-member etcd; the best of some rounds."""
+    rows = [row for row in ROWS if not clients or row.clients in clients]
+    if not rows:
+        known = ", ".join(str(count) for count in sorted({row.clients for row in ROWS}))
+        raise click.UsageError(f"there are rows of {known} clients")
+    if h2load.H2LOAD is None:
+        raise click.ClickException(h2load.WITHOUT_H2LOAD)
+    try:
+        outcomes = compare(rows, scale, rounds, wire=wire)
+    except (ServingError, h2load.LoadError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        print(json.dumps({"rows": [outcome.to_json() for outcome in outcomes]}))
+    else:
+        _print_table(outcomes, wire=wire)
+    if check and not all(outcome.held for outcome in outcomes):
+        raise SystemExit(1)
+
+
+def _print_table(outcomes: list[Outcome], *, wire: bool) -> None:
+    table = Table(title="Operations per second: three members here, three members of etcd")
+    names = ["clients", "here", "p99 ms", "etcd", "p99 ms", "anchor", "ratio", "bar"]
+    table.add_column("")
+    for name in [*names, "here, gRPC"] if wire else names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for outcome in outcomes:
+        row, bar = outcome.row, outcome.row.bar
+        cells = [*_rate(outcome.ours), *_rate(outcome.etcd)]
+        cells += ["" if row.anchor is None else f"{row.anchor:,}", f"{outcome.ratio:.2f}"]
+        cells += ["" if bar is None else f"{bar:g} {'held' if outcome.held else 'MISSED'}"]
+        cells += [f"{outcome.wire['per_second']:,}"] if outcome.wire is not None else []
+        table.add_row(row.mode.replace("-serializable", ", ser."), f"{row.clients:,}", *cells)
+    Console().print(table)
+
+
+def _rate(figures: Figures) -> list[str]:
+    return [f"{figures['per_second']:,}", f"{figures['latency_ms']['p99']:.1f}"]
+
+
+if __name__ == "__main__":
+    main()
