@@ -171,10 +171,11 @@ class Operations(ABC):
         return await self._typed(TxnResponse, request, timeout_ns)
 
     async def compact(
-        self, revision: int, *, timeout_ns: int = DEFAULT_TIMEOUT_NS
+        self, revision: int, *, physical: bool = False, timeout_ns: int = DEFAULT_TIMEOUT_NS
     ) -> CompactionResponse:
-        """Forget history before `revision`."""
-        return await self._typed(CompactionResponse, CompactionRequest(revision), timeout_ns)
+        """Forget history before `revision`; `physical` waits until the member has freed it."""
+        request = CompactionRequest(revision, physical)
+        return await self._typed(CompactionResponse, request, timeout_ns)
 
     async def lease_grant(
         self, ttl_s: int, lease_id: int = 0, *, timeout_ns: int = DEFAULT_TIMEOUT_NS

@@ -2,7 +2,7 @@
 
 Most puts go to a follower that nobody ranges over, or come in bursts between two ranges. So
 changes are only noted when they are written, and merged into the sorted list when somebody reads
-in order.
+in order, or when they are many: nobody shall have to wait until a million keys are sorted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from sortedcontainers import SortedList
 
 # Above this share of removals one filtering pass is cheaper than single deletions.
 REBUILD_SHARE: Final = 8
+MAX_NOTED: Final = 1024
+"""Merging so many takes about a millisecond."""
 
 
 class KeyIndex:
@@ -35,6 +37,8 @@ class KeyIndex:
             del self._removed[key]
         else:
             self._added[key] = None
+            if len(self._added) >= MAX_NOTED:
+                self._settle()
 
     def discard(self, key: bytes) -> None:
         """Note that a key of the index is gone."""
@@ -42,6 +46,8 @@ class KeyIndex:
             del self._added[key]
         else:
             self._removed[key] = None
+            if len(self._removed) >= MAX_NOTED:
+                self._settle()
 
     def _settle(self) -> SortedList[bytes]:
         if self._removed:

@@ -182,16 +182,43 @@ class StateLoader:
         if not self._begun:
             self._begin(items)
             return
+        try:
+            self._load(items)
+        except (TypeError, ValueError, IndexError) as error:
+            raise SnapshotFormatError(f"a chunk of something else: {error}") from error
+
+    def _load(self, items: Iterable[KV]) -> None:
+        """Write versions as they were written once; mostly puts, so these take the short way."""
         space = self._space
-        history, log_base = space.history, space.history.log_base
+        live, older, log, log_base = space.live, space.older, space.log, space.log_base
+        size_bytes = 0
         for kv in items:
-            if kv[2] < log_base:
-                if not history.base or len(history.base[-1]) >= SEGMENT_REVISIONS:
-                    history.base.append([])
-                history.base[-1].append(kv)
-                self._place(kv)
+            key, _, revision, version, value, lease = kv
+            if revision < log_base:
+                self._add_to_base(kv)
+            elif revision == space.revision + 1:
+                log.append(kv)
+                space.revision = revision
             else:
-                self._replay(kv)
+                self._join_revision(kv)
+            size_bytes += len(key) + len(value)
+            old = live.get(key)
+            if not version:
+                # The tombstone at the compaction itself hides a version that was dropped.
+                size_bytes -= 0 if self._bury(old, kv) else len(key)
+                continue
+            live[key] = kv
+            if old is None:
+                space.live_keys.add(key)
+                if key in older:
+                    space.dead_keys.discard(key)
+            elif key in older:
+                older[key].append(old)
+            else:
+                older[key] = [old]
+            if lease or (old is not None and old[5]):
+                self._move_lease(kv, 0 if old is None else old[5])
+        space.size_bytes += size_bytes
 
     def _begin(self, head: Any) -> None:
         head = _check_head(head)
@@ -217,63 +244,41 @@ class StateLoader:
 
     # -- versions -----------------------------------------------------------------------------
 
-    def _place(self, kv: KV) -> None:
-        space = self._space
-        space.live[kv[0]] = kv
-        space.live_keys.add(kv[0])
-        space.size_bytes += len(kv[0]) + len(kv[4])
-        if kv[5]:
-            self._attach(kv)
+    def _add_to_base(self, kv: KV) -> None:
+        base = self._space.history.base
+        if not base or len(base[-1]) >= SEGMENT_REVISIONS:
+            base.append([])
+        base[-1].append(kv)
 
-    def _attach(self, kv: KV) -> None:
+    def _join_revision(self, kv: KV) -> None:
+        """A further version of the newest revision."""
+        space = self._space
+        if kv[2] != space.revision or not space.log:
+            raise SnapshotFormatError(f"revision {kv[2]} follows revision {space.revision}")
+        last = space.log[-1]
+        if isinstance(last, list):
+            last.append(kv)
+        else:
+            space.log[-1] = [last, kv]
+
+    def _bury(self, old: KV | None, tombstone: KV) -> bool:
+        """Delete a key; False if there is nothing to delete."""
+        if old is None:
+            return False
+        space = self._space
+        key = old[0]
+        del space.live[key]
+        space.older.setdefault(key, []).extend((old, tombstone))
+        space.live_keys.discard(key)
+        space.dead_keys.add(key)
+        if old[5]:
+            self._leases.move(key, old[5], 0)
+        return True
+
+    def _move_lease(self, kv: KV, old: int) -> None:
         # A lease that is gone by the end of the log took its keys with it.
-        lease = self._leases.by_id.get(kv[5])
-        if lease is not None:
-            lease.keys[kv[0]] = None
-
-    def _replay(self, kv: KV) -> None:
-        space = self._space
-        old = space.live.get(kv[0])
-        if old is not None and old[5]:
-            self._leases.move(kv[0], old[5], 0)
-        if not kv[3]:
-            # The tombstone at the compaction itself hides a version that was dropped.
-            if old is not None:
-                self._bury(old, kv)
-        elif old is None:
-            self._place(kv)
-            if kv[0] in space.older:
-                space.dead_keys.discard(kv[0])
-        else:
-            space.older.setdefault(kv[0], []).append(old)
-            space.live[kv[0]] = kv
-            space.size_bytes += len(kv[0]) + len(kv[4])
-            if kv[5]:
-                self._attach(kv)
-        self._log(kv)
-
-    def _bury(self, old: KV, tombstone: KV) -> None:
-        space = self._space
-        del space.live[old[0]]
-        space.older.setdefault(old[0], []).extend((old, tombstone))
-        space.live_keys.discard(old[0])
-        space.dead_keys.add(old[0])
-        space.size_bytes += len(old[0])
-
-    def _log(self, kv: KV) -> None:
-        space = self._space
-        revision, log = kv[2], space.log
-        if revision == space.revision + 1:
-            log.append(kv)
-            space.revision = revision
-        elif revision == space.revision and log:
-            last = log[-1]
-            if isinstance(last, list):
-                last.append(kv)
-            else:
-                log[-1] = [last, kv]
-        else:
-            raise SnapshotFormatError(f"revision {revision} follows revision {space.revision}")
+        new = kv[5] if kv[5] in self._leases.by_id else 0
+        self._leases.move(kv[0], old, new)
 
 
 def load(chunks: Iterable[bytes]) -> LoadedState:

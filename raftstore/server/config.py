@@ -29,7 +29,7 @@ class MemberConfig:
     tick_ns: int = 100 * MILLISECOND_NS
     heartbeat_ticks: int = 1
     election_ticks: int = 10
-    snapshot_entries: int = 100_000
+    snapshot_entries: int = 10_000
     """A snapshot is made after so many applied entries (etcd: --snapshot-count)."""
     catch_up_entries: int = 5_000
     """How many entries stay behind a snapshot for followers that are only a little late."""

@@ -341,6 +341,8 @@ class Member:
             self._proposals.propose(node, leading=node.raft.role is Role.LEADER)
         if self._reads.waiting:
             self._reads.ask(node, self._ticks)
+        if self._snapshots.receiving:
+            self._snapshots.load(node, 1)
         messages = node.take_only_messages()
         if messages:
             self._send(messages)

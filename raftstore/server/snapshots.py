@@ -17,7 +17,7 @@ from raftstore.storage import WalRecord
 from .config import MemberConfig
 from .disk import Disk
 from .forwarding import Transport
-from .transfer import SNAPSHOT_PART, SnapshotReceiver, SnapshotSender
+from .transfer import SNAPSHOT_PART, WINDOW_PARTS, SnapshotReceiver, SnapshotSender
 
 FILE_SHARE: Final = 4
 """A disk that writes snapshots to files gets one when so large a part of the state is new: the
@@ -115,8 +115,17 @@ class Snapshots:
         """Take a part of a snapshot, or the answer to one."""
         if wire[0] != SNAPSHOT_PART:
             self._sender.answered(sender, wire, node)
-            return
-        complete = self._receiver.take(sender, wire, node.raft.term)
+        else:
+            self._receiver.take(sender, wire, node.raft.term)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a snapshot is arriving."""
+        return self._receiver.in_progress
+
+    def load(self, node: RawNode, max_parts: int) -> None:
+        """Take in parts that have arrived; with the last one, hand the snapshot to Raft."""
+        complete = self._receiver.load(max_parts)
         if complete is not None:
             node.step(complete)
 
@@ -139,6 +148,8 @@ class Snapshots:
             self._sender.tick(node)
         if self._receiver.in_progress:
             self._receiver.tick()
+            # Where no batches come, ticks must do.
+            self.load(node, WINDOW_PARTS)
 
     def stop_sending(self) -> None:
         """This member leads no more."""

@@ -2,9 +2,10 @@
 
 Raft says that a member needs a snapshot; its message names the snapshot, and this carries the
 state. The leader packs a part when there is room in the window, so that it never holds more than
-the window in bytes, whatever the size of the state and however slow the other end; and both ends
-handle a part between other work. The state sent is the one that Raft's message names, whatever is
-written meanwhile. Parts may be lost, doubled and overtake each other.
+the window in bytes, whatever the size of the state and however slow the other end. The taker loads
+one part per batch, so that other work never waits for more than one. The state sent is the one that
+Raft's message names, whatever is written meanwhile. Parts may be lost, doubled and overtake each
+other.
 
 A part is ``[SNAPSHOT_PART, number, term, place, data, is_last]``: `number` grows with every
 transfer of a member, `term` is the leader's. The data of place 0 is Raft's message without the
@@ -29,7 +30,7 @@ SNAPSHOT_PART: Final = 102
 SNAPSHOT_TAKEN: Final = 103
 REFUSED: Final = -1
 WINDOW_PARTS: Final = 8
-"""So many parts are under way at once: half a MiB, and some milliseconds of work for the taker."""
+"""So many parts are under way at once: half a MiB."""
 RESEND_TICKS: Final = 3
 GIVE_UP_TICKS: Final = 20
 """Without any answer; earlier than Raft itself would give the snapshot up."""
@@ -144,7 +145,7 @@ class SnapshotSender:
 
 @attrs.define
 class Receiving:
-    """A snapshot that arrives. `early` holds parts that have overtaken others."""
+    """A snapshot that arrives."""
 
     sender: int
     number: int
@@ -152,7 +153,8 @@ class Receiving:
     head: Message | None = None
     loader: StateLoader = attrs.Factory(StateLoader)
     taken: int = 0
-    early: dict[int, tuple[bytes, bool]] = attrs.Factory(dict)
+    waiting: dict[int, tuple[bytes, bool]] = attrs.Factory(dict)
+    """Parts that have arrived, by place: no more than the window."""
     silent_ticks: int = 0
 
 
@@ -171,28 +173,40 @@ class SnapshotReceiver:
         """Whether a snapshot is arriving."""
         return self._receiving is not None
 
-    def take(self, sender: int, wire: list[Any], own_term: int) -> Message | None:
-        """Take a part; with the last one, Raft's message with the state, ready to be installed."""
+    def take(self, sender: int, wire: list[Any], own_term: int) -> None:
+        """Take a part; `load` will look at it."""
         _, number, term, place, data, is_last = wire
         if term < own_term:
             self._answer(sender, number, REFUSED)
-            return None
+            return
         receiving = self._receiving
         if receiving is None or (receiving.sender, receiving.number) != (sender, number):
             receiving = self._begin(sender, number, term, place)
             if receiving is None:
-                return None
+                return
         receiving.silent_ticks = 0
         if receiving.taken <= place < receiving.taken + WINDOW_PARTS:
-            receiving.early[place] = data, is_last
+            receiving.waiting[place] = data, is_last
+        if receiving.taken not in receiving.waiting:
+            # The next one is late, or this one is known: say where things stand.
+            self._answer(sender, number, receiving.taken)
+
+    def load(self, max_parts: int) -> Message | None:
+        """Take in what is next in order.
+
+        With the last part, Raft's message with the state, ready to be installed.
+        """
+        receiving = self._receiving
+        if receiving is None or receiving.taken not in receiving.waiting:
+            return None
         try:
-            complete = self._load(receiving)
+            complete = self._load(receiving, max_parts)
         except (SnapshotFormatError, IndexError, TypeError, ValueError, msgpack.UnpackException):
             # The sender tries again, with another snapshot.
             self._drop(receiving)
-            self._answer(sender, number, REFUSED)
+            self._answer(receiving.sender, receiving.number, REFUSED)
             return None
-        self._answer(sender, number, receiving.taken)
+        self._answer(receiving.sender, receiving.number, receiving.taken)
         return complete
 
     def _begin(self, sender: int, number: int, term: int, place: int) -> Receiving | None:
@@ -214,9 +228,11 @@ class SnapshotReceiver:
         self._receiving = Receiving(sender, number, term)
         return self._receiving
 
-    def _load(self, receiving: Receiving) -> Message | None:
-        """Take in what is next in order."""
-        while (found := receiving.early.pop(receiving.taken, None)) is not None:
+    def _load(self, receiving: Receiving, max_parts: int) -> Message | None:
+        for _ in range(max_parts):
+            found = receiving.waiting.pop(receiving.taken, None)
+            if found is None:
+                break
             data, is_last = found
             if receiving.head is None:
                 receiving.head = Message.from_wire(msgpack.unpackb(data))

@@ -1,0 +1,224 @@
+"""How an empty member catches up by snapshot, and what the clients of the others notice.
+
+``python -m benches.store_catch_up --history-gb 1``: two of three members in this process are filled
+with so much history (every key several times). Then the third starts, with nothing, while client
+tasks go on putting; its state comes in parts from the leader. Compared with a time before (two
+members) and after (three): the latency of acknowledged puts, and the longest time in which none was
+acknowledged.
+
+All members share one core here, so whatever the transfer costs, clients wait for it; members with
+cores of their own do better.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, Final
+
+import attrs
+import click
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from raftstore.client import StoreClient
+from raftstore.server.local import LocalCluster
+
+FILLERS: Final = 1000
+GC_YOUNG_OBJECTS: Final = 50_000
+GIBIBYTE: Final = 1 << 30
+REFRESH_S: Final = 0.1
+
+
+@attrs.define
+class Puts:
+    """Client tasks that put one key after another, and when each was acknowledged."""
+
+    value: bytes
+    keys: int
+    done_ns: list[int] = attrs.Factory(list)
+    latencies_ns: list[int] = attrs.Factory(list)
+
+    async def run(self, client: StoreClient, number: int) -> None:
+        """Put for ever."""
+        while True:
+            number += 1
+            begin_ns = time.perf_counter_ns()
+            await client.put(b"bench/%08d" % (number * 7919 % self.keys), self.value)
+            end_ns = time.perf_counter_ns()
+            self.done_ns.append(end_ns)
+            self.latencies_ns.append(end_ns - begin_ns)
+
+    def figures(self, begin_ns: int, end_ns: int) -> dict[str, Any]:
+        """What the clients saw from one moment to another."""
+        chosen = [
+            (done_ns, latency_ns)
+            for done_ns, latency_ns in zip(self.done_ns, self.latencies_ns, strict=True)
+            if begin_ns <= done_ns < end_ns
+        ]
+        latencies_ns = sorted(latency_ns for _, latency_ns in chosen)
+        times_ns = [begin_ns, *sorted(done_ns for done_ns, _ in chosen), end_ns]
+        count = len(chosen)
+        gaps_ns = [after - before for before, after in pairwise(times_ns)]
+        return {
+            "seconds": round((end_ns - begin_ns) / 1e9, 2),
+            "puts_per_second": round(count * 1e9 / (end_ns - begin_ns)),
+            "p50_ms": round(latencies_ns[count // 2] / 1e6, 2) if count else None,
+            "p99_ms": round(latencies_ns[count * 99 // 100] / 1e6, 2) if count else None,
+            "longest_gap_ms": round(max(gaps_ns) / 1e6, 1),
+        }
+
+
+@attrs.define
+class Bench:
+    """One run."""
+
+    history_bytes: int
+    value_bytes: int
+    versions: int
+    clients: int
+    before_s: float
+    on_progress: Callable[[str, int, int], None]
+    figures: dict[str, Any] = attrs.Factory(dict)
+
+    async def run(self, cluster: LocalCluster) -> None:
+        """Fill, watch, start the missing follower, watch."""
+        leader = await cluster.wait_leader()
+        follower = next(number for number in cluster.members if number != leader)
+        cluster.kill(follower)
+        revisions = self.history_bytes // (self.value_bytes + len(b"bench/%08d" % 0))
+        keys = max(1, revisions // self.versions)
+        client = cluster.client()
+        await self._fill(client, revisions, keys)
+        await cluster.wait_applied(revisions)
+        gc.collect()
+        gc.freeze()
+        puts = Puts(b"w" * self.value_bytes, keys)
+        async with trio.open_nursery() as nursery:
+            for number in range(self.clients):
+                nursery.start_soon(puts.run, client, number * 1_000_003)
+            await trio.sleep(self.before_s / 4)
+            begin_ns = time.perf_counter_ns()
+            await trio.sleep(self.before_s)
+            started_ns = time.perf_counter_ns()
+            self.figures["before"] = puts.figures(begin_ns, started_ns)
+            caught_up_ns = await self._start_follower(cluster, follower)
+            self.figures["during"] = puts.figures(started_ns, caught_up_ns)
+            await trio.sleep(self.before_s)
+            end_ns = time.perf_counter_ns()
+            self.figures["after"] = puts.figures(caught_up_ns, end_ns)
+            nursery.cancel_scope.cancel()
+
+    async def _fill(self, client: StoreClient, revisions: int, keys: int) -> None:
+        value = b"v" * self.value_bytes
+        done = 0
+
+        async def work() -> None:
+            nonlocal done
+            while done < revisions:
+                number, done = done, done + 1
+                await client.put(b"bench/%08d" % (number % keys), value)
+                if number % 5_000 == 0:
+                    self.on_progress("fill", number, revisions)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(FILLERS):
+                nursery.start_soon(work)
+
+    async def _start_follower(self, cluster: LocalCluster, follower: int) -> int:
+        """Start the member that is missing; when it had caught up."""
+        leader = cluster.members[await cluster.wait_leader()]
+        member = cluster.start(follower)
+        before = leader.statistics()["snapshot_parts_sent"]
+        target = leader.store.revision
+        starts = [0]
+        member.store.after_restore.append(lambda: starts.append(time.perf_counter_ns()))
+        begin_ns = time.perf_counter_ns()
+        while (
+            member.store.revision < target or member.store.revision + 1000 < leader.store.revision
+        ):
+            received = member.statistics()["snapshot_parts_received"]
+            self.on_progress("snapshot", received * (64 << 10), self.history_bytes)
+            await trio.sleep(REFRESH_S)
+            target = max(target, leader.store.revision - FILLERS)
+        end_ns = time.perf_counter_ns()
+        self.figures["transfer"] = {
+            "seconds_to_install": round((starts[-1] - begin_ns) / 1e9, 2),
+            "seconds_to_catch_up": round((end_ns - begin_ns) / 1e9, 2),
+            "parts_sent": leader.statistics()["snapshot_parts_sent"] - before,
+            "parts_taken": member.statistics()["snapshot_parts_received"],
+            "snapshots_installed": len(starts) - 1,
+        }
+        return end_ns
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--history-gb", default=0.1, show_default=True, type=click.FloatRange(0.001, 16))
+@click.option("--value-bytes", default=256, show_default=True, type=click.IntRange(1, 1 << 20))
+@click.option("--versions", default=4, show_default=True, type=click.IntRange(1), help="Per key.")
+@click.option("--clients", default=20, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--before-s", default=5.0, show_default=True, type=click.FloatRange(0.1))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+def main(
+    history_gb: float,
+    value_bytes: int,
+    versions: int,
+    clients: int,
+    before_s: float,
+    as_json: bool,
+) -> None:
+    """Measure how an empty member catches up, and what clients notice of it."""
+    progress = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+        auto_refresh=False,
+    )
+
+    def on_progress(name: str, done: int, total: int) -> None:
+        progress.update(task, description=name, completed=done, total=total)
+        progress.refresh()
+
+    bench = Bench(
+        round(history_gb * GIBIBYTE), value_bytes, versions, clients, before_s, on_progress
+    )
+
+    async def run() -> None:
+        async with LocalCluster(3) as cluster:
+            await bench.run(cluster)
+
+    gc.set_threshold(GC_YOUNG_OBJECTS, 10, 10)
+    with progress:
+        task = progress.add_task("start")
+        trio.run(run)
+    if as_json:
+        print(json.dumps(bench.figures))
+    else:
+        _print_tables(f"{history_gb} GB of history, {clients} clients", bench.figures)
+
+
+def _print_tables(title: str, figures: dict[str, Any]) -> None:
+    table = Table(title=f"Acknowledged puts: {title}")
+    table.add_column("")
+    phases = {name: figures[name] for name in ("before", "during", "after")}
+    for column in phases["before"]:
+        table.add_column(column, justify="right")
+    for name, phase in phases.items():
+        table.add_row(name, *(str(value) for value in phase.values()))
+    transfer = Table(title="The transfer", show_header=False)
+    for name, value in figures["transfer"].items():
+        transfer.add_row(name, f"{value:,}")
+    Console().print(table, transfer)
+
+
+if __name__ == "__main__":
+    main()
