@@ -24,7 +24,11 @@ MAX_MISSED_ELECTIONS = 3
 
 
 class StoreHost(Actor):
-    """Carries one member. `addresses` maps the ids of all members to actor addresses."""
+    """Carries one member.
+
+    `addresses` maps the ids of all members to actor addresses. It is looked up like a name service:
+    whoever adds a member to the cluster adds its address there first.
+    """
 
     member: Member
     started = False
@@ -38,8 +42,8 @@ class StoreHost(Actor):
         on_revision: Callable[[int], None] | None = None,
     ) -> None:
         self._config = config
-        self._addresses = dict(addresses)
-        self._ids = {address: member_id for member_id, address in self._addresses.items()}
+        self._addresses = addresses
+        self._ids: dict[str, int] = {}
         self._sync_latency_ns = sync_latency_ns
         self._monitor = monitor
         self._on_revision = on_revision
@@ -69,7 +73,7 @@ class StoreHost(Actor):
             self._catch_up()
         kind = message.kind
         if kind == RAFT:
-            sender = self._ids.get(message.sender)
+            sender = self._ids.get(message.sender) or self._look_up(message.sender)
             if sender is not None:
                 self.member.receive_peer(sender, message.payload)
         elif message.connection is None:
@@ -103,7 +107,13 @@ class StoreHost(Actor):
 
     def send_peer(self, member_id: int, wire: list[Any]) -> None:
         """Part of the member's transport."""
-        self.ctx.datagram(self._addresses[member_id], RAFT, wire)
+        address = self._addresses.get(member_id)
+        if address is not None:
+            self.ctx.datagram(address, RAFT, wire)
+
+    def _look_up(self, sender: str) -> int | None:
+        self._ids = {address: member_id for member_id, address in self._addresses.items()}
+        return self._ids.get(sender)
 
     def _schedule_tick(self) -> None:
         """Wake up when the next tick that matters is due, on a grid that all members share."""

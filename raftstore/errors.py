@@ -104,6 +104,24 @@ LEASE_EXISTS: Final = Status(FAILED_PRECONDITION, "etcdserver: lease already exi
 LEASE_TTL_TOO_LARGE: Final = Status(OUT_OF_RANGE, "etcdserver: too large lease TTL")
 UNKNOWN_METHOD: Final = Status("Unimplemented", "unknown method")
 
+MEMBER_EXISTS: Final = Status(FAILED_PRECONDITION, "etcdserver: member ID already exist")
+PEER_URL_EXISTS: Final = Status(FAILED_PRECONDITION, "etcdserver: Peer URLs already exists")
+NOT_ENOUGH_STARTED: Final = Status(
+    FAILED_PRECONDITION,
+    "etcdserver: re-configuration failed due to not enough started members",
+)
+BAD_MEMBER_URLS: Final = Status(INVALID_ARGUMENT, "etcdserver: given member URLs are invalid")
+MEMBER_NOT_FOUND: Final = Status(NOT_FOUND, "etcdserver: member not found")
+NOT_A_LEARNER: Final = Status(FAILED_PRECONDITION, "etcdserver: can only promote a learner member")
+LEARNER_NOT_READY: Final = Status(
+    FAILED_PRECONDITION,
+    "etcdserver: can only promote a learner member which is in sync with leader",
+)
+TOO_MANY_LEARNERS: Final = Status(
+    FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"
+)
+NOT_FOR_LEARNERS: Final = Status(UNAVAILABLE, "etcdserver: rpc not supported for learner")
+
 # Not carried out for certain: the member refused the request before proposing it.
 NO_LEADER: Final = Status(UNAVAILABLE, "etcdserver: no leader")
 NOT_LEADER: Final = Status(FAILED_PRECONDITION, "etcdserver: not leader")

@@ -29,8 +29,14 @@ from raftstore.wire import (
     LeaseRevokeResponse,
     LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
+    MemberAddRequest,
+    MemberAddResponse,
     MemberListRequest,
     MemberListResponse,
+    MemberPromoteRequest,
+    MemberRemoveRequest,
+    MembersResponse,
+    MemberUpdateRequest,
     MoveLeaderRequest,
     MoveLeaderResponse,
     PutRequest,
@@ -212,6 +218,36 @@ class Operations(ABC):
     async def member_list(self, *, timeout_ns: int = DEFAULT_TIMEOUT_NS) -> MemberListResponse:
         """The members of the cluster."""
         return await self._typed(MemberListResponse, MemberListRequest(), timeout_ns)
+
+    async def member_add(
+        self,
+        peer_urls: list[str],
+        *,
+        is_learner: bool = False,
+        timeout_ns: int = DEFAULT_TIMEOUT_NS,
+    ) -> MemberAddResponse:
+        """Let a member join; it is to be started after the answer."""
+        request = MemberAddRequest(peer_urls, is_learner)
+        return await self._typed(MemberAddResponse, request, timeout_ns)
+
+    async def member_remove(
+        self, member_id: int, *, timeout_ns: int = DEFAULT_TIMEOUT_NS
+    ) -> MembersResponse:
+        """Go on without a member, for ever."""
+        return await self._typed(MembersResponse, MemberRemoveRequest(member_id), timeout_ns)
+
+    async def member_update(
+        self, member_id: int, peer_urls: list[str], *, timeout_ns: int = DEFAULT_TIMEOUT_NS
+    ) -> MembersResponse:
+        """A member has moved."""
+        request = MemberUpdateRequest(member_id, peer_urls)
+        return await self._typed(MembersResponse, request, timeout_ns)
+
+    async def member_promote(
+        self, member_id: int, *, timeout_ns: int = DEFAULT_TIMEOUT_NS
+    ) -> MembersResponse:
+        """Let a learner that has caught up vote."""
+        return await self._typed(MembersResponse, MemberPromoteRequest(member_id), timeout_ns)
 
     async def status(self, *, timeout_ns: int = DEFAULT_TIMEOUT_NS) -> StatusResponse:
         """How the member that this client uses fares."""

@@ -149,4 +149,5 @@ async def serve_member(
         await nursery.start(process.run)
         nursery.start_soon(Listener(Gateway(process), clients, tls.clients).run)
         await process.wait_leader()
+        await process.wait_published()
         on_ready(url)

@@ -118,6 +118,7 @@ async def serve(
         )
         async with cluster, trio.open_nursery() as nursery:
             await cluster.wait_leader()
+            await cluster.wait_published()
             for member_id, listener in enumerate(listeners, start=1):
                 gateway = Gateway(LocalBackend(cluster, member_id))
                 nursery.start_soon(Listener(gateway, listener, tls).run)

@@ -54,6 +54,7 @@ class Election(Membership):
         heard = {member: progress.recent_active for member, progress in self.progress.items()}
         heard[self.id] = True
         for progress in self.progress.values():
+            progress.was_active = progress.recent_active
             progress.recent_active = False
         return self.quorum.vote_result(heard) is VoteResult.WON
 

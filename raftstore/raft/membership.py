@@ -57,6 +57,14 @@ class Membership(Reads):
         own = self.progress[self.id].match if self.id in self.progress else self.log.last_index
         return progress.match * 100 >= own * IN_SYNC_PERCENT
 
+    def is_connected(self, member: int) -> bool:
+        """Whether the leader has heard a member within this election timeout or the last one."""
+        progress = self.progress.get(member)
+        if member == self.id or progress is None:
+            return member == self.id
+        # A new member counts as heard before it has said a word, but has acknowledged nothing.
+        return progress.match > 0 and (progress.recent_active or progress.was_active)
+
     # -- proposing ----------------------------------------------------------------------------
 
     def propose_change(self, change: ConfChange) -> None:
@@ -106,6 +114,8 @@ class Membership(Reads):
     def _switch_to(self, configuration: Configuration) -> None:
         if configuration == self.configuration:
             return
+        # Those who leave are told before they are forgotten.
+        self.send_commits()
         self.use_configuration(configuration)
         if self.role is not LEADER:
             return

@@ -35,6 +35,9 @@ class Progress:
     state: ProgressState = ProgressState.PROBE
     is_learner: bool = False
     recent_active: bool = False
+    """Whether the member was heard since the last check of the quorum."""
+    was_active: bool = False
+    """The same of the period before."""
     paused: bool = False
     pending_snapshot: int = 0
     snapshot_age_heartbeats: int = 0

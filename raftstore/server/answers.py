@@ -23,9 +23,10 @@ class Answers:
         self._store = store
         self._node = node
         self._now_ns = now_ns
+        self.is_learner = False
+        """Whether this member is one."""
         self.own: dict[str, Callable[[list[Any]], list[Any]]] = {
             "status": self._status,
-            "member_list": self._member_list,
             "defragment": self._defragment,
             "lease_keep_alive": self._keep_alive,
             "snapshot": self._snapshot,
@@ -48,18 +49,11 @@ class Answers:
         """Nothing to do: the key space lives in memory, and compaction gives room back at once."""
         return [0, [self._store.header()]]
 
-    def _member_list(self, _fields: list[Any]) -> list[Any]:
-        members = [
-            [peer.id, peer.name, list(peer.peer_urls), list(peer.client_urls), False]
-            for peer in self._config.peers
-        ]
-        return [0, [self._store.header(), members]]
-
     def _snapshot(self, _fields: list[Any]) -> list[Any]:
         """What goes with the whole state, which whoever shares this process takes by reference."""
         raft = self._node.raft
-        _, (head, members) = self._member_list([])
-        return [0, [head, raft.log.applied, raft.term, VERSION, members]]
+        _, (_, members) = self.own["member_list"]([])
+        return [0, [self._store.header(), raft.log.applied, raft.term, VERSION, members]]
 
     def _status(self, _fields: list[Any]) -> list[Any]:
         raft = self._node.raft
@@ -77,6 +71,6 @@ class Answers:
                 raft.log.applied,
                 errors,
                 size,
-                False,
+                self.is_learner,
             ],
         ]

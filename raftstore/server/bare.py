@@ -10,6 +10,7 @@ from typing import Any
 import msgpack
 
 from raftstore.raft import RaftMonitor
+from raftstore.raft.quorum import VoteResult
 from raftstore.raft.state import Rng
 
 from .config import MemberConfig, Peer
@@ -51,6 +52,7 @@ class BareCluster:
     ) -> None:
         self._credentials = credentials
         self.peers = tuple(Peer(number, f"member-{number}") for number in range(1, size + 1))
+        self.founders = self.peers
         self.disks = {peer.id: SimulatedDisk() for peer in self.peers}
         self.members: dict[int, Member] = {}
         self.now_ns = 0
@@ -62,13 +64,37 @@ class BareCluster:
         for peer in self.peers:
             self.start(peer.id)
 
+    # -- members ------------------------------------------------------------------------------
+
+    def add_member(self, *, is_learner: bool = False) -> list[Any]:
+        """Let a new member join and start it, empty; the answer of the leader."""
+        number = max(peer.id for peer in self.peers) + 1
+        urls = [f"http://member-{number}:2380"]
+        answer = self.call(self.leader().id, "member_add", [urls, is_learner])
+        if answer[0] == 0:
+            assert answer[1][1][0] == number, "members are numbered one after the other"
+            self.peers = (*self.peers, Peer(number, f"member-{number}"))
+            self.disks[number] = SimulatedDisk()
+            self.start(number)
+            self.settle()
+        return answer
+
+    def remove_member(self, member_id: int) -> list[Any]:
+        """Go on without a member, and stop it; the answer of the leader."""
+        answer = self.call(self.leader().id, "member_remove", [member_id])
+        if answer[0] == 0:
+            self.peers = tuple(peer for peer in self.peers if peer.id != member_id)
+            if member_id in self.members:
+                self.kill(member_id)
+        return answer
+
     # -- life and death -----------------------------------------------------------------------
 
     def start(self, member_id: int) -> Member:
         """Start a member on what its disk holds."""
         outbox = self._outboxes[member_id] = _Outbox()
         member = self.members[member_id] = Member(
-            self._configure(MemberConfig(member_id, self.peers)),
+            self._configure(self._config(member_id)),
             self.disks[member_id],
             outbox,
             self._make_rng(member_id),
@@ -77,6 +103,11 @@ class BareCluster:
             self._credentials,
         )
         return member
+
+    def _config(self, member_id: int) -> MemberConfig:
+        if member_id <= len(self.founders):
+            return MemberConfig(member_id, self.founders)
+        return MemberConfig(member_id, (Peer(member_id, f"member-{member_id}"),), joins=True)
 
     def kill(self, member_id: int) -> None:
         """Cut a member's power: its memory and what its disk had not synced are gone."""
@@ -134,7 +165,7 @@ class BareCluster:
     @property
     def members_tick_ns(self) -> int:
         """How long a tick lasts."""
-        return self._configure(MemberConfig(1, self.peers)).tick_ns
+        return self._configure(self._config(1)).tick_ns
 
     def leader(self) -> Member:
         """The leader of the highest term; time passes until there is one that a quorum follows."""
@@ -148,8 +179,8 @@ class BareCluster:
         raise AssertionError("no leader was elected")
 
     def _is_followed(self, leader: Member) -> bool:
-        followers = [m for m in self.members.values() if m.node.raft.leader == leader.id]
-        return len(followers) > len(self.peers) // 2
+        follows = {m.id: m.node.raft.leader == leader.id for m in self.members.values()}
+        return leader.node.raft.quorum.vote_result(follows) is VoteResult.WON
 
     def call(self, member_id: int, op: str, fields: Iterable[Any]) -> list[Any]:
         """One request, carried until it is answered; an empty list if it is not answered yet."""

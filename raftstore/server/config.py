@@ -25,7 +25,10 @@ class MemberConfig:
 
     id: int
     peers: tuple[Peer, ...]
+    """The members that found the cluster; of one that joins, only the member itself matters."""
     cluster_id: int = 1
+    joins: bool = False
+    """The member was added to a running cluster, from which it learns everything else."""
     tick_ns: int = 100 * MILLISECOND_NS
     heartbeat_ticks: int = 1
     election_ticks: int = 10
@@ -46,8 +49,8 @@ class MemberConfig:
 
     @property
     def voters(self) -> tuple[int, ...]:
-        """Ids of all members."""
-        return tuple(sorted(peer.id for peer in self.peers))
+        """Ids of the members that found the cluster."""
+        return () if self.joins else tuple(sorted(peer.id for peer in self.peers))
 
     @property
     def request_timeout_ns(self) -> int:

@@ -13,6 +13,9 @@ ASK_LEADER: Final = 100
 """``[ASK_LEADER, number, op, fields]``"""
 LEADER_ANSWER: Final = 101
 """``[LEADER_ANSWER, number, store.response payload]``"""
+REMOVED: Final = 110
+"""``[REMOVED]``: whoever gets this is no member any more."""
+MAX_REMEMBERED: Final = 1_000
 
 
 class Transport(Protocol):
@@ -29,6 +32,7 @@ class Forwarding:
         self._transport = transport
         self._last = first_number
         self._asked: dict[int, Request] = {}
+        self._seen: dict[tuple[int, int], None] = {}
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -45,6 +49,15 @@ class Forwarding:
         request = self._asked.pop(number, None)
         if request is not None:
             request.respond(payload)
+
+    def is_new(self, sender_id: int, number: int) -> bool:
+        """Whether a request of another member comes for the first time; messages may be doubled."""
+        if (sender_id, number) in self._seen:
+            return False
+        self._seen[sender_id, number] = None
+        if len(self._seen) > MAX_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
 
     def expire(self, now_ns: int) -> None:
         """Answer what has waited too long."""

@@ -60,14 +60,14 @@ class LocalCluster:
     ) -> None:
         assert members > 0, "a cluster needs a member"
         self.peers = tuple(Peer(number, f"member-{number}") for number in range(1, members + 1))
+        self._founders = self.peers
+        self._last_id = members
         self.network = Network()
         self.timers = LocalTimers()
-        self.disks: dict[int, Any] = {
-            peer.id: open_disk(peer)
-            if open_disk is not None
-            else SimulatedDisk(self.timers.after, sync_latency_ns, peer.name)
-            for peer in self.peers
-        }
+        self._sync_latency_ns = sync_latency_ns
+        self._open_disk = open_disk or self._simulated_disk
+        self.disks: dict[int, Any] = {peer.id: self._open_disk(peer) for peer in self.peers}
+        self._changing: StoreClient | None = None
         self._cluster_id = cluster_id
         self._on_failure = on_failure
         self._seed = seed
@@ -128,6 +128,16 @@ class LocalCluster:
         assert leader is not None
         return leader
 
+    async def wait_published(self, timeout_s: float = WAIT_TIMEOUT_S) -> None:
+        """Wait until the member list says what the running members say about themselves.
+
+        Raises:
+            trio.TooSlowError: one could not make itself heard.
+        """
+        await _poll(
+            lambda: all(member.changes.is_published for member in self.members.values()), timeout_s
+        )
+
     async def wait_applied(self, revision: int, timeout_s: float = WAIT_TIMEOUT_S) -> None:
         """Wait until all running members have applied `revision`.
 
@@ -139,6 +149,57 @@ class LocalCluster:
             timeout_s,
         )
 
+    async def add_member(self, *, is_learner: bool = False) -> int:
+        """Let a new member join, and start it with nothing on its disk; returns its id.
+
+        Raises:
+            StoreError: the members cannot be changed now.
+            trio.TooSlowError: it was added, but has not found the others.
+        """
+        url = f"http://member-{self._last_id + 1}:2380"
+        answer = await self._change_client().member_add([url], is_learner=is_learner)
+        peer = Peer(answer.member.id, f"member-{answer.member.id}")
+        self._last_id = peer.id
+        self.peers = (*self.peers, peer)
+        self.disks[peer.id] = self._open_disk(peer)
+        section = self.start(peer.id).changes.section
+        await _poll(lambda: section.is_started(peer.id), WAIT_TIMEOUT_S)
+        return peer.id
+
+    async def promote_member(self, member_id: int) -> None:
+        """Let a learner vote.
+
+        Raises:
+            StoreError: it has not caught up yet, or is no learner.
+        """
+        await self._change_client().member_promote(member_id)
+
+    async def remove_member(self, member_id: int) -> None:
+        """Go on without a member; it stops.
+
+        Raises:
+            StoreError: the cluster needs it, or does not know it.
+        """
+        await self._change_client().member_remove(member_id)
+        self.peers = tuple(peer for peer in self.peers if peer.id != member_id)
+
+    def _change_client(self) -> StoreClient:
+        """A client that knows the members of the moment; one at a time is open."""
+        if self._changing is not None:
+            self._clients.remove(self._changing)
+            self._changing.close()
+        self._changing = self.client()
+        return self._changing
+
+    def _simulated_disk(self, peer: Peer) -> SimulatedDisk:
+        return SimulatedDisk(self.timers.after, self._sync_latency_ns, peer.name)
+
+    def _config(self, member_id: int) -> MemberConfig:
+        if member_id <= len(self._founders):
+            return MemberConfig(member_id, self._founders, self._cluster_id)
+        own = Peer(member_id, f"member-{member_id}")
+        return MemberConfig(member_id, (own,), self._cluster_id, joins=True)
+
     def start(self, member_id: int) -> Member:
         """Start a member on what its disk holds."""
         assert self._nursery is not None, "the cluster is not open"
@@ -147,7 +208,7 @@ class LocalCluster:
         task = MemberTask(
             self.network,
             self.timers,
-            self._configure(MemberConfig(member_id, self.peers, self._cluster_id)),
+            self._configure(self._config(member_id)),
             self.disks[member_id],
             random.Random(f"{self._seed}/{self._starts}/{member_id}"),
             self._monitor,
@@ -159,11 +220,14 @@ class LocalCluster:
 
     async def _live(self, task: MemberTask) -> None:
         await task.live()
-        if task.failure is not None:
-            # Stopped by its own disk: nothing of it may be tried again.
+        if self._tasks.get(task.id) is not task:
+            return
+        if task.failure is not None or task.member.removed:
+            # Stopped by its own disk, or by the others: nothing of it may be tried again.
             self._tasks.pop(task.id)
             self.network.detach(task.id)
-            self._on_failure(self.peers[task.id - 1], task.failure)
+        if task.failure is not None:
+            self._on_failure(Peer(task.id, f"member-{task.id}"), task.failure)
 
     def kill(self, member_id: int) -> None:
         """Cut a member's power: memory and unsynced writes are lost, connections are reset."""
@@ -180,9 +244,10 @@ class LocalCluster:
 
     def client(self, first: int | None = None) -> StoreClient:
         """A client of all members; it begins with `first`, by default with the leader."""
-        first = first or self.leader() or 1
-        endpoints = [peer.name for peer in self.peers]
-        endpoints = endpoints[first - 1 :] + endpoints[: first - 1]
+        first = first or self.leader() or self.peers[0].id
+        numbers = [peer.id for peer in self.peers]
+        place = numbers.index(first) if first in numbers else 0
+        endpoints = [f"member-{number}" for number in numbers[place:] + numbers[:place]]
         client = StoreClient(endpoints, self._dial, self.timers.after)
         self._clients.append(client)
         return client

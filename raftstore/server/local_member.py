@@ -124,7 +124,9 @@ class MemberTask:
         self.deliver(callback)
 
     def _tick(self) -> None:
-        if not self._over:
+        if self.member.removed:
+            self.kill()
+        elif not self._over:
             self._timers.after(self._tick_ns, self._tick)
             self.deliver(self.member.tick)
 

@@ -18,15 +18,14 @@ from raftstore.errors import (
     NO_LEADER,
     NOT_LEADER,
     REQUEST_TOO_LARGE,
-    TIMEOUT,
     TOO_MANY_REQUESTS,
     StoreError,
 )
 from raftstore.mvcc import Store, WatchHub, check_request
 from raftstore.raft import (
     NO_MEMBER,
+    ConfigurationError,
     Entry,
-    HardState,
     Message,
     ProposalDroppedError,
     RaftMonitor,
@@ -36,24 +35,28 @@ from raftstore.raft import (
     Snapshot,
     SoftState,
 )
-from raftstore.raft.messages import SNAPSHOT
+from raftstore.raft.messages import CONF_CHANGE, PRE_VOTE, SNAPSHOT, VOTE
 from raftstore.raft.state import Rng
 from raftstore.storage import WalRecord
 
 from .access import ACCESS_OPS, ACCOUNT_READS, Access
 from .answers import Answers
+from .changes import MemberChanges, begin
 from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
 from .config import MemberConfig
 from .credentials import Credentials, SeededEntropy
 from .disk import Disk
-from .forwarding import ASK_LEADER, LEADER_ANSWER, Forwarding, Transport
+from .forwarding import ASK_LEADER, LEADER_ANSWER, REMOVED, Forwarding, Transport
 from .leases import LeaseKeeper
+from .membership import MEMBER_OPS, MEMBER_PUBLISH, check_shape
+from .moves import LeaderMoves
+from .observing import Observer
 from .proposals import Proposals
 from .reads import ReadQueue
 from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond
 from .snapshots import Snapshots
 
-LEADER_OPS: Final = frozenset(("lease_keep_alive", "lease_time_to_live"))
+LEADER_OPS: Final = MEMBER_OPS | {"lease_keep_alive", "lease_time_to_live"}
 LINEARIZABLE_OPS: Final = ACCOUNT_READS | {"range", "lease_leases", "member_list"}
 SERIALIZABLE_FIELD: Final = 6
 """Place of `serializable` in a RangeRequest."""
@@ -62,6 +65,8 @@ PHYSICAL_FIELD: Final = 1
 LEASE_ID_FIELD: Final = 1
 """Place of `id` in a LeaseGrantRequest."""
 MALFORMED: Final = [INVALID_ARGUMENT, "etcdserver: malformed request"]
+PUBLISH_TICKS: Final = 20
+"""How long a member waits before it says again who it is."""
 PROGRESS_TICKS: Final = 6_000
 """How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
 
@@ -87,6 +92,10 @@ class Member:
         self._now_ns = now_ns
         self._timeout_ns = config.request_timeout_ns
         session, recovered = disk.open()
+        founding = begin(config, recovered)
+        if founding is not None:
+            recovered = founding
+            disk.append(WalRecord(founding.hard_state, [*founding.entries], None))
         self._keys = RequestKeys(config.id, session)
         self.store = Store(config.cluster_id, config.id)
         self._snapshots = Snapshots(config, self.store, disk, transport, session)
@@ -104,25 +113,33 @@ class Member:
             (self._dispatch, self._submit, self._read),
         )
         self.auth = self.access.auth
+        self._unpublished = False
+        self._publish_tick = 0
         self._guarded = False
-        self.auth.on_switch.append(self._set_guarded)
+        """Whether something stands between clients and the member: accounts, or its own part."""
+        self._proposals = Proposals(self._keys, config.max_proposal_batch)
+        self.changes = MemberChanges(config, self.store, self.node, self._proposals, monitor)
+        self._answers.own["member_list"] = self.changes.member_list
+        self.auth.on_switch.append(lambda _on: self._update_guard())
+        self.changes.section.on_change.append(self._update_guard)
+        self._update_guard()
         if recovered.snapshot.index:
             self._snapshots.installed(recovered.snapshot)
         self.store.raft_term = recovered.hard_state.term
-        self._proposals = Proposals(self._keys, config.max_proposal_batch)
         self._reads = ReadQueue(self._keys, self._answers.answer)
         self._forwarding = Forwarding(transport, session << 32)
         self._leases = LeaseKeeper(self.store, now_ns)
-        self._moves: list[tuple[int, Request]] = []
+        self._former_members = self.changes.section.removed
+        self._moves = LeaderMoves(self.store, self.node)
         self._client_watches: dict[ClientHandle, dict[int, None]] = {}
         self._ticks = 0
         self._leaderless_ticks = 0
         self._sync_position = disk.written
         """The record that must be durable before anything is promised."""
         self._running = False
-        if monitor is not None:
-            log = self.node.raft.log
-            monitor.restarted(self.id, self.node.raft.term, log.applied, log.last_index)
+        self._observer = None if monitor is None else Observer(monitor, self.node)
+        if self._observer is not None:
+            self._observer.restarted([] if founding is None else [*founding.entries])
 
     # -- input --------------------------------------------------------------------------------
 
@@ -132,7 +149,7 @@ class Member:
         """Take a request; `respond` is called once with the payload of the answer."""
         try:
             if self._guarded:
-                self.access.receive(client, op, fields, respond)
+                self._receive_guarded(client, op, fields, respond)
             else:
                 check_request(op, fields)
                 if op in self.store.write_ops:
@@ -144,6 +161,22 @@ class Member:
         except (IndexError, KeyError, TypeError, ValueError):
             respond(MALFORMED)
 
+    def _receive_guarded(
+        self, client: ClientHandle, op: str, fields: list[Any], respond: Respond
+    ) -> None:
+        self.changes.check_open(op, linearizable=op != "range" or self.must_linearize(op, fields))
+        if self.auth.enabled:
+            self.access.receive(client, op, fields, respond)
+        else:
+            check_request(op, fields)
+            self._dispatch(op, fields, respond)
+
+    def _update_guard(self) -> None:
+        changes = self.changes
+        self._answers.is_learner = changes.is_learner
+        self._unpublished = changes.to_publish() is not None
+        self._guarded = self.auth.enabled or changes.is_removed or changes.is_learner
+
     def _dispatch(self, op: str, fields: list[Any], respond: Respond) -> None:
         if op in self.store.write_ops:
             self._submit(op, fields, respond)
@@ -151,9 +184,11 @@ class Member:
         deadline_ns = self._now_ns() + self._timeout_ns
         request = Request(op, fields, respond, deadline_ns)
         if op in LEADER_OPS:
+            if op in MEMBER_OPS:
+                check_shape(op, fields)
             self._ask_leader(request)
         elif op == "move_leader":
-            self._move_leader(request)
+            self._moves.begin(request)
         elif op in LINEARIZABLE_OPS and self.must_linearize(op, fields):
             self._reads.waiting.append(request)
         elif op == "hash_kv":
@@ -162,9 +197,6 @@ class Member:
             self.access.receive("", op, fields, respond)
         else:
             respond(self._answers.answer(op, fields))
-
-    def _set_guarded(self, on: bool) -> None:
-        self._guarded = on
 
     def _read(self, op: str, fields: list[Any], respond: Respond) -> None:
         """A request with a token whose answer waits for the leader, unless it need not."""
@@ -196,40 +228,44 @@ class Member:
     def _ask_leader(self, request: Request) -> None:
         leader = self.node.raft.leader
         if leader == self.id:
-            # The round of heartbeats proves that no successor keeps the lease's time by now.
-            self._reads.waiting.append(request)
+            self._answer_as_leader(request)
         elif leader == NO_MEMBER:
             raise StoreError(*NO_LEADER)
         else:
             self._forwarding.ask(leader, request)
 
-    def _move_leader(self, request: Request) -> None:
-        (target,) = request.fields
-        if self.node.raft.role is not Role.LEADER:
-            raise StoreError(*NOT_LEADER)
-        if target == self.id:
-            request.respond([0, [self.store.header()]])
-            return
-        if not self.node.raft.may_take_over(target):
-            raise StoreError(INVALID_ARGUMENT, "etcdserver: bad leader transferee")
-        self._moves.append((target, request))
-        self.node.transfer_leader(target)
+    def _answer_as_leader(self, request: Request) -> None:
+        if request.op in MEMBER_OPS:
+            self.changes.take(request)
+        else:
+            # The round of heartbeats proves that no successor keeps the lease's time by now.
+            self._reads.waiting.append(request)
 
     def receive_peer(self, sender_id: int, wire: list[Any]) -> None:
         """Take a message of another member."""
         kind = wire[0]
+        if sender_id in self._former_members:
+            self._tell_removed(sender_id, kind)
+            return
         if kind < ASK_LEADER:
             try:
                 self.node.step(Message.from_wire(wire))
-            except ProposalDroppedError:
+            except (ProposalDroppedError, ConfigurationError):
                 # The member that passed the proposal on answers its client when time is over.
                 return
         elif kind == ASK_LEADER:
             self._asked_by_peer(sender_id, wire)
         elif kind == LEADER_ANSWER:
             self._forwarding.answered(wire)
+        elif kind == REMOVED:
+            self.changes.is_removed = self._guarded = True
         else:
             self._snapshots.receive(sender_id, wire, self.node)
+
+    def _tell_removed(self, member_id: int, kind: int) -> None:
+        """A member that missed its removal would stand for election for ever."""
+        if kind in (PRE_VOTE, VOTE):
+            self._transport.send_peer(member_id, [REMOVED])
 
     def _asked_by_peer(self, sender_id: int, wire: list[Any]) -> None:
         _, number, op, fields = wire
@@ -240,8 +276,13 @@ class Member:
         if self.node.raft.role is not Role.LEADER or op not in LEADER_OPS:
             respond(list(NOT_LEADER))
             return
+        if op in MEMBER_OPS and not self._forwarding.is_new(sender_id, number):
+            return
         deadline_ns = self._now_ns() + self._timeout_ns
-        self._reads.waiting.append(Request(op, fields, respond, deadline_ns))
+        try:
+            self._answer_as_leader(Request(op, fields, respond, deadline_ns))
+        except StoreError as refusal:
+            respond(refusal.to_wire())
 
     # -- watches ------------------------------------------------------------------------------
 
@@ -254,7 +295,9 @@ class Member:
             StoreError: the request is refused.
         """
         if self._guarded:
-            self.access.check_watch(fields)
+            self.changes.check_open("watch", linearizable=True)
+            if self.auth.enabled:
+                self.access.check_watch(fields)
         watch_id = self.watches.create(fields, push)
         self._client_watches.setdefault(client, {})[watch_id] = None
         return watch_id
@@ -284,12 +327,22 @@ class Member:
             self._reads.expire(now_ns)
             self._reads.retry(self._ticks)
             self._forwarding.expire(now_ns)
-            self._expire_moves(now_ns)
+            self._moves.expire(now_ns)
+            self.changes.expire(now_ns)
         self._refuse_without_leader()
+        if self._unpublished and self._ticks >= self._publish_tick:
+            self._publish()
         for op, fields in self._leases.expired(self.node, self._ticks):
             self.receive_client(None, op, fields, _ignore)
         if self._ticks % PROGRESS_TICKS == 0:
             self.watches.notify_progress()
+
+    def _publish(self) -> None:
+        """Tell the cluster what it does not know about this member, until it knows it."""
+        fields = self.changes.to_publish()
+        if fields is not None and self.node.raft.leader != NO_MEMBER:
+            self._publish_tick = self._ticks + PUBLISH_TICKS
+            self._submit(MEMBER_PUBLISH, fields, _ignore)
 
     def idle_ticks(self) -> int:
         """After how many ticks time alone can make a difference; at least 1.
@@ -311,6 +364,8 @@ class Member:
             or self._reads
             or len(self._forwarding)
             or self._moves
+            or self.changes.waiting
+            or self._unpublished
             or self._chores
         )
 
@@ -324,11 +379,6 @@ class Member:
             self._proposals.refuse_waiting(NO_LEADER)
             self._reads.refuse_waiting()
 
-    def _expire_moves(self, now_ns: int) -> None:
-        for _, request in [move for move in self._moves if move[1].deadline_ns <= now_ns]:
-            request.respond(list(TIMEOUT))
-        self._moves = [move for move in self._moves if move[1].deadline_ns > now_ns]
-
     # -- the batch ----------------------------------------------------------------------------
 
     def finish_batch(self) -> None:
@@ -339,6 +389,8 @@ class Member:
         node = self.node
         if self._proposals.waiting:
             self._proposals.propose(node, leading=node.raft.role is Role.LEADER)
+        if self.changes.waiting:
+            self.changes.propose()
         if self._reads.waiting:
             self._reads.ask(node, self._ticks)
         if self._snapshots.receiving:
@@ -397,8 +449,9 @@ class Member:
 
     def _persisted(self, ready: Ready) -> None:
         """What the Ready asked to write is durable: promises may leave."""
-        if self.monitor is not None:
-            self._observe(self.monitor, ready)
+        if self._observer is not None:
+            durable = self._disk.synced >= self._sync_position
+            self._observer.persisted(ready, durable=durable)
         if ready.snapshot is not None:
             self._install(ready.snapshot)
         if ready.messages_after_persist:
@@ -407,21 +460,6 @@ class Member:
         self._snapshots.advance(self.node)
         if not self._running:
             self.finish_batch()
-
-    def _observe(self, monitor: RaftMonitor, ready: Ready) -> None:
-        state: HardState | None = ready.hard_state
-        if state is not None:
-            raft = self.node.raft
-            if raft.role is Role.LEADER and raft.term == state.term:
-                entry_term = raft.log.term(state.commit)
-                monitor.leader_committed(
-                    self.id, state.term, state.commit, entry_term, raft.commit_quorum
-                )
-            monitor.persisted(self.id, state.term, state.vote)
-            monitor.committed(self.id, state.commit)
-        durable = self._disk.synced >= self._sync_position
-        for message in ready.messages_after_persist:
-            monitor.replied(self.id, message, durable=durable)
 
     # -- the state machine --------------------------------------------------------------------
 
@@ -432,8 +470,11 @@ class Member:
         now_ns = self._now_ns()
         apply = self.store.apply_wire
         take = self._proposals.pending.pop
-        for _, _, _, data in entries:
-            if not data:
+        for entry in entries:
+            _, _, kind, data = entry
+            if kind:
+                if kind == CONF_CHANGE:
+                    self.changes.apply(entry)
                 continue
             request = take(data[KEY_SLICE], None)
             if request is None:
@@ -462,19 +503,9 @@ class Member:
         if not leading:
             self._snapshots.stop_sending()
         self._leases.set_leading(leading=leading)
-        if leading and self.monitor is not None:
-            self.monitor.leader_elected(self.id, raft.term, self._term_at)
-        if state.leader != NO_MEMBER:
-            for target, request in self._moves:
-                moved = target == state.leader
-                request.respond([0, [self.store.header()]] if moved else list(TIMEOUT))
-            self._moves = []
-
-    def _term_at(self, index: int) -> int | None:
-        log = self.node.raft.log
-        if index <= log.offset:
-            return None
-        return log.term(index) if index <= log.last_index else 0
+        if leading and self._observer is not None:
+            self._observer.leads()
+        self._moves.leader_changed(state.leader)
 
     # -- what is asked about it ---------------------------------------------------------------
 
@@ -482,6 +513,11 @@ class Member:
     def is_leader(self) -> bool:
         """Whether this member believes to lead."""
         return self.node.raft.role is Role.LEADER
+
+    @property
+    def removed(self) -> bool:
+        """Whether the cluster goes on without this member: it serves nobody, and can be stopped."""
+        return self.changes.is_removed
 
     def statistics(self) -> dict[str, Any]:
         """Sizes and positions, for metrics and for whoever watches."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import random  # noqa: TID251 - election timeouts of a process on real time
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -26,12 +27,18 @@ from raftstore.server.credentials import served
 from raftstore.server.disk import TaskDisk
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_timers import LocalTimers
+from raftstore.server.membership import MemberRecord
 from raftstore.server.peers.link import Address
 from raftstore.server.peers.network import PeerNetwork
+from raftstore.storage import StorageError
 
 DEFAULT_TOKEN: Final = "etcd-cluster"  # noqa: S105 - tells clusters apart, and is no secret
 POLL_S: Final = 0.01
 MAX_PORT: Final = 65_535
+
+
+class MemberRemovedError(StorageError):
+    """The cluster goes on without this member."""
 
 
 @attrs.frozen
@@ -128,6 +135,7 @@ class MemberProcess:
         self._timers = LocalTimers()
         self._disk = disk
         self._rng = random.Random(seed)
+        self._addresses: dict[int, Address] = {}
         self.scope = trio.CancelScope()
         self._task: MemberTask | None = None
 
@@ -149,13 +157,31 @@ class MemberProcess:
                 )
                 self._task = network.members[config.id] = task
                 nursery.start_soon(self._live, task)
-                network.connect_to(_addresses(config.peers))
+                task.member.changes.section.on_change.append(self._connect)
+                self._connect()
                 task_status.started()
+
+    def _connect(self) -> None:
+        """Keep in touch with the members, and with former ones, which may not know that yet."""
+        present = _addresses(self._running.member.changes.section.by_id)
+        taken = set(present.values())
+        former = {
+            number: address
+            for number, address in self._addresses.items()
+            if number not in present and address not in taken
+        }
+        self._addresses = {**present, **former}
+        self.network.connect_to(self._addresses)
 
     async def _live(self, task: MemberTask) -> None:
         await task.live()
         if task.failure is not None:
             raise task.failure
+        if task.member.removed:
+            raise MemberRemovedError(
+                f"member {self._config.id} has been removed from the cluster; "
+                "its data directory is of no use any more"
+            )
 
     async def wait_leader(self) -> int:
         """Wait until the member knows a leader; returns its id."""
@@ -164,6 +190,12 @@ class MemberProcess:
         while raft.leader == NO_MEMBER:  # noqa: ASYNC110 - see above
             await trio.sleep(POLL_S)
         return raft.leader
+
+    async def wait_published(self) -> None:
+        """Wait until the member list says what the member says about itself."""
+        changes = self._running.member.changes
+        while not changes.is_published:  # noqa: ASYNC110 - as above
+            await trio.sleep(POLL_S)
 
     def connect(self, on_close: Callable[[str], None], /) -> Connection:
         """A client's connection to the member."""
@@ -202,11 +234,14 @@ class MemberProcess:
             receive_peer(sender, wire)
 
     def _members(self) -> list[Any]:
-        return [
-            [peer.id, peer.name, list(peer.peer_urls), list(peer.client_urls), False]
-            for peer in self._config.peers
-        ]
+        return self._running.member.changes.section.to_wire()
 
 
-def _addresses(peers: tuple[Peer, ...]) -> dict[int, Address]:
-    return {peer.id: parse_address(peer.peer_urls[0]) for peer in peers if peer.peer_urls}
+def _addresses(members: Mapping[int, MemberRecord]) -> dict[int, Address]:
+    """Where the members are, as far as it can be told."""
+    found: dict[int, Address] = {}
+    for number, record in members.items():
+        for url in record.peer_urls[:1]:
+            with suppress(ConfigurationError):
+                found[number] = parse_address(url)
+    return found

@@ -61,6 +61,16 @@ class Proposals:
         self.waiting.append(data)
         return True
 
+    def prepare(self, op: str, fields: list[Any]) -> tuple[bytes, bytes]:
+        """The key and the data of a write that does not wait with the others."""
+        key = self._keys.next()
+        return key, encode((key, op, fields))
+
+    def appended(self, key: bytes, request: Request, node: RawNode) -> None:
+        """Such a write now is the last entry of this leader's log."""
+        self.pending[key] = request
+        self._own.append(OwnBatch(node.raft.log.last_index, [key]))
+
     def propose(self, node: RawNode, *, leading: bool) -> None:
         """Propose everything that waits; what is not taken now waits on."""
         while self.waiting:

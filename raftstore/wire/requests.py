@@ -186,6 +186,40 @@ class MemberListRequest(Wire):
 
 
 @attrs.define
+class MemberAddRequest(Wire):
+    """A new member at these addresses; a learner neither votes nor counts."""
+
+    op = "member_add"
+    peer_urls: list[str]
+    is_learner: bool = False
+
+
+@attrs.define
+class MemberRemoveRequest(Wire):
+    """The cluster goes on without a member."""
+
+    op = "member_remove"
+    id: int
+
+
+@attrs.define
+class MemberUpdateRequest(Wire):
+    """A member has moved to other addresses."""
+
+    op = "member_update"
+    id: int
+    peer_urls: list[str]
+
+
+@attrs.define
+class MemberPromoteRequest(Wire):
+    """A learner that has caught up shall vote."""
+
+    op = "member_promote"
+    id: int
+
+
+@attrs.define
 class StatusRequest(Wire):
     """How the answering member fares."""
 
@@ -222,6 +256,10 @@ REQUESTS: Final[dict[str, type[Wire]]] = {
         LeaseTimeToLiveRequest,
         LeaseLeasesRequest,
         MemberListRequest,
+        MemberAddRequest,
+        MemberRemoveRequest,
+        MemberUpdateRequest,
+        MemberPromoteRequest,
         StatusRequest,
         HashKVRequest,
         MoveLeaderRequest,

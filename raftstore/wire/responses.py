@@ -143,6 +143,25 @@ class MemberListResponse(Response):
     members: list[Member] = attrs.field(factory=list, converter=_members)
 
 
+def _member(item: Any) -> Member:
+    return item if isinstance(item, Member) else Member.from_wire(item)
+
+
+@attrs.define
+class MemberAddResponse(Response):
+    """The new member, and all of them."""
+
+    member: Member = attrs.field(factory=lambda: Member(0), converter=_member)
+    members: list[Member] = attrs.field(factory=list, converter=_members)
+
+
+@attrs.define
+class MembersResponse(Response):
+    """Answer to another change of the members: the members after it."""
+
+    members: list[Member] = attrs.field(factory=list, converter=_members)
+
+
 @attrs.define
 class StatusResponse(Response):
     """State of the answering member; `leader` 0: it knows of none."""
@@ -223,6 +242,10 @@ RESPONSES: Final[dict[str, type[Response]]] = {
     "lease_time_to_live": LeaseTimeToLiveResponse,
     "lease_leases": LeaseLeasesResponse,
     "member_list": MemberListResponse,
+    "member_add": MemberAddResponse,
+    "member_remove": MembersResponse,
+    "member_update": MembersResponse,
+    "member_promote": MembersResponse,
     "status": StatusResponse,
     "hash_kv": HashKVResponse,
     "move_leader": MoveLeaderResponse,

@@ -199,7 +199,7 @@ async def test_a_member_with_a_certificate_of_another_ca_stays_outside(tmp_path:
         await cluster.running[1].wait_leader()
         await cluster.client(1).put(b"two", b"suffice")
         assert cluster.running[3].statistics()["peers_connected"] == 0
-        assert cluster.running[3].statistics()["term"] == 0
+        assert cluster.running[3].statistics()["leader"] == 0
 
 
 @pytest.mark.parametrize(
