@@ -29,6 +29,7 @@ SAFE_OPS: Final = frozenset(
         "lease_keep_alive",
         "member_list",
         "status",
+        "authenticate",
     )
 )
 # The member refused before it proposed anything.
@@ -49,6 +50,7 @@ class Call:
     on_error: OnError
     deadline_tick: int
     attempts: int = 0
+    token: str = ""
     sent: bool = False
 
     @property

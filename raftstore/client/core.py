@@ -29,11 +29,13 @@ from raftstore.client.call import FATE_OPEN_CODES, NOT_PROPOSED, Call, OnError, 
 from raftstore.client.connection import After, Dial, Timer
 from raftstore.client.keepalive import KeepAlive
 from raftstore.client.link import Link
+from raftstore.client.login import Login
 from raftstore.client.operations import DEFAULT_TIMEOUT_NS, Operations
 from raftstore.client.watch import EventDecoder, EventStream, OnCancel, OnEvents, Watch
 from raftstore.errors import (
     TOO_MANY_REQUESTS,
     ClientClosedError,
+    RaftStoreError,
     Status,
     StoreError,
     UnavailableError,
@@ -57,7 +59,14 @@ class StoreClient(Operations):
     """
 
     def __init__(
-        self, endpoints: Sequence[str], dial: Dial, after: After, *, max_calls: int = MAX_CALLS
+        self,
+        endpoints: Sequence[str],
+        dial: Dial,
+        after: After,
+        *,
+        max_calls: int = MAX_CALLS,
+        user: str = "",
+        password: str = "",
     ) -> None:
         assert endpoints, "a client needs an endpoint"
         self.endpoints = list(endpoints)
@@ -65,6 +74,9 @@ class StoreClient(Operations):
         self.after = after
         self.tick = 0
         self.closed = False
+        self.login = Login(self, user, password)
+        self.token = ""
+        """What the store has given for the password; sent with every request."""
         self._max_calls = max_calls
         self._calls: dict[int, Call] = {}
         self._last_number = 0
@@ -240,13 +252,16 @@ class StoreClient(Operations):
             call.on_fields(payload[1])
             return
         status = Status(*payload)
-        if status in NOT_PROPOSED:
+        if self.login.takes(status):
+            call.sent = False
+            self.login.call_refused(call, status)
+        elif status in NOT_PROPOSED:
             call.sent = False
             if status != TOO_MANY_REQUESTS and link is self._link and len(self.endpoints) > 1:
                 self._move_on(link)
-            self._retry(call)
+            self.retry(call)
         elif status.code in FATE_OPEN_CODES and call.safe:
-            self._retry(call)
+            self.retry(call)
         else:
             del self._calls[call.number]
             if status.code in FATE_OPEN_CODES:
@@ -295,10 +310,26 @@ class StoreClient(Operations):
         link.retire()
         self._schedule_connect()
 
-    def _retry(self, call: Call) -> None:
+    def retry(self, call: Call) -> None:
+        """Send a call again, after a pause that grows."""
         call.attempts += 1
         delay_ns = min(BACKOFF_FIRST_NS << min(call.attempts - 1, 10), BACKOFF_MAX_NS)
         self.after(delay_ns, lambda: self._dispatch(call))
+
+    def give_up(self, call: Call, error: RaftStoreError) -> None:
+        """Tell a call that waits that it cannot be carried out."""
+        if self._calls.pop(call.number, None) is not None:
+            call.on_error(error)
+
+    def reopen(self, watch: Watch) -> None:
+        """Open a watch again after a pause; if a link is made before, it does that."""
+
+        def open_now() -> None:
+            link = self._link
+            if not watch.done and watch.link is None and link is not None and link.ready:
+                link.open_watch(watch)
+
+        self.after(BACKOFF_FIRST_NS, open_now)
 
     def _requeue(self) -> None:
         if self._waiting and self._link is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from raftstore.client.call import Call
 from raftstore.client.connection import Connection
-from raftstore.wire import REQUEST, WATCH, WATCH_CANCEL, StatusRequest
+from raftstore.wire import REQUEST, WATCH, WATCH_CANCEL, WITH_TOKEN, StatusRequest
 
 if TYPE_CHECKING:
     from raftstore.client.core import StoreClient
@@ -68,13 +68,21 @@ class Link:
             # Silence counts from when something is waited for.
             self._heard_tick = self._client.tick
         call.sent = True
-        message_id = self._connection.stream(REQUEST, [call.op, call.fields], self._on_answer)
+        payload = [call.op, call.fields]
+        token = self._client.token
+        if token:
+            call.token = token
+            payload = [WITH_TOKEN, [token, *payload]]
+        message_id = self._connection.stream(REQUEST, payload, self._on_answer)
         self.calls[message_id] = call
 
     def open_watch(self, watch: Watch) -> None:
         """Begin or resume a watch; it must be ready."""
         assert self.ready
-        message_id = self._connection.stream(WATCH, watch.fields(), self._on_watch_item)
+        fields = watch.fields()
+        if self._client.token:
+            fields.append(self._client.token)
+        message_id = self._connection.stream(WATCH, fields, self._on_watch_item)
         watch.link, watch.message_id = self, message_id
         self.watches[message_id] = watch
 

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from raftstore.client.future import Future
-from raftstore.errors import COMPACTED, ClientClosedError, RaftStoreError, WatchCancelledError
+from raftstore.errors import (
+    COMPACTED,
+    ClientClosedError,
+    RaftStoreError,
+    Status,
+    WatchCancelledError,
+)
 from raftstore.wire import WatchCreateRequest, unpack_events
 
 if TYPE_CHECKING:
@@ -75,6 +81,10 @@ class Watch:
     def on_item(self, payload: list[Any]) -> None:
         """Take a WatchResponse; or, if the member refused the watch, a ``store.response``."""
         if isinstance(payload[0], str):
+            if self._client.login.takes(Status(*payload)) and self.link is not None:
+                self.link.drop_watch(self)
+                self._client.login.watch_refused(self)
+                return
             self.fail(WatchCancelledError(payload[0], payload[1], 0))
             return
         watch_id, revision, compact_revision, cancelled, reason, packed = payload

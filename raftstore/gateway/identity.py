@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any, Final
 
-from raftstore.server.access import WITH_TOKEN
+from raftstore.wire import WITH_TOKEN
 
 _token: Final[ContextVar[str]] = ContextVar("token", default="")
 

@@ -36,12 +36,12 @@ from raftstore.auth.section import ADD_USER, ASSIGN_TOKEN, SET_PASSWORD
 from raftstore.auth.tokens import digest
 from raftstore.errors import TOO_MANY_REQUESTS, Status, StoreError
 from raftstore.mvcc import Store, check_request
+from raftstore.wire import WITH_TOKEN
 
 from .answers import Answers
 from .credentials import Credentials, SeededEntropy
 from .requests import ClientHandle, Respond
 
-WITH_TOKEN: Final = "with_token"  # noqa: S105 - the name of a request
 AUTHENTICATE: Final = "authenticate"
 USER_ADD: Final = "auth_user_add"
 USER_CHANGE_PASSWORD: Final = "auth_user_change_password"  # noqa: S105 - the name of a request

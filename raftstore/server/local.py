@@ -242,13 +242,15 @@ class LocalCluster:
 
     # Clients
 
-    def client(self, first: int | None = None) -> StoreClient:
+    def client(
+        self, first: int | None = None, *, user: str = "", password: str = ""
+    ) -> StoreClient:
         """A client of all members; it begins with `first`, by default with the leader."""
         first = first or self.leader() or self.peers[0].id
         numbers = [peer.id for peer in self.peers]
         place = numbers.index(first) if first in numbers else 0
         endpoints = [f"member-{number}" for number in numbers[place:] + numbers[:place]]
-        client = StoreClient(endpoints, self._dial, self.timers.after)
+        client = StoreClient(endpoints, self._dial, self.timers.after, user=user, password=password)
         self._clients.append(client)
         return client
 

@@ -10,7 +10,7 @@ Message kinds between client and member:
 ==================  =========================================================================
 ``store.request``   ``[op, fields]``
 ``store.response``  ``[0, fields]``, or ``[code, message]`` as in `raftstore.errors`
-``store.watch``     fields of `WatchCreateRequest`; opens a stream
+``store.watch``     fields of `WatchCreateRequest`, and a token if needed; opens a stream
 ``store.events``    fields of `WatchResponse`: an item of that stream
 ``store.watch_cancel``  fields of `WatchCancelRequest`
 ==================  =========================================================================
@@ -47,6 +47,7 @@ from raftstore.wire.base import (
     SORT_VERSION,
     WATCH,
     WATCH_CANCEL,
+    WITH_TOKEN,
     Event,
     KeyValue,
     ResponseHeader,
@@ -140,6 +141,7 @@ __all__ = [
     "SORT_VERSION",
     "WATCH",
     "WATCH_CANCEL",
+    "WITH_TOKEN",
     "CompactionRequest",
     "CompactionResponse",
     "Compare",

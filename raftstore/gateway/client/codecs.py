@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from raftstore.gateway.auth_service import AUTH
 from raftstore.gateway.messages import message
 from raftstore.gateway.methods import CLUSTER, KV, LEASE, MAINTENANCE
 from raftstore.gateway.translation import (
@@ -186,7 +187,7 @@ _WRITTEN_OUT: Final[dict[str, tuple[ToMessage | None, ToAnswer]]] = {
 
 def _codecs() -> dict[str, Codec]:
     found: dict[str, Codec] = {}
-    for method in (*KV, *LEASE, *CLUSTER, *MAINTENANCE):
+    for method in (*KV, *LEASE, *CLUSTER, *MAINTENANCE, *AUTH):
         to_message, to_answer = _WRITTEN_OUT.get(method.name, (None, None))
         if to_message is None:
             names = method.to_fields.names if isinstance(method.to_fields, Picker) else ()

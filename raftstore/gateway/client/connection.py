@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 from raftstore.errors import UNAVAILABLE, UNKNOWN_METHOD, Status
 from raftstore.gateway.client.channel import Call, Channel, Headers, succeeded
 from raftstore.gateway.client.codecs import CODECS, header_fields
-from raftstore.gateway.client.watches import WatchMultiplexer
+from raftstore.gateway.client.watches import WatchMultiplexer, token_metadata
 from raftstore.gateway.codes import INTERNAL, OK
 from raftstore.gateway.methods import KEEP_ALIVE
-from raftstore.wire import REQUEST, WATCH, WATCH_CANCEL
+from raftstore.wire import REQUEST, WATCH, WATCH_CANCEL, WITH_TOKEN
 
 OnItem = Callable[[Any], None]
 NO_ANSWER: Final = Status(INTERNAL, "grpc: the call ended without an answer")
@@ -66,14 +66,19 @@ class WireConnection:
         if self.closed:
             return number
         if kind == WATCH:
+            # A token stands behind the request's own fields.
             self._watches.create(number, payload, lambda fields: on_item(Answer(fields, number)))
             return number
         assert kind == REQUEST, f"no client sends a {kind}"
         op, fields = payload
+        token = ""
+        if op == WITH_TOKEN:
+            token, op, fields = fields
         if op == "lease_keep_alive":
+            # The store asks nobody who renews a lease.
             self._renew(number, fields[0], on_item)
         else:
-            self._ask(number, op, fields, on_item)
+            self._ask(number, op, fields, on_item, token)
         return number
 
     def unsubscribe(self, message_id: int) -> None:
@@ -104,7 +109,7 @@ class WireConnection:
 
     # Calls with one answer
 
-    def _ask(self, number: int, op: str, fields: list[Any], on_item: OnItem) -> None:
+    def _ask(self, number: int, op: str, fields: list[Any], on_item: OnItem, token: str) -> None:
         codec = CODECS.get(op)
         answers: list[list[Any]] = []
 
@@ -124,7 +129,10 @@ class WireConnection:
             self._call(number, f"/raftstore.Unknown/{op}", lambda _data: None, _unknown(ended))
             return
         decode = codec.decode
-        call = self._call(number, codec.path, lambda data: answers.append(decode(data)), ended)
+        metadata = token_metadata(token)
+        call = self._call(
+            number, codec.path, lambda data: answers.append(decode(data)), ended, metadata
+        )
         call.send(codec.encode(fields))
         call.finish()
 
@@ -134,8 +142,10 @@ class WireConnection:
         path: str,
         on_message: Callable[[bytes], None],
         on_end: Callable[[Status], None],
+        metadata: Headers = (),
     ) -> Call:
-        call = self._calls[number] = self.channel.call(path, on_message, on_end, self._metadata)
+        metadata = (*self._metadata, *metadata)
+        call = self._calls[number] = self.channel.call(path, on_message, on_end, metadata)
         return call
 
     # Renewals of leases

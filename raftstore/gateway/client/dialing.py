@@ -103,6 +103,8 @@ async def open_client(
     tls: ssl.SSLContext | None = None,
     metadata: Headers = (),
     max_calls: int = 100_000,
+    user: str = "",
+    password: str = "",
 ) -> AsyncIterator[StoreClient]:
     """A client of a store by its URL (``etcd://host:port,...``), for the time of a `with` block.
 
@@ -121,7 +123,14 @@ async def open_client(
     timers = LocalTimers()
     async with trio.open_nursery() as nursery:
         dialer = Dialer(nursery.start_soon, tls=tls, metadata=metadata)
-        client = StoreClient(store.endpoints, dialer, timers.after, max_calls=max_calls)
+        client = StoreClient(
+            store.endpoints,
+            dialer,
+            timers.after,
+            max_calls=max_calls,
+            user=user,
+            password=password,
+        )
         nursery.start_soon(timers.run)
         try:
             yield client

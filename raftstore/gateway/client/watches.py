@@ -7,7 +7,9 @@ goes on behind the last *event* it got; only a progress notification speaks of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -26,6 +28,9 @@ WatchRequest: Final = message("WatchRequest")
 # The stream may be had again, here or elsewhere.
 PASSING: Final = frozenset((OK, UNAVAILABLE, INTERNAL, DEADLINE_EXCEEDED, "Canceled", "Unknown"))
 
+# How a watch that is refused says why.
+REFUSAL: Final = re.compile(r"rpc error: code = (\w+) desc = (.*)")
+
 OnFields = Callable[[list[Any]], None]
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
@@ -39,18 +44,28 @@ class Watched:
     message_id: int
     on_fields: OnFields
     revision: int
+    token: str = ""
     created: bool = False
     fragments: list[list[Any]] = attrs.Factory(list)
 
 
+def token_metadata(token: str) -> Headers:
+    """How a call shows a token."""
+    return (("token", token),) if token else ()
+
+
 class WatchMultiplexer:
-    """Takes WatchCreateRequest fields, gives WatchResponse fields as `raftstore.wire` has them."""
+    """Takes WatchCreateRequest fields, gives WatchResponse fields as `raftstore.wire` has them.
+
+    All watches with one token share a stream: who asks is said when a stream begins. A stream whose
+    last watch has gone is ended when there is one with a newer token.
+    """
 
     def __init__(self, channel: Channel, metadata: Headers, fail: Callable[[str], None]) -> None:
         self._channel = channel
         self._metadata = (*metadata, *REQUIRE_LEADER)
         self._fail = fail
-        self._call: Call | None = None
+        self._calls: dict[str, Call] = {}
         self._watches: dict[int, Watched] = {}
         self._by_message: dict[int, Watched] = {}
         self._last_id = 0
@@ -59,7 +74,8 @@ class WatchMultiplexer:
         """Begin a watch."""
         key, range_end, start_revision, progress_notify, filters, prev_kv = fields[:6]
         self._last_id += 1
-        watched = Watched(self._last_id, message_id, on_fields, start_revision - 1)
+        token = "".join(fields[6:])
+        watched = Watched(self._last_id, message_id, on_fields, start_revision - 1, token)
         self._watches[watched.id] = self._by_message[message_id] = watched
         request = WatchRequest()
         create = request.create_request
@@ -70,7 +86,8 @@ class WatchMultiplexer:
         create.prev_kv = prev_kv
         create.watch_id = watched.id
         create.fragment = True
-        self._send(request)
+        self._end_idle_streams(token)
+        self._send(request, token)
 
     def cancel(self, watch_id: int) -> None:
         """End a watch at the endpoint."""
@@ -79,7 +96,7 @@ class WatchMultiplexer:
             self._by_message.pop(watched.message_id, None)
             request = WatchRequest()
             request.cancel_request.watch_id = watch_id
-            self._send(request)
+            self._send(request, watched.token)
 
     def unsubscribe(self, message_id: int) -> None:
         """Hear no more of a watch."""
@@ -87,20 +104,29 @@ class WatchMultiplexer:
         if watched is not None:
             watched.on_fields = _ignore
 
-    def _send(self, request: Any) -> None:
-        call = self._call
+    def _send(self, request: Any, token: str) -> None:
+        call = self._calls.get(token)
         if call is None or call.over:
-            call = self._call = self._channel.call(
-                WATCH.path, self._received, self._ended, self._metadata
+            call = self._calls[token] = self._channel.call(
+                WATCH.path,
+                partial(self._received, token),
+                partial(self._ended, token),
+                (*self._metadata, *token_metadata(token)),
             )
         call.send(request.SerializeToString())
 
-    def _received(self, data: bytes) -> None:
+    def _end_idle_streams(self, newest: str) -> None:
+        used = {watched.token for watched in self._watches.values()}
+        for token in [token for token in self._calls if token != newest and token not in used]:
+            self._calls.pop(token).cancel()
+
+    def _received(self, token: str, data: bytes) -> None:
         response = WATCH.response.FromString(data)
         watched = self._watches.get(response.watch_id)
         if watched is None and response.created and response.canceled:
             # What is refused at once is not named; but answers come in the order of the requests.
-            watched = next((item for item in self._watches.values() if not item.created), None)
+            items = (item for item in self._watches.values() if item.token == token)
+            watched = next((item for item in items if not item.created), None)
         if watched is None:
             return  # cancelled here, while this was on its way
         if response.canceled:
@@ -114,6 +140,10 @@ class WatchMultiplexer:
         del self._watches[watched.id]
         self._by_message.pop(watched.message_id, None)
         reason = response.cancel_reason or "the store has cancelled the watch"
+        refusal = REFUSAL.fullmatch(reason)
+        if refusal is not None and not watched.created:
+            watched.on_fields([refusal[1], refusal[2]])
+            return
         revision = response.header.revision
         watched.on_fields([watched.id, revision, response.compact_revision, True, reason, b""])
 
@@ -144,15 +174,16 @@ class WatchMultiplexer:
         packed = _pack(events) if events else b""
         watched.on_fields([watched.id, watched.revision, 0, False, "", packed])
 
-    def _ended(self, status: Status) -> None:
-        self._call = None
+    def _ended(self, token: str, status: Status) -> None:
+        self._calls.pop(token, None)
         if self._channel.closed:
             return
         if status.code in PASSING:
             self._fail(f"the watch stream has ended: {status.message or status.code}")
             return
-        watches, self._watches, self._by_message = self._watches, {}, {}
-        for watched in watches.values():
+        for watched in [item for item in self._watches.values() if item.token == token]:
+            del self._watches[watched.id]
+            self._by_message.pop(watched.message_id, None)
             watched.on_fields(list(status))
 
 
