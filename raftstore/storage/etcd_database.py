@@ -111,7 +111,7 @@ def _versions(versions: Iterable[KV]) -> Iterator[Pair]:
         for sub, kv in enumerate(written):
             key = REVISION.pack(revision, SEPARATOR, sub)
             if kv[3]:
-                yield key, protobuf.encode(*kv)
+                yield key, protobuf.key_value(*kv)
             else:
                 yield key + TOMBSTONE, protobuf.encode(kv[0])
 
@@ -259,10 +259,9 @@ def _version(path: Path, item: Item) -> tuple[int, KV]:
     main, sub, deleted = _parse_revision(path, item.key)
     try:
         fields = protobuf.decode(item.value)
-        key, value = protobuf.text(fields, 1), protobuf.text(fields, 5)
-        created, modified, version, lease = (
-            protobuf.number(fields, place) for place in (2, 3, 4, 6)
-        )
+        number, text = protobuf.number, protobuf.text
+        key, value, lease = text(fields, 1), text(fields, 5), number(fields, 6)
+        created, modified, version = number(fields, 2), number(fields, 3), number(fields, 4)
     except ValueError as error:
         raise CorruptFileError(path, 0, f"the value of revision {main}.{sub}: {error}") from error
     if deleted:

@@ -90,7 +90,7 @@ def _decode_user(data: bytes) -> list[Any]:
     fields = protobuf.decode(data)
     name, password_hash = (protobuf.text(fields, place).decode() for place in (1, 2))
     no_password = bool(protobuf.number(protobuf.decode(protobuf.text(fields, 4)), 1))
-    roles = [_text(role) for role in protobuf.decode_repeated(data).get(3, [])]
+    roles = [role.decode() for role in protobuf.decode_repeated(data, 3)]
     return [name, password_hash, no_password, roles]
 
 
@@ -99,21 +99,12 @@ def _encode_role(name: str, permissions: list[list[Any]]) -> bytes:
 
 
 def _decode_role(data: bytes) -> list[Any]:
-    fields = protobuf.decode_repeated(data)
     permissions = []
-    for permission in fields.get(2, []):
-        if isinstance(permission, int):
-            raise ValueError("a permission is no message")  # noqa: TRY004 - of damaged data
+    for permission in protobuf.decode_repeated(data, 2):
         given = protobuf.decode(permission)
         ends = protobuf.text(given, 2), protobuf.text(given, 3)
         permissions.append([protobuf.number(given, 1), *ends])
     return [protobuf.text(protobuf.decode(data), 1).decode(), permissions]
-
-
-def _text(value: int | bytes) -> str:
-    if isinstance(value, int):
-        raise ValueError("a name is no byte string")  # noqa: TRY004 - of damaged data
-    return value.decode()
 
 
 CODECS: Final[tuple[SectionCodec, ...]] = (_Alarms(), _Auth())

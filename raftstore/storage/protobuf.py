@@ -12,14 +12,26 @@ LENGTH: Final = 2
 MAX_SHIFT: Final = 63
 _WORD: Final = (1 << 64) - 1
 _SIGN: Final = 1 << 63
+LOW: Final = 0x7F
+"""Seven bits of a number stand in each byte, the lowest first."""
+HIGH: Final = 0x80
+"""More bytes follow."""
+_SHORT: Final = [
+    bytes((number,)) if number <= LOW else bytes((number & LOW | HIGH, number >> 7))
+    for number in range(1 << 14)
+]
 
 
 def varint(value: int) -> bytes:
     """A number; negative ones as the 64-bit two's complement, as protobuf's int64 has them."""
+    if 0 <= value < len(_SHORT):
+        return _SHORT[value]
+    if 0 <= value < 1 << 21:
+        return bytes((value & LOW | HIGH, value >> 7 & LOW | HIGH, value >> 14))
     value &= _WORD
     out = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - seven bits per byte
-        out.append(value & 0x7F | 0x80)
+    while value > LOW:
+        out.append(value & LOW | HIGH)
         value >>= 7
     out.append(value)
     return bytes(out)
@@ -43,38 +55,85 @@ def encode(*fields: int | bytes | list[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def key_value(
+    key: bytes, created: int, modified: int, version: int, value: bytes, lease: int
+) -> bytes:
+    """``encode(key, created, ...)`` of a version that exists: most of a database is this."""
+    parts = [
+        b"\n",
+        varint(len(key)),
+        key,
+        b"\x10",
+        varint(created),
+        b"\x18",
+        varint(modified),
+        b" ",
+        varint(version),
+    ]
+    if value:
+        parts += (b"*", varint(len(value)), value)
+    if lease:
+        parts += (b"0", varint(lease))
+    return b"".join(parts)
+
+
 def decode(data: bytes) -> dict[int, int | bytes]:
     """The fields of a message by number; varints as int64, of a repeated field the last.
 
     Raises:
         ValueError: it is no message of varints and byte strings.
     """
-    return {place: values[-1] for place, values in decode_repeated(data).items()}
+    fields: dict[int, int | bytes] = {}
+    place, end = 0, len(data)
+    while place < end:
+        tag, value, place = _next(data, place)
+        kind = tag & 7
+        if kind == VARINT:
+            fields[tag >> 3] = value - (1 << 64) if value & _SIGN else value
+        elif kind == LENGTH and place + value <= end:
+            fields[tag >> 3] = data[place : place + value]
+            place += value
+        else:
+            raise _unexpected(tag)
+    return fields
 
 
-def decode_repeated(data: bytes) -> dict[int, list[int | bytes]]:
-    """The fields of a message by number, each with all its values.
+def decode_repeated(data: bytes, field: int) -> list[bytes]:
+    """The values of a repeated field of byte strings.
 
     Raises:
         ValueError: it is no message of varints and byte strings.
     """
-    fields: dict[int, list[int | bytes]] = {}
+    values: list[bytes] = []
     place = 0
     while place < len(data):
-        tag, place = _read_varint(data, place)
-        kind, field = tag & 7, tag >> 3
-        value, place = _read_varint(data, place)
-        if kind == VARINT:
-            signed = value - (1 << 64) if value & _SIGN else value
-            fields.setdefault(field, []).append(signed)
-        elif kind == LENGTH:
-            if place + value > len(data):
-                raise ValueError(f"field {field} ends behind the message")
-            fields.setdefault(field, []).append(data[place : place + value])
+        tag, value, place = _next(data, place)
+        if tag & 7 == LENGTH and place + value <= len(data):
+            if tag >> 3 == field:
+                values.append(data[place : place + value])
             place += value
-        else:
-            raise ValueError(f"field {field} is of an unexpected kind {kind}")
-    return fields
+        elif tag & 7 != VARINT or tag >> 3 == field:
+            raise _unexpected(tag)
+    return values
+
+
+def _next(data: bytes, place: int) -> tuple[int, int, int]:
+    """A field's tag, the number behind it, and where that ends."""
+    try:
+        tag, value = data[place], data[place + 1]
+    except IndexError:
+        raise ValueError("a number does not end") from None
+    if tag <= LOW and value <= LOW:
+        return tag, value, place + 2
+    tag, place = _read_varint(data, place)
+    value, place = _read_varint(data, place)
+    return tag, value, place
+
+
+def _unexpected(tag: int) -> ValueError:
+    if tag & 7 == LENGTH:
+        return ValueError(f"field {tag >> 3} ends behind the message")
+    return ValueError(f"field {tag >> 3} is of an unexpected kind {tag & 7}")
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
@@ -84,8 +143,8 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
             raise ValueError("a number does not end")
         byte = data[place]
         place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number
+        value |= (byte & LOW) << shift
+        if byte <= LOW:
             return value & _WORD, place
         shift += 7
 

@@ -241,6 +241,21 @@ def test_a_message_is_read_as_it_was_written(fields: list[int | bytes]) -> None:
     assert protobuf.decode(protobuf.encode(*fields)) == expected
 
 
+@given(
+    st.binary(min_size=1, max_size=300),
+    st.integers(1, 2**62),
+    st.integers(1, 2**62),
+    st.integers(1, 2**40),
+    st.binary(max_size=20_000),
+    st.integers(-(2**63), 2**63 - 1),
+)
+def test_a_version_is_encoded_as_any_message_is(
+    key: bytes, created: int, modified: int, version: int, value: bytes, lease: int
+) -> None:
+    fields = (key, created, modified, version, value, lease)
+    assert protobuf.key_value(*fields) == protobuf.encode(*fields)
+
+
 def test_the_bytes_are_those_of_protobuf() -> None:
     assert protobuf.encode(b"k1", 2, 2, 1, b"v1") == b"\n\x02k1\x10\x02\x18\x02 \x01*\x02v1"
     assert protobuf.encode(-1) == b"\x08" + b"\xff" * 9 + b"\x01"
