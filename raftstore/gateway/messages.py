@@ -19,6 +19,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from raftstore.gateway.auth_schema import AUTH_ENUMS, AUTH_MESSAGES, AUTH_SERVICE
+from raftstore.gateway.cluster_schema import CLUSTER_SERVICE
 from raftstore.gateway.concurrency_schema import ELECTION_MESSAGES, LOCK_MESSAGES
 from raftstore.gateway.schema import KV_ENUMS, KV_MESSAGES, RPC_ENUMS, RPC_MESSAGES
 
@@ -91,7 +92,8 @@ def _pool() -> DescriptorPool:
     pool = DescriptorPool()
     kv = _file("mvccpb", KV_MESSAGES, KV_ENUMS)
     auth = _file("authpb", AUTH_MESSAGES, AUTH_ENUMS)
-    rpc = _file("etcdserverpb", {**RPC_MESSAGES, **AUTH_SERVICE}, RPC_ENUMS, [kv.name, auth.name])
+    messages = {**RPC_MESSAGES, **CLUSTER_SERVICE, **AUTH_SERVICE}
+    rpc = _file("etcdserverpb", messages, RPC_ENUMS, [kv.name, auth.name])
     for file in (
         kv,
         auth,

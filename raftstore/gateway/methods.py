@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from raftstore.errors import StoreError
 from raftstore.gateway.auth_service import AUTH
+from raftstore.gateway.cluster_service import CLUSTER
 from raftstore.gateway.codes import UNIMPLEMENTED
 from raftstore.gateway.election_service import ELECTION, OBSERVE
 from raftstore.gateway.lock_service import LOCK
@@ -41,18 +42,6 @@ def _alarm_response(fields: Fields) -> Any:
 
 def _defragment_response(_fields: Fields) -> Any:
     return message("DefragmentResponse")()
-
-
-def _member_list_response(fields: Fields) -> Any:
-    about, members = fields
-    member = message("Member")
-    return message("MemberListResponse")(
-        header=header(about),
-        members=[
-            member(ID=number, name=name, peerURLs=peers, clientURLs=clients, isLearner=learner)
-            for number, name, peers, clients, learner in members
-        ],
-    )
 
 
 def _leases_response(fields: Fields) -> Any:
@@ -119,17 +108,6 @@ LEASE: Final = (
         "/v3/kv/lease/leases",
     ),
     KEEP_ALIVE,
-)
-
-CLUSTER: Final = (
-    unary(
-        "Cluster",
-        "MemberList",
-        "member_list",
-        picker("linearizable"),
-        _member_list_response,
-        "/v3/cluster/member/list",
-    ),
 )
 
 MAINTENANCE: Final = (

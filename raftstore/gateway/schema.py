@@ -207,21 +207,7 @@ LEASE_SERVICE: Final = {
     """,
 }
 
-CLUSTER_AND_MAINTENANCE: Final = {
-    "Member": """
-        uint64 ID = 1
-        string name = 2
-        repeated string peerURLs = 3
-        repeated string clientURLs = 4
-        bool isLearner = 5
-    """,
-    "MemberListRequest": """
-        bool linearizable = 1
-    """,
-    "MemberListResponse": """
-        ResponseHeader header = 1
-        repeated Member members = 2
-    """,
+MAINTENANCE_SERVICE: Final = {
     "AlarmRequest": """
         AlarmRequest.AlarmAction action = 1
         uint64 memberID = 2
@@ -285,5 +271,5 @@ RPC_MESSAGES: Final = {
     **KV_SERVICE,
     **WATCH_SERVICE,
     **LEASE_SERVICE,
-    **CLUSTER_AND_MAINTENANCE,
+    **MAINTENANCE_SERVICE,
 }

@@ -173,19 +173,3 @@ def test_locks_and_elections_are_built_on_it(served: Served) -> None:
             assert candidate.stdout.readline() == b"candidate\n"
         finally:
             candidate.kill()
-
-
-@pytest.mark.parametrize(
-    ("command", "text"),
-    [
-        (
-            "member add x --peer-urls=http://127.0.0.1:1",
-            "unknown method MemberAdd for service etcdserverpb.Cluster",
-        ),
-    ],
-)
-def test_what_is_not_built_is_refused_as_unimplemented(
-    served: Served, command: str, text: str
-) -> None:
-    printed = etcdctl(served.url, command)
-    assert f"code = Unimplemented desc = {text}" in printed

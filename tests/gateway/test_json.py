@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+from typing import Any
 
 import pytest
 
@@ -172,3 +173,36 @@ def test_a_request_of_more_than_the_limit_is_refused(served: Served) -> None:
 
 def test_only_post_reaches_a_method(served: Served) -> None:
     assert ask(served, "GET", "/v3/kv/range")[0] == 405
+
+
+def test_members_are_added_moved_and_removed(served: Served) -> None:
+    def change(verb: str, **fields: object) -> tuple[int, dict[str, Any]]:
+        return post(served, f"/v3/cluster/member/{verb}", fields)
+
+    _, before = change("list", linearizable=True)
+    status, added = change("add", peerURLs=["http://127.0.0.1:9"], isLearner=True)
+    number = added["member"]["ID"]
+    assert (status, added["member"]) == (
+        200,
+        {"ID": number, "peerURLs": ["http://127.0.0.1:9"], "isLearner": True},
+    )
+    assert added["members"] == [*before["members"], added["member"]]
+    refusals = [
+        change("add", peerURLs=["http://127.0.0.1:9"]),
+        change("add", peerURLs=["nowhere"]),
+        change("promote", ID=number),
+        change("promote", ID=before["members"][0]["ID"]),
+        change("remove", ID="77"),
+    ]
+    said = [(code, answer["code"], answer["message"]) for code, answer in refusals]
+    assert said == [
+        (400, 9, "etcdserver: Peer URLs already exists"),
+        (400, 3, "etcdserver: given member URLs are invalid"),
+        (400, 9, "etcdserver: can only promote a learner member which is in sync with leader"),
+        (400, 9, "etcdserver: can only promote a learner member"),
+        (404, 5, "etcdserver: member not found"),
+    ]
+    _, moved = change("update", ID=number, peerURLs=["http://127.0.0.1:19"])
+    assert moved["members"][-1]["peerURLs"] == ["http://127.0.0.1:19"]
+    _, left = change("remove", ID=number)
+    assert left["members"] == before["members"]

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trustme
 
+from raftstore import errors
 from raftstore.client import StoreClient
 from raftstore.errors import (
     StoreError,
@@ -100,6 +101,27 @@ def test_requests_of_all_kinds_are_answered_in_full(target: str) -> None:
         status = await client.status()
         assert status.leader in {member.id for member in (await client.member_list()).members}
         assert (await client.hash_kv()).hash
+
+    use(target, using)
+
+
+def test_members_are_added_changed_and_removed(target: str) -> None:
+    async def using(client: StoreClient) -> None:
+        before = (await client.member_list()).members
+        added = await client.member_add(["http://127.0.0.1:9"], is_learner=True)
+        assert (added.member.peer_urls, added.member.is_learner) == (["http://127.0.0.1:9"], True)
+        assert len(added.members) == len(before) + 1
+        moved = await client.member_update(added.member.id, ["http://127.0.0.1:19"])
+        found = {member.id: member.peer_urls for member in moved.members}
+        assert found[added.member.id] == ["http://127.0.0.1:19"]
+        with pytest.raises(StoreError) as refused:
+            await client.member_promote(added.member.id)
+        assert refused.value.status == errors.LEARNER_NOT_READY
+        left = (await client.member_remove(added.member.id)).members
+        assert [member.id for member in left] == [member.id for member in before]
+        with pytest.raises(StoreError) as unknown:
+            await client.member_remove(added.member.id)
+        assert unknown.value.status == errors.MEMBER_NOT_FOUND
 
     use(target, using)
 
@@ -313,6 +335,8 @@ async def test_the_reason_of_a_failure_says_what_is_wrong(served: Served) -> Non
     garbage = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
 
     async def talk(stream: trio.SocketStream) -> None:
+        # Closed with something unread, the connection would be reset, and the words lost.
+        await stream.receive_some()
         await stream.send_all(b"220 mail.example ESMTP\r\n" * 10)
 
     async with trio.open_nursery() as nursery:
@@ -393,5 +417,6 @@ def test_every_request_of_a_store_client_has_a_call() -> None:
     asked = {
         "range", "put", "delete_range", "txn", "compact", "lease_grant", "lease_revoke",
         "lease_time_to_live", "lease_leases", "member_list", "status", "hash_kv", "move_leader",
+        "member_add", "member_remove", "member_update", "member_promote",
     }  # fmt: skip
     assert asked <= CODECS.keys()

@@ -13,8 +13,9 @@ from typing import Any, Final
 import attrs
 
 from raftstore.gateway.auth_service import AUTH
+from raftstore.gateway.cluster_service import CLUSTER
 from raftstore.gateway.messages import message
-from raftstore.gateway.methods import CLUSTER, KV, LEASE, MAINTENANCE
+from raftstore.gateway.methods import KV, LEASE, MAINTENANCE
 from raftstore.gateway.translation import (
     COMPARED,
     DELETE_FIELDS,
@@ -163,12 +164,19 @@ def _is_repeated(field: Any) -> bool:
     return not isinstance(field, bool | int | str | bytes)
 
 
+def _member_fields(member: Any) -> Fields:
+    peer_urls, client_urls = list(member.peerURLs), list(member.clientURLs)
+    return [member.ID, member.name, peer_urls, client_urls, member.isLearner]
+
+
 def _members_answer(response: Any) -> Fields:
-    members = [
-        [member.ID, member.name, list(member.peerURLs), list(member.clientURLs), member.isLearner]
-        for member in response.members
-    ]
+    members = [_member_fields(member) for member in response.members]
     return [header_fields(response.header), members]
+
+
+def _member_added(response: Any) -> Fields:
+    about, members = _members_answer(response)
+    return [about, _member_fields(response.member), members]
 
 
 def _leases_answer(response: Any) -> Fields:
@@ -180,7 +188,11 @@ _WRITTEN_OUT: Final[dict[str, tuple[ToMessage | None, ToAnswer]]] = {
     "Put": (put_request, put_answer),
     "DeleteRange": (delete_request, delete_answer),
     "Txn": (txn_request, txn_answer),
+    "MemberAdd": (None, _member_added),
+    "MemberRemove": (None, _members_answer),
+    "MemberUpdate": (None, _members_answer),
     "MemberList": (None, _members_answer),
+    "MemberPromote": (None, _members_answer),
     "LeaseLeases": (None, _leases_answer),
 }
 
