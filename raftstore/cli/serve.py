@@ -11,6 +11,7 @@ import attrs
 import click
 
 from raftstore.errors import ConfigurationError
+from raftstore.server.auto_compaction import MODES, parse_retention
 from raftstore.server.data_directory import DEFAULT_MEMBERS, open_directory
 from raftstore.server.process import DEFAULT_TOKEN, parse_initial_cluster
 from raftstore.server.tls import TlsFiles
@@ -74,6 +75,7 @@ Examples:
   raftstore serve                      members on 127.0.0.1:2379, 2380 and 2381
   raftstore serve --port 0             on unused ports, which are printed
   raftstore serve --data-dir ./data    the data survives the process
+  raftstore serve --auto-compaction-retention 1h        keep the history of an hour
   raftstore serve --cert-file server.crt --key-file server.key \\
       --trusted-ca-file ca.crt --client-cert-auth
   etcdctl --endpoints 127.0.0.1:2379 put greeting hello
@@ -109,6 +111,19 @@ One member per process (the same --initial-cluster for all of them):
     show_default=True,
     help="Keeps clusters with equal addresses apart.",
 )
+@click.option(
+    "--auto-compaction-mode",
+    default=MODES[0],
+    show_default=True,
+    type=click.Choice(MODES),
+    help="Whether the retention is a time or a number of revisions.",
+)
+@click.option(
+    "--auto-compaction-retention",
+    default="0",
+    show_default=True,
+    help="History to keep: 10m, 1h30m, 5 (hours); in mode revision a number. 0: all.",
+)
 @security_options
 def serve(
     host: str,
@@ -118,6 +133,8 @@ def serve(
     member: str | None,
     initial_cluster: str | None,
     initial_cluster_token: str,
+    auto_compaction_mode: str,
+    auto_compaction_retention: str,
     security: Security,
 ) -> None:
     """Serve a cluster to etcd's clients: gRPC and JSON, one port per member.
@@ -133,11 +150,13 @@ def serve(
         text = f"serving needs more packages ({error}): pip install 'k8sactors[serve]'"
         raise click.ClickException(text) from error
     try:
+        retention = parse_retention(auto_compaction_mode, auto_compaction_retention)
         if member is not None:
             place, cluster = _check_member(members, data_dir, initial_cluster)
             parsed = parse_initial_cluster(cluster, initial_cluster_token)
             tls = security.clients, security.peers
-            command.run_member(MemberOptions(member, parsed, place, host, port, *tls))
+            options = MemberOptions(member, parsed, place, host, port, *tls, retention)
+            command.run_member(options)
             return
         if initial_cluster is not None or security.peers.enabled:
             raise click.UsageError(
@@ -148,7 +167,7 @@ def serve(
         count = members or DEFAULT_MEMBERS if data is None else data.members
         if port + count - 1 > MAX_PORT:
             raise click.UsageError(f"{count} members from port {port} on: there is none so high")
-        command.run(ServeOptions(host, port, count, security.clients, data))
+        command.run(ServeOptions(host, port, count, security.clients, data, retention))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except StorageError as error:

@@ -15,6 +15,7 @@ from raftstore.errors import ConfigurationError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.gateway.serving import BACKLOG, endpoint_url
+from raftstore.server.auto_compaction import KEEP_ALL, Retention
 from raftstore.server.config import MemberConfig
 from raftstore.server.member_directory import MemberDirectory, create_member, find_member
 from raftstore.server.process import InitialCluster, MemberProcess
@@ -38,6 +39,7 @@ class MemberOptions:
     port: int = 0
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     peer_tls: TlsFiles = attrs.field(factory=TlsFiles)
+    auto_compaction: Retention = KEEP_ALL
 
     @property
     def peer_scheme(self) -> str:
@@ -137,6 +139,7 @@ async def serve_member(
             for peer in options.cluster.peers(options.peer_scheme)
         ),
         directory.identity.cluster_id,
+        auto_compaction=options.auto_compaction,
     )
     async with trio.open_nursery() as nursery:
         process = MemberProcess(

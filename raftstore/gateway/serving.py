@@ -15,6 +15,7 @@ from raftstore.errors import STOPPED, StoreError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.mvcc.snapshot import StateView
+from raftstore.server.auto_compaction import KEEP_ALL, Retention
 from raftstore.server.config import MemberConfig, Peer
 from raftstore.server.credentials import served
 from raftstore.server.data_directory import DataDirectory
@@ -39,6 +40,7 @@ class ServeOptions:
     members: int = 3
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     data: DataDirectory | None = None
+    auto_compaction: Retention = KEEP_ALL
     seed: int = attrs.field(factory=lambda: int.from_bytes(os.urandom(8), "big"))
 
 
@@ -98,7 +100,8 @@ async def serve(
     urls = [endpoint_url(options.host, listener, tls) for listener in listeners]
 
     def configure(config: MemberConfig) -> MemberConfig:
-        return attrs.evolve(config, peers=tuple(_with_url(peer, urls) for peer in config.peers))
+        peers = tuple(_with_url(peer, urls) for peer in config.peers)
+        return attrs.evolve(config, peers=peers, auto_compaction=options.auto_compaction)
 
     def stopped(peer: Peer, error: DiskFailedError) -> None:
         report(f"{peer.name} has stopped: {error}")

@@ -4,6 +4,8 @@ import attrs
 
 from raftstore.raft import RaftConfig
 
+from .auto_compaction import KEEP_ALL, Retention
+
 MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000
 MEBIBYTE = 1 << 20
@@ -44,6 +46,8 @@ class MemberConfig:
     max_entries_per_message: int = 4_096
     pre_vote: bool = True
     check_quorum: bool = True
+    auto_compaction: Retention = KEEP_ALL
+    """How much history stays when nobody asks for compactions; by default all."""
     lazy_commits: bool = False
     """Whether news of commits waits for the environment to call `Member.send_commits`."""
 

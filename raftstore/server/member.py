@@ -41,6 +41,7 @@ from raftstore.storage import WalRecord
 
 from .access import ACCESS_OPS, ACCOUNT_READS, Access
 from .answers import Answers
+from .auto_compaction import AutoCompaction
 from .changes import MemberChanges, begin
 from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
 from .config import MemberConfig
@@ -131,6 +132,7 @@ class Member:
         self._leases = LeaseKeeper(self.store, now_ns)
         self._former_members = self.changes.section.removed
         self._moves = LeaderMoves(self.store, self.node)
+        self._auto_compaction = AutoCompaction(config.auto_compaction, config.tick_ns)
         self._client_watches: dict[ClientHandle, dict[int, None]] = {}
         self._ticks = 0
         self._leaderless_ticks = 0
@@ -336,6 +338,15 @@ class Member:
             self.receive_client(None, op, fields, _ignore)
         if self._ticks % PROGRESS_TICKS == 0:
             self.watches.notify_progress()
+        if self._auto_compaction:
+            self._compact_when_due()
+
+    def _compact_when_due(self) -> None:
+        """Only the leader asks, and of the cluster as any client would."""
+        store = self.store
+        target = self._auto_compaction.target(self._ticks, store.revision, leading=self.is_leader)
+        if target > store.compact_revision:
+            self.receive_client(None, "compact", [target, False], _ignore)
 
     def _publish(self) -> None:
         """Tell the cluster what it does not know about this member, until it knows it."""
