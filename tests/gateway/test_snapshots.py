@@ -135,6 +135,7 @@ def test_saving_prints_what_it_prints_with_a_real_etcd(ours: Saved, theirs: Save
     assert ours.seen == theirs.seen
 
 
+@pytest.mark.covers("ST-20")
 @needs_etcd
 def test_the_status_of_our_file_differs_only_in_hash_count_and_size(
     ours: Saved, theirs: Saved

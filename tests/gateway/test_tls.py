@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -83,6 +85,7 @@ def test_etcdctl_with_a_certificate_works(secured: Secured) -> None:
     assert secured.served.url in etcdctl(secured, "client", "member", "list").stdout
 
 
+@pytest.mark.covers("ST-16")
 @needs_etcdctl
 @pytest.mark.parametrize("name", ["", "stranger"])
 def test_etcdctl_without_a_certificate_of_the_ca_does_not(secured: Secured, name: str) -> None:
@@ -99,17 +102,29 @@ def test_plain_text_is_not_understood(secured: Secured) -> None:
     assert refused.returncode != 0
 
 
+@pytest.mark.covers("ST-14")
 @needs_curl
 def test_curl_reaches_the_json_gateway_over_both_protocols(secured: Secured) -> None:
     assert CURL is not None
     files = secured.files
+    curl = (CURL, "--silent", "--no-buffer", "--fail", "--cacert", str(files / "ca.crt"))
+    secret = ("--cert", str(files / "client.crt"), "--key", str(files / "client.key"))
     for version in ("--http1.1", "--http2"):
-        got = run(
-            *(CURL, "--silent", "--fail", version, "--cacert", str(files / "ca.crt")),
-            *("--cert", str(files / "client.crt"), "--key", str(files / "client.key")),
-            *("-d", '{"key": "Zm9v", "value": "YmFy"}', f"{secured.served.url}/v3/kv/put"),
-        )
-        assert '"header"' in got.stdout, got
+
+        def ask(path: str, body: str, version: str = version) -> Any:
+            url = f"{secured.served.url}/v3/{path}"
+            return json.loads(run(*curl, *secret, version, "-d", body, url).stdout)
+
+        revision = ask("kv/put", '{"key": "Zm9v", "value": "YmFy"}')["header"]["revision"]
+        (kv,) = ask("kv/range", '{"key": "Zm9v"}')["kvs"]
+        assert (kv["value"], kv["mod_revision"]) == ("YmFy", revision)
+        # A watch never ends: curl is to leave after the first answers.
+        watch = f'{{"create_request": {{"key": "Zm9v", "start_revision": "{revision}"}}}}'
+        url = f"{secured.served.url}/v3/watch"
+        seen = run(*curl, *secret, version, "--max-time", "1", "-d", watch, url).stdout
+        created, changed = (json.loads(line)["result"] for line in seen.splitlines())
+        assert created["created"] is True
+        assert changed["events"][0]["kv"]["value"] == "YmFy"
 
 
 @pytest.mark.parametrize(
