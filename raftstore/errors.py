@@ -99,6 +99,7 @@ FUTURE_REVISION: Final = Status(
     OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"
 )
 NO_SPACE: Final = Status(RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")
+CORRUPT_CLUSTER: Final = Status("DataLoss", "etcdserver: corrupt cluster")
 LEASE_NOT_FOUND: Final = Status(NOT_FOUND, "etcdserver: requested lease not found")
 LEASE_EXISTS: Final = Status(FAILED_PRECONDITION, "etcdserver: lease already exists")
 LEASE_TTL_TOO_LARGE: Final = Status(OUT_OF_RANGE, "etcdserver: too large lease TTL")

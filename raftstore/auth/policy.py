@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 from raftstore.auth.ranges import READ, WRITE
 from raftstore.wire import OP_DELETE_RANGE, OP_PUT, OP_RANGE
 
-PUBLIC_OPS: Final = frozenset(("lease_keep_alive", "lease_leases", "member_list", "status"))
+PUBLIC_OPS: Final = frozenset(
+    ("alarm_list", "lease_keep_alive", "lease_leases", "member_list", "status")
+)
 """Requests for which nobody is asked who he is; a token that has run out does no harm."""
 OPEN_OPS: Final = PUBLIC_OPS | {"compact", "lease_grant"}
 """Requests that anybody may make who shows no token, or a valid one."""

@@ -18,6 +18,7 @@ from raftstore.server.tls import TlsFiles
 from raftstore.storage import StorageError
 
 MAX_PORT = 65_535
+DEFAULT_QUOTA_BYTES = 2 << 30
 PATH = click.Path(dir_okay=False)
 
 
@@ -124,6 +125,13 @@ One member per process (the same --initial-cluster for all of them):
     show_default=True,
     help="History to keep: 10m, 1h30m, 5 (hours); in mode revision a number. 0: all.",
 )
+@click.option(
+    "--quota-backend-bytes",
+    default=0,
+    type=int,
+    help="How much keys and leases may take before writes are refused and the alarm NOSPACE is "
+    "raised. 0: 2 GiB, as etcd; negative: no limit.",
+)
 @security_options
 def serve(
     host: str,
@@ -135,6 +143,7 @@ def serve(
     initial_cluster_token: str,
     auto_compaction_mode: str,
     auto_compaction_retention: str,
+    quota_backend_bytes: int,
     security: Security,
 ) -> None:
     """Serve a cluster to etcd's clients: gRPC and JSON, one port per member.
@@ -149,13 +158,14 @@ def serve(
     except ImportError as error:
         text = f"serving needs more packages ({error}): pip install 'k8sactors[serve]'"
         raise click.ClickException(text) from error
+    quota = DEFAULT_QUOTA_BYTES if not quota_backend_bytes else max(0, quota_backend_bytes)
     try:
         retention = parse_retention(auto_compaction_mode, auto_compaction_retention)
         if member is not None:
             place, cluster = _check_member(members, data_dir, initial_cluster)
             parsed = parse_initial_cluster(cluster, initial_cluster_token)
             tls = security.clients, security.peers
-            options = MemberOptions(member, parsed, place, host, port, *tls, retention)
+            options = MemberOptions(member, parsed, place, host, port, *tls, retention, quota)
             command.run_member(options)
             return
         if initial_cluster is not None or security.peers.enabled:
@@ -167,7 +177,7 @@ def serve(
         count = members or DEFAULT_MEMBERS if data is None else data.members
         if port + count - 1 > MAX_PORT:
             raise click.UsageError(f"{count} members from port {port} on: there is none so high")
-        command.run(ServeOptions(host, port, count, security.clients, data, retention))
+        command.run(ServeOptions(host, port, count, security.clients, data, retention, quota))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except StorageError as error:

@@ -55,6 +55,7 @@ class Exchange:
     def __init__(self, scope: Any, receive: Receive, send: Send, budget: Budget) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.http_version: str = scope["http_version"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         tls: dict[str, Any] = scope.get("extensions", {}).get("tls", {})

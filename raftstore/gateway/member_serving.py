@@ -40,6 +40,7 @@ class MemberOptions:
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     peer_tls: TlsFiles = attrs.field(factory=TlsFiles)
     auto_compaction: Retention = KEEP_ALL
+    quota_bytes: int = 0
 
     @property
     def peer_scheme(self) -> str:
@@ -140,6 +141,7 @@ async def serve_member(
         ),
         directory.identity.cluster_id,
         auto_compaction=options.auto_compaction,
+        quota_bytes=options.quota_bytes,
     )
     async with trio.open_nursery() as nursery:
         process = MemberProcess(

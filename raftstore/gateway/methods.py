@@ -9,10 +9,11 @@ from raftstore.gateway.auth_service import AUTH
 from raftstore.gateway.cluster_service import CLUSTER
 from raftstore.gateway.codes import UNIMPLEMENTED
 from raftstore.gateway.election_service import ELECTION, OBSERVE
+from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.lock_service import LOCK
 from raftstore.gateway.maintenance import WHOLE_STATE
 from raftstore.gateway.messages import message
-from raftstore.gateway.method import Method, no_fields, stream, unary
+from raftstore.gateway.method import PACKAGE, Method, handled, no_fields, stream, unary
 from raftstore.gateway.translation import (
     Fields,
     builder,
@@ -27,17 +28,21 @@ from raftstore.gateway.translation import (
     txn_fields,
     txn_response,
 )
+from raftstore.server.alarms import ALARM, ALARM_LIST
 
 
-def _alarm_fields(request: Any) -> Fields:
+async def _alarm(endpoint: Endpoint, request: Any) -> Any:
+    """One method in etcd; to a member, a list is a read and the rest are changes."""
     if request.action:
-        raise StoreError(UNIMPLEMENTED, "etcdserver: alarms can only be listed")
-    return []
-
-
-def _alarm_response(fields: Fields) -> Any:
-    # Nothing raises an alarm yet: the list is empty, and that is the truth.
-    return message("AlarmResponse")(header=header(fields[0]))
+        fields = [request.action, request.memberID, request.alarm]
+        about, alarms = await endpoint.caller.ask(ALARM, fields)
+    else:
+        about, alarms = await endpoint.caller.ask(ALARM_LIST, [request.alarm])
+    member = message("AlarmMember")
+    return message("AlarmResponse")(
+        header=header(about),
+        alarms=[member(memberID=number, alarm=alarm) for number, alarm in alarms],
+    )
 
 
 def _defragment_response(_fields: Fields) -> Any:
@@ -111,12 +116,12 @@ LEASE: Final = (
 )
 
 MAINTENANCE: Final = (
-    unary(
+    handled(
+        PACKAGE,
         "Maintenance",
         "Alarm",
-        "status",
-        _alarm_fields,
-        _alarm_response,
+        ("AlarmRequest", "AlarmResponse"),
+        _alarm,
         "/v3/maintenance/alarm",
     ),
     unary(
@@ -135,6 +140,8 @@ MAINTENANCE: Final = (
             "errors",
             "dbSizeInUse",
             "isLearner",
+            "storageVersion",
+            "dbSizeQuota",
         ),
         "/v3/maintenance/status",
     ),

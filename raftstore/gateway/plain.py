@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 import trio
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -25,24 +26,44 @@ METHOD_LABELS: Final = ("grpc_type", "grpc_service", "grpc_method")
 
 
 async def health(endpoint: Endpoint, exchange: Exchange) -> None:
-    """Whether the member has a leader and a quorum confirms a read."""
-    reason = ""
-    try:
-        with trio.move_on_after(HEALTH_TIMEOUT_S) as scope:
-            await endpoint.caller.ask("range", RangeRequest(b"health").to_wire())
-        if scope.cancelled_caught:
-            reason = "QGET ERROR: timed out"
-    except RaftStoreError as error:
-        status = error.status if isinstance(error, StoreError) else None
-        if status == NO_LEADER:
-            reason = "RAFT NO LEADER"
-        elif status not in {USER_EMPTY, PERMISSION_DENIED}:
-            # Whoever may not read has been answered all the same.
-            reason = f"QGET ERROR: {error}"
+    """Whether there is no alarm, the member has a leader and a quorum confirms a read.
+
+    As in etcd, ``?exclude=NOSPACE`` overlooks an alarm, and ``?serializable=true`` asks for a read
+    of the member's own state.
+    """
+    query = parse_qs(exchange.query)
+    reason = _alarm(endpoint, query.get("exclude", []))
+    if not reason:
+        serializable = query.get("serializable") == ["true"]
+        reason = await _unanswered(endpoint, serializable=serializable)
     answer = {"health": "false" if reason else "true", "reason": reason}
     await exchange.respond(
         503 if reason else 200, JSON, json.dumps(answer, separators=(",", ":")).encode()
     )
+
+
+def _alarm(endpoint: Endpoint, excluded: list[str]) -> str:
+    """Why an alarm makes the member unhealthy; "": there is none."""
+    raised = endpoint.backend.statistics().get("alarms", ())
+    return next((f"ALARM {name}" for name in raised if name not in excluded), "")
+
+
+async def _unanswered(endpoint: Endpoint, *, serializable: bool) -> str:
+    """Why a read is not answered; "": it is."""
+    request = RangeRequest(b"health", serializable=serializable)
+    try:
+        with trio.move_on_after(HEALTH_TIMEOUT_S) as scope:
+            await endpoint.caller.ask("range", request.to_wire())
+        if scope.cancelled_caught:
+            return "QGET ERROR: timed out"
+    except RaftStoreError as error:
+        status = error.status if isinstance(error, StoreError) else None
+        if status == NO_LEADER:
+            return "RAFT NO LEADER"
+        if status not in {USER_EMPTY, PERMISSION_DENIED}:
+            return f"QGET ERROR: {error}"
+    # Whoever may not read has been answered all the same.
+    return ""
 
 
 async def version(_endpoint: Endpoint, exchange: Exchange) -> None:
@@ -73,8 +94,9 @@ GAUGES: Final = (
     ("etcd_debugging_mvcc_keys_total", "Live keys.", "keys"),
     ("etcd_debugging_mvcc_watcher_total", "Watches.", "watchers"),
     ("etcd_debugging_mvcc_slow_watcher_total", "Watches that are behind.", "waiting"),
-    ("etcd_mvcc_db_total_size_in_bytes", "Size of the key space.", "size_bytes"),
-    ("etcd_mvcc_db_total_size_in_use_in_bytes", "The same.", "size_bytes"),
+    ("etcd_mvcc_db_total_size_in_bytes", "The most since defragmentation.", "allocated_bytes"),
+    ("etcd_mvcc_db_total_size_in_use_in_bytes", "Size of all versions.", "in_use_bytes"),
+    ("etcd_server_quota_backend_bytes", "Limit of the size; 0: none.", "quota_bytes"),
 )
 
 

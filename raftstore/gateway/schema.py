@@ -233,6 +233,8 @@ MAINTENANCE_SERVICE: Final = {
         repeated string errors = 8
         int64 dbSizeInUse = 9
         bool isLearner = 10
+        string storageVersion = 11
+        int64 dbSizeQuota = 12
     """,
     "DefragmentRequest": "",
     "DefragmentResponse": """

@@ -41,6 +41,7 @@ class ServeOptions:
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     data: DataDirectory | None = None
     auto_compaction: Retention = KEEP_ALL
+    quota_bytes: int = 0
     seed: int = attrs.field(factory=lambda: int.from_bytes(os.urandom(8), "big"))
 
 
@@ -74,15 +75,7 @@ class LocalBackend:
     def statistics(self) -> dict[str, Any]:
         """What the member tells about itself."""
         member = self._cluster.members.get(self._member_id)
-        if member is None:
-            return {}
-        store = member.store
-        return {
-            **member.statistics(),
-            "compact_revision": store.compact_revision,
-            "keys": len(store.space.live),
-            "size_bytes": store.space.size_bytes,
-        }
+        return {} if member is None else member.statistics()
 
 
 async def serve(
@@ -101,7 +94,12 @@ async def serve(
 
     def configure(config: MemberConfig) -> MemberConfig:
         peers = tuple(_with_url(peer, urls) for peer in config.peers)
-        return attrs.evolve(config, peers=peers, auto_compaction=options.auto_compaction)
+        return attrs.evolve(
+            config,
+            peers=peers,
+            auto_compaction=options.auto_compaction,
+            quota_bytes=options.quota_bytes,
+        )
 
     def stopped(peer: Peer, error: DiskFailedError) -> None:
         report(f"{peer.name} has stopped: {error}")

@@ -21,6 +21,8 @@ LogEntry = KV | list[KV]
 
 FIRST_REVISION: Final = 1
 SEGMENT_REVISIONS: Final = 4096
+VERSION_BYTES: Final = 64
+"""Counted for a version beside its key and value: about what etcd's database file needs for it."""
 
 
 class HistoryView(NamedTuple):

@@ -26,7 +26,7 @@ from typing import Final
 import msgpack
 
 from raftstore.errors import COMPACTED, FUTURE_REVISION, StoreError
-from raftstore.mvcc.history import FIRST_REVISION, KV, History
+from raftstore.mvcc.history import FIRST_REVISION, KV, VERSION_BYTES, History
 from raftstore.mvcc.keyindex import KeyIndex
 from raftstore.mvcc.sweep import sweep
 
@@ -64,6 +64,7 @@ class KeySpace:
         "live_keys",
         "log",
         "older",
+        "peak_bytes",
         "revision",
         "size_bytes",
     )
@@ -78,13 +79,24 @@ class KeySpace:
         self.history = History()
         self.log = self.history.tail
         self.size_bytes = 0
-        """Keys and values of all versions; differs among members while they still sweep."""
+        """Of all versions (`VERSION_BYTES`); differs among members while they still sweep."""
+        self.peak_bytes = 0
+        """What `size_bytes` was at most before it fell; until `defragment`."""
         self._sweep: Iterator[None] | None = None
 
     @property
     def log_base(self) -> int:
         """The oldest revision that the log holds."""
         return self.history.log_base
+
+    @property
+    def allocated_bytes(self) -> int:
+        """The most that the versions took since `defragment`: a database file does not shrink."""
+        return max(self.peak_bytes, self.size_bytes)
+
+    def defragment(self) -> None:
+        """Let `allocated_bytes` fall to what is in use."""
+        self.peak_bytes = 0
 
     # Writing
 
@@ -105,7 +117,7 @@ class KeySpace:
             else:
                 versions.append(old)
         self.live[key] = kv
-        self.size_bytes += len(key) + len(value)
+        self.size_bytes += len(key) + len(value) + VERSION_BYTES
         return kv
 
     def delete(self, revision: int, old: KV) -> KV:
@@ -120,7 +132,7 @@ class KeySpace:
             versions += (old, tombstone)
         self.live_keys.discard(key)
         self.dead_keys.add(key)
-        self.size_bytes += len(key)
+        self.size_bytes += len(key) + VERSION_BYTES
         return tombstone
 
     def commit(self, revision: int, written: list[KV]) -> None:
@@ -197,6 +209,7 @@ class KeySpace:
 
     def sweep(self, steps: int) -> None:
         """Go on freeing what compactions have made unreadable; a step takes about a millisecond."""
+        self.peak_bytes = self.allocated_bytes
         while steps and self.unswept:
             if self._sweep is None:
                 self._sweep = sweep(self, self.compact_revision)

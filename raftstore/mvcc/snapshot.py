@@ -20,7 +20,7 @@ import attrs
 import msgpack
 
 from raftstore.errors import RaftStoreError
-from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, HistoryView
+from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, VERSION_BYTES, HistoryView
 from raftstore.mvcc.keyspace import KeySpace
 from raftstore.mvcc.lease import Lease, Leases
 
@@ -201,11 +201,11 @@ class StateLoader:
                 space.revision = revision
             else:
                 self._join_revision(kv)
-            size_bytes += len(key) + len(value)
+            size_bytes += len(key) + len(value) + VERSION_BYTES
             old = live.get(key)
             if not version:
                 # The tombstone at the compaction itself hides a version that was dropped.
-                size_bytes -= 0 if self._bury(old, kv) else len(key)
+                size_bytes -= 0 if self._bury(old, kv) else len(key) + VERSION_BYTES
                 continue
             live[key] = kv
             if old is None:

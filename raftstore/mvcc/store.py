@@ -26,6 +26,8 @@ from raftstore.mvcc.ranges import read_range
 from raftstore.mvcc.snapshot import LoadedState, StateView, load
 from raftstore.wire import OP_DELETE_RANGE, OP_PUT, OP_RANGE, OP_TXN
 
+LEASE_BYTES: Final = 64
+"""Counted for a lease; etcd: leaseOverhead in ``server/storage/quota.go``."""
 NO_LEASE_ID: Final = Status(INVALID_ARGUMENT, "etcdserver: lease id is not provided")
 
 
@@ -65,8 +67,9 @@ class Store:
         self.before_restore: list[Callable[[], None]] = []
         self.after_restore: list[Callable[[], None]] = []
         self._sections: dict[str, Section] = {}
+        self._capped: dict[str, Applier] = {}
         self._shielded: dict[str, Applier] = {}
-        self._writers: dict[str, Applier] = {
+        self._appliers: dict[str, Applier] = {
             "put": self._put,
             "txn": self._txn,
             "delete_range": self._delete_range,
@@ -80,10 +83,16 @@ class Store:
             "lease_time_to_live": self._lease_time_to_live,
             "lease_leases": self._lease_leases,
         }
-        self.write_ops = frozenset(self._writers)
+        self.write_ops = frozenset(self._appliers)
         """Names of the requests that go through the log."""
         self.read_ops = frozenset(self._readers)
         """Names of the requests that `read_wire` answers."""
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Stack what is in force: the appliers, over them the cap, over that the shield."""
+        self._unshielded = self._appliers | self._capped
+        self._writers = self._unshielded | self._shielded
 
     def extend(self, section: Section, internal: frozenset[str] = frozenset()) -> None:
         """Add a part of the state, with the requests that change it; before anything is applied.
@@ -91,9 +100,10 @@ class Store:
         Those in `internal` are proposed by members only, and are no `write_ops`.
         """
         assert section.name not in self._sections, f"there is a section {section.name} already"
-        assert not self._writers.keys() & section.writers.keys(), "a request has one applier"
+        assert not self._appliers.keys() & section.writers.keys(), "a request has one applier"
         self._sections[section.name] = section
-        self._writers |= section.writers
+        self._appliers |= section.writers
+        self._rebuild()
         self.write_ops |= section.writers.keys() - internal
 
     def shield(self, ops: frozenset[str], refusal: Applier) -> None:
@@ -101,14 +111,23 @@ class Store:
 
         `apply_unshielded` still applies them, for whoever has looked at them first.
         """
-        self.unshield()
-        self._shielded = {op: self._writers[op] for op in sorted(ops & self._writers.keys())}
-        self._writers |= dict.fromkeys(self._shielded, refusal)
+        self._shielded = dict.fromkeys(sorted(ops & self._appliers.keys()), refusal)
+        self._rebuild()
 
     def unshield(self) -> None:
         """Apply all requests again."""
-        self._writers |= self._shielded
         self._shielded = {}
+        self._rebuild()
+
+    def cap(self, appliers: dict[str, Applier]) -> None:
+        """Let these apply the requests of their names, shielded or not; none: as before."""
+        self._capped = appliers
+        self._rebuild()
+
+    @property
+    def applied_as_usual(self) -> dict[str, Applier]:
+        """Who applies what, by name, with nothing in the way."""
+        return self._appliers
 
     @property
     def revision(self) -> int:
@@ -119,6 +138,27 @@ class Store:
     def compact_revision(self) -> int:
         """The oldest revision that can still be read; 0: never compacted."""
         return self.space.compact_revision
+
+    @property
+    def in_use_bytes(self) -> int:
+        """What keys and leases take, by a measure that does not depend on how they are kept."""
+        return self.space.size_bytes + len(self.leases.by_id) * LEASE_BYTES
+
+    @property
+    def allocated_bytes(self) -> int:
+        """The most that it was since the last defragmentation, but for leases."""
+        return self.space.allocated_bytes + len(self.leases.by_id) * LEASE_BYTES
+
+    def statistics(self) -> dict[str, int]:
+        """Sizes and revisions."""
+        return {
+            "revision": self.revision,
+            "compact_revision": self.compact_revision,
+            "keys": len(self.space.live),
+            "leases": len(self.leases.by_id),
+            "allocated_bytes": self.allocated_bytes,
+            "in_use_bytes": self.in_use_bytes,
+        }
 
     def header(self) -> list[int]:
         """The ResponseHeader fields of an answer given now."""
@@ -137,7 +177,7 @@ class Store:
 
     def apply_unshielded(self, op: str, fields: list[Any], now_ns: int = 0) -> list[Any]:
         """Apply one request whether it is shielded or not; raises its refusal."""
-        apply = self._shielded.get(op) or self._writers.get(op)
+        apply = self._unshielded.get(op)
         return list(UNKNOWN_METHOD) if apply is None else apply(fields, now_ns)
 
     def read_wire(self, op: str, fields: list[Any], now_ns: int = 0) -> list[Any]:
@@ -319,7 +359,7 @@ class Store:
         """
         revision = fields[0] or self.space.revision
         crc = yield from self.space.hash_in_steps(revision)
-        return [0, [self.header(), crc, self.space.compact_revision, revision]]
+        return [0, [self.header(), crc, self.space.compact_revision or -1, revision]]
 
     def _lease_time_to_live(self, fields: list[Any], now_ns: int) -> list[Any]:
         lease_id, want_keys = fields

@@ -15,7 +15,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, flatten
+from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, VERSION_BYTES, flatten
 
 if TYPE_CHECKING:
     from raftstore.mvcc.keyspace import KeySpace
@@ -87,7 +87,8 @@ def _trim(space: KeySpace, key: bytes, versions: list[KV], revision: int) -> Non
             keep -= 1
     if not keep:
         return
-    space.size_bytes -= sum([len(kv[0]) + len(kv[4]) for kv in versions[:keep]])
+    freed = sum([len(kv[0]) + len(kv[4]) for kv in versions[:keep]])
+    space.size_bytes -= freed + keep * VERSION_BYTES
     del versions[:keep]
     if not versions:
         del space.older[key]

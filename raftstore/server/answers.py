@@ -7,6 +7,7 @@ from raftstore.errors import UNKNOWN_METHOD
 from raftstore.mvcc import Store
 from raftstore.raft import RawNode
 
+from .alarms import ALARM_LIST, NAMES, Alarms
 from .config import MemberConfig
 
 VERSION: Final = "3.6.0"
@@ -17,11 +18,17 @@ class Answers:
     """Reads of one member, by the name of the request."""
 
     def __init__(
-        self, config: MemberConfig, store: Store, node: RawNode, now_ns: Callable[[], int]
+        self,
+        config: MemberConfig,
+        store: Store,
+        node: RawNode,
+        alarms: Alarms,
+        now_ns: Callable[[], int],
     ) -> None:
         self._config = config
         self._store = store
         self._node = node
+        self._alarms = alarms
         self._now_ns = now_ns
         self.is_learner = False
         """Whether this member is one."""
@@ -30,6 +37,7 @@ class Answers:
             "defragment": self._defragment,
             "lease_keep_alive": self._keep_alive,
             "snapshot": self._snapshot,
+            ALARM_LIST: self._alarm_list,
         }
         """What is not read from the store alone, or not now; by the name of the request."""
 
@@ -46,8 +54,12 @@ class Answers:
         return self._store.keep_alive_wire(fields, self._now_ns())
 
     def _defragment(self, _fields: list[Any]) -> list[Any]:
-        """Nothing to do: the key space lives in memory, and compaction gives room back at once."""
+        """Count anew: the key space lives in memory, and compaction has given room back already."""
+        self._store.space.defragment()
         return [0, [self._store.header()]]
+
+    def _alarm_list(self, fields: list[Any]) -> list[Any]:
+        return [0, [self._store.header(), self._alarms.to_wire(fields[0])]]
 
     def _snapshot(self, _fields: list[Any]) -> list[Any]:
         """What goes with the whole state, which whoever shares this process takes by reference."""
@@ -57,20 +69,25 @@ class Answers:
 
     def _status(self, _fields: list[Any]) -> list[Any]:
         raft = self._node.raft
-        size = self._store.space.size_bytes
         errors = [] if raft.leader else ["etcdserver: no leader"]
+        # In the form in which etcd prints its messages.
+        errors += [
+            f"memberID:{member} alarm:{NAMES[alarm]} " for member, alarm in self._alarms.to_wire()
+        ]
         return [
             0,
             [
                 self._store.header(),
                 VERSION,
-                size,
+                self._store.allocated_bytes,
                 raft.leader,
                 raft.log.committed,
                 raft.term,
                 raft.log.applied,
                 errors,
-                size,
+                self._store.in_use_bytes,
                 self.is_learner,
+                VERSION,
+                self._config.quota_bytes,
             ],
         ]

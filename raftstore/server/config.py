@@ -44,6 +44,8 @@ class MemberConfig:
     max_pending_requests: int = 50_000
     max_proposal_batch: int = 4_096
     max_entries_per_message: int = 4_096
+    quota_bytes: int = 0
+    """So much may keys and leases take (etcd: --quota-backend-bytes); 0: there is no limit."""
     pre_vote: bool = True
     check_quorum: bool = True
     auto_compaction: Retention = KEEP_ALL

@@ -40,6 +40,7 @@ from raftstore.raft.state import Rng
 from raftstore.storage import WalRecord
 
 from .access import ACCESS_OPS, ACCOUNT_READS, Access
+from .alarms import ALARM, ALARM_LIST, ALARM_SET, NAMES, Alarms, check_alarm
 from .answers import Answers
 from .auto_compaction import AutoCompaction
 from .changes import MemberChanges, begin
@@ -53,12 +54,13 @@ from .membership import MEMBER_OPS, MEMBER_PUBLISH, check_shape
 from .moves import LeaderMoves
 from .observing import Observer
 from .proposals import Proposals
+from .quota import Quota
 from .reads import ReadQueue
 from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond
 from .snapshots import Snapshots
 
 LEADER_OPS: Final = MEMBER_OPS | {"lease_keep_alive", "lease_time_to_live"}
-LINEARIZABLE_OPS: Final = ACCOUNT_READS | {"range", "lease_leases", "member_list"}
+LINEARIZABLE_OPS: Final = ACCOUNT_READS | {"range", "lease_leases", "member_list", ALARM_LIST}
 SERIALIZABLE_FIELD: Final = 6
 """Place of `serializable` in a RangeRequest."""
 PHYSICAL_FIELD: Final = 1
@@ -104,7 +106,9 @@ class Member:
         self.node = RawNode(config.raft(), recovered, rng, source)
         self._chores = Chores(self.store)
         self.watches = WatchHub(self.store)
-        self._answers = Answers(config, self.store, self.node, now_ns)
+        self.alarms = Alarms(self.store)
+        self._quota = Quota(config.quota_bytes, config.id, self.store, self.alarms, self._submit)
+        self._answers = Answers(config, self.store, self.node, self.alarms, now_ns)
         self.access = Access(
             self.store,
             self._answers,
@@ -193,6 +197,9 @@ class Member:
             self._moves.begin(request)
         elif op in LINEARIZABLE_OPS and self.must_linearize(op, fields):
             self._reads.waiting.append(request)
+        elif op == ALARM:
+            check_alarm(fields)
+            self._submit(ALARM_SET, fields, respond)
         elif op == "hash_kv":
             self._chores.hash_kv(fields, respond)
         elif op in ACCESS_OPS:
@@ -223,6 +230,9 @@ class Member:
             respond = self._chores.after_sweep(respond)
         if op == "lease_grant" and not fields[LEASE_ID_FIELD]:
             fields = [fields[0], self._keys.next_number()]
+        if self._quota.limit_bytes and not self._quota.admits(op, fields):
+            self._quota.refuse(respond)
+            return
         deadline_ns = self._now_ns() + self._timeout_ns
         if not self._proposals.submit(op, fields, respond, deadline_ns, config.max_request_bytes):
             raise StoreError(*REQUEST_TOO_LARGE)
@@ -494,6 +504,8 @@ class Member:
             else:
                 op, fields, respond, _ = request
                 respond(apply(op, fields, now_ns))
+        if self._quota.limit_bytes and self._quota.is_exceeded:
+            self._quota.applied(entries)
         self._snapshots.applied = last = entries[-1].index
         self._proposals.settle(last)
 
@@ -534,7 +546,9 @@ class Member:
         """Sizes and positions, for metrics and for whoever watches."""
         return {
             **self.node.status(),
-            "revision": self.store.revision,
+            **self.store.statistics(),
+            "alarms": [NAMES[alarm] for _, alarm in self.alarms.to_wire()],
+            "quota_bytes": self._quota.limit_bytes,
             "pending_proposals": len(self._proposals.pending),
             "pending_reads": len(self._reads),
             "forwarded": len(self._forwarding),

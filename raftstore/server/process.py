@@ -212,13 +212,7 @@ class MemberProcess:
     def statistics(self) -> dict[str, Any]:
         """What the member and its network tell about themselves."""
         member = self._running.member
-        return {
-            **member.statistics(),
-            **self.network.statistics(),
-            "compact_revision": member.store.compact_revision,
-            "keys": len(member.store.space.live),
-            "size_bytes": member.store.space.size_bytes,
-        }
+        return {**member.statistics(), **self.network.statistics()}
 
     @property
     def _running(self) -> MemberTask:

@@ -175,6 +175,8 @@ class StatusResponse(Response):
     errors: list[str] = attrs.Factory(list)
     db_size_in_use: int = 0
     is_learner: bool = False
+    storage_version: str = ""
+    db_size_quota: int = 0
 
 
 @attrs.define

@@ -83,6 +83,7 @@ def reduced(text: str) -> str:
         r"\1N",
         text,
     )
+    text = re.sub(r"\bmemberID:\d+ ", "memberID:N ", text)
     text = re.sub(r"(URL, )\d+$", r"\1HASH", text, flags=re.MULTILINE)
     text = re.sub(r"remaining\(\d+s\)", "remaining(N)", text)
     text = re.sub(r'("ID":)\d+', r"\1N", text)
@@ -92,7 +93,13 @@ def reduced(text: str) -> str:
     text = re.sub(r"\b\d+(\.\d+)?(µs|ms)\b", "TOOK", text)
     # Keys of locks and elections end with the lease's number.
     text = re.sub(r"\b[0-9a-f]{12,16}\b", "NUMBER", text)
-    return re.sub(r"took = \S+", "took = N", text)
+    text = re.sub(r"took = \S+", "took = N", text)
+    # The columns of a table are as wide as what stands in them.
+    return re.sub(r"^[|+].*$", _without_widths, text, flags=re.MULTILINE)
+
+
+def _without_widths(line: re.Match[str]) -> str:
+    return re.sub(r"-+", "-", re.sub(r" +", " ", line[0]))
 
 
 class RealEtcd:

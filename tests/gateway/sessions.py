@@ -330,6 +330,42 @@ HISTORY: Final[Session] = [
     ("txn", "\n\nget a --rev=2\n\n\n"),
 ]
 
+LARGE: Final = "x" * 600_000
+QUOTA: Final[Session] = [
+    "put small 1",
+    "alarm list",
+    "alarm disarm",
+    ("put large", LARGE),
+    "alarm list",
+    "alarm list extra",
+    "endpoint health",
+    "put small 2",
+    "put small 2 -w json",
+    "lease grant 10",
+    "lease timetolive LEASE",
+    "lease keep-alive --once LEASE",
+    "get small",
+    ("txn", "\n\nput small 3\n\n\n"),
+    ("txn", "\n\nget small\n\nput small 3\n\n"),
+    ("txn", "\n\nget small\n\n\n"),
+    ("txn", "\n\ndel small\n\n\n"),
+    "lock held true",
+    "del small",
+    "compaction 2",
+    "defrag",
+    "put small 4",
+    "alarm disarm",
+    "alarm disarm",
+    "alarm list",
+    "put small 5",
+    "lease revoke LEASE",
+    ("put large", LARGE),
+    "alarm list",
+    "alarm disarm",
+    "put small 6",
+]
+"""With a quota between what is small and what is large."""
+
 CLUSTER: Final[Session] = [
     "endpoint health",
     "endpoint health -w json",

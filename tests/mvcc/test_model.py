@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from raftstore.errors import COMPACTED
 from raftstore.mvcc import Store, WatchHub
+from raftstore.mvcc.history import VERSION_BYTES
 from raftstore.wire import (
     COMPARE_MOD,
     DELETE,
@@ -196,7 +197,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert len(space.dead_keys) == sum(key not in space.live for key in space.older)
         assert len(space.history) == space.revision + 1 - space.log_base
         kept = [*space.live.values(), *(kv for versions in space.older.values() for kv in versions)]
-        assert space.size_bytes == sum(len(kv[0]) + len(kv[4]) for kv in kept)
+        assert space.size_bytes == sum(len(kv[0]) + len(kv[4]) + VERSION_BYTES for kv in kept)
 
 
 StoreMachine.TestCase.settings = settings(
