@@ -27,7 +27,8 @@ class StoreHost(Actor):
     """Carries one member.
 
     `addresses` maps the ids of all members to actor addresses. It is looked up like a name service:
-    whoever adds a member to the cluster adds its address there first.
+    whoever adds a member to the cluster adds its address there first. A member that was removed
+    from the cluster ends its process.
     """
 
     member: Member
@@ -43,7 +44,6 @@ class StoreHost(Actor):
     ) -> None:
         self._config = config
         self._addresses = addresses
-        self._ids: dict[str, int] = {}
         self._sync_latency_ns = sync_latency_ns
         self._monitor = monitor
         self._on_revision = on_revision
@@ -73,9 +73,10 @@ class StoreHost(Actor):
             self._catch_up()
         kind = message.kind
         if kind == RAFT:
-            sender = self._ids.get(message.sender) or self._look_up(message.sender)
-            if sender is not None:
-                self.member.receive_peer(sender, message.payload)
+            sender, recipient, wire = message.payload
+            # A host may carry another member by now than the one that was meant.
+            if recipient == self._config.id:
+                self.member.receive_peer(sender, wire)
         elif message.connection is None:
             return  # clients talk by connection; a stray datagram has nobody to answer
         elif kind == REQUEST:
@@ -109,11 +110,7 @@ class StoreHost(Actor):
         """Part of the member's transport."""
         address = self._addresses.get(member_id)
         if address is not None:
-            self.ctx.datagram(address, RAFT, wire)
-
-    def _look_up(self, sender: str) -> int | None:
-        self._ids = {address: member_id for member_id, address in self._addresses.items()}
-        return self._ids.get(sender)
+            self.ctx.datagram(address, RAFT, [self._config.id, member_id, wire])
 
     def _schedule_tick(self) -> None:
         """Wake up when the next tick that matters is due, on a grid that all members share."""
@@ -121,6 +118,11 @@ class StoreHost(Actor):
         self.ctx.after(wait, self._woken, slack_ns=self._config.tick_ns)
 
     def _woken(self) -> None:
+        if self.member.removed:
+            # The cluster goes on without it, and so does its supervisor: it is not started again.
+            host = cast("Host", self.ctx.host)
+            host.kill_actor(self.ctx.address.partition("/")[2])
+            return
         self._catch_up()
         self._schedule_tick()
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from k8sactors.chaos.store_cluster import StoreCluster
 from k8sactors.chaos.store_load import PREFIX, StoreLoad
 from k8sactors.chaos.store_record import RecordingMonitor, replay, requests
 from k8sactors.chaos.store_watcher import StoreWatcher, change_log
@@ -15,8 +16,10 @@ from k8sactors.checkers.watch import Change, Stream, WatchHistory, check_watch
 from k8sactors.fabric import Crash
 from raftstore.mvcc import Store
 
-EXPECTED_CRASHES = ("DiskFailedError",)
-"""A member must stop when its disk fails."""
+DISK_FAILED = "DiskFailedError"
+DISK_ROTTEN = "CorruptWalError"
+EXPECTED_CRASHES = (DISK_FAILED, DISK_ROTTEN)
+"""A member must stop when its disk fails, and must not start when it is rotten."""
 
 
 def is_expected(crash: Crash) -> bool:
@@ -90,8 +93,19 @@ def _with_excuses(
     return attrs.evolve(stream, batches=batches)
 
 
+def judge_members(cluster: StoreCluster, now_ns: int) -> list[Finding]:
+    """What is left on the machines in the end."""
+    rotten = [
+        Finding("bit-rot", f"member {number} started on a disk with a flipped bit", now_ns)
+        for number in cluster.rot_accepted
+    ]
+    return rotten + judge_states([host.member.store for host in cluster.carriers], now_ns)
+
+
 def judge_states(stores: Sequence[Store], now_ns: int) -> list[Finding]:
     """At one revision all members hold the same keys with the same history."""
+    if not stores:
+        return []
     revision = min(store.revision for store in stores)
     kept = max(store.compact_revision for store in stores)
     if revision < kept:

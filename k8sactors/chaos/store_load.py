@@ -59,6 +59,8 @@ REFUSALS = {
 class StoreLoad(Actor):
     """One client. `endpoints` are store addresses; it pauses while the history is at its limit.
 
+    With `sync_ns` it asks so often for the addresses of the members of the moment.
+
     `features` are what the mix asks for beside reads and writes of single keys. Answers that no
     sound request gets are kept in `unexpected`.
     """
@@ -71,6 +73,7 @@ class StoreLoad(Actor):
         limit: int,
         think_ms: int,
         features: Sequence[str] = (),
+        sync_ns: int = 0,
     ) -> None:
         self.limit = limit
         self.running = True
@@ -81,12 +84,15 @@ class StoreLoad(Actor):
         self._endpoints = endpoints
         self._history = history
         self._think_ns = think_ms * MILLISECOND
+        self._sync_ns = sync_ns
 
     async def main(self) -> None:
         """Ask, think, ask again."""
         random = self.ctx.random
         self.mix.read_share = random.choice(READ_SHARES)
-        client = StoreClient(self._endpoints, self.ctx.connect, self.ctx.after)
+        client = StoreClient(
+            self._endpoints, self.ctx.connect, self.ctx.after, sync_ns=self._sync_ns
+        )
         while self.running:
             if len(self._history.operations) < self.limit:
                 self.asking = True

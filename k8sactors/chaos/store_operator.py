@@ -1,14 +1,19 @@
 """The operator of a store cluster: carries out orders while everything around it fails.
 
-Orders are carried out one after the other. Each is a few requests, every one of them repeated until
-it is certain that it has been done: a request of unknown outcome is looked up first.
+Orders are carried out one after the other, each after a look at who the members are: what became of
+a request without an answer may show late. When the faults are over, the operator puts in order what
+is left: members that nobody wanted go, learners become voters.
 """
 
 from collections import deque
+from typing import Any
 
 import trio
 
 from k8sactors.actors import Actor
+from k8sactors.chaos.member_orders import POLL_S, MemberOrders
+from k8sactors.chaos.store_cluster import StoreCluster
+from k8sactors.faults import orders
 from k8sactors.faults.fault import Parameters
 from k8sactors.simulation import SECOND
 from raftstore.client import StoreClient
@@ -21,14 +26,16 @@ MOST_ORDERS = 20
 
 
 class StoreOperator(Actor):
-    """Knows the endpoint of each member by its host: `endpoints`."""
+    """Knows the cluster's machines."""
 
-    def __init__(self, endpoints: dict[str, str], ids: dict[str, int]) -> None:
+    def __init__(self, cluster: StoreCluster) -> None:
         self.done: dict[str, int] = {}
-        self._endpoints = endpoints
-        self._ids = ids
+        self.settled = False
+        """Whether, after `rest`, the members were last seen to be those that there should be."""
+        self._cluster = cluster
         self._orders: deque[tuple[str, Parameters]] = deque()
         self._busy = False
+        self._resting = False
         self._ordered = trio.Event()
 
     @property
@@ -38,54 +45,78 @@ class StoreOperator(Actor):
 
     def order(self, kind: str, parameters: Parameters) -> None:
         """Take an order."""
-        if len(self._orders) < MOST_ORDERS:
+        if len(self._orders) < MOST_ORDERS and not self._resting:
             self._orders.append((kind, parameters))
             self._ordered.set()
 
     def rest(self) -> None:
-        """Finish what was begun, and forget the orders behind it."""
+        """Finish what was begun, forget the orders behind it, and put the members in order."""
         self._orders.clear()
+        self._resting = True
+        self._ordered.set()
 
     async def main(self) -> None:
         """Carry out what was ordered, in turn."""
-        while True:
-            while not self._orders:
+        self._members = MemberOrders(self._cluster, self.client)
+        while not self._resting:
+            while self._orders:
+                kind, parameters = self._orders.popleft()
+                self._busy = True
+                if await self._carry_out(kind, parameters):
+                    self.done[kind] = self.done.get(kind, 0) + 1
+                self._busy = False
+            if not self._resting:
                 self._ordered = trio.Event()
                 await self._ordered.wait()
-            kind, parameters = self._orders.popleft()
-            self._busy = True
-            if await self._transfer(parameters["host"]):
-                self.done[kind] = self.done.get(kind, 0) + 1
-            self._busy = False
+        while True:
+            self.settled = await self._members.settle()
+            await trio.sleep(POLL_S)
+
+    async def _carry_out(self, kind: str, parameters: Parameters) -> bool:
+        if kind == orders.LeaderTransfer.kind:
+            return await self._transfer(parameters["host"])
+        members = self._members
+        if not await members.reconcile():
+            return False
+        what: dict[str, Any] = {
+            orders.MemberAdd.kind: members.add,
+            orders.MemberRemoval.kind: members.remove,
+            orders.MemberReplacement.kind: members.replace,
+            orders.LostDisk.kind: members.lose_disk,
+            orders.BitRot.kind: members.rot_disk,
+        }
+        done: bool = await what[kind](parameters)
+        return done
 
     async def _transfer(self, host: str) -> bool:
         """Ask the leader to hand over; only it can."""
         leader = await self._leader()
-        if leader is None:
+        target = self._cluster.member_on(host)
+        if leader is None or target is None:
             return False
-        client = self._client(self._endpoints[leader])
+        client = self.client([self._cluster.addresses[leader]])
         try:
-            await client.move_leader(self._ids[host], timeout_ns=TIMEOUT_NS)
+            await client.move_leader(target, timeout_ns=TIMEOUT_NS)
         except RaftStoreError:
             return False
         finally:
             client.close()
         return True
 
-    async def _leader(self) -> str | None:
-        """The host of whom some member takes for the leader."""
-        for endpoint in self._endpoints.values():
-            client = self._client(endpoint)
+    async def _leader(self) -> int | None:
+        """Whom some member takes for the leader."""
+        for endpoint in self._cluster.endpoints:
+            client = self.client([endpoint])
             try:
                 status = await client.status(timeout_ns=LOOK_NS)
             except RaftStoreError:
                 continue
             finally:
                 client.close()
-            for host, number in self._ids.items():
-                if number == status.leader:
-                    return host
+            if status.leader in self._cluster.places:
+                return status.leader
         return None
 
-    def _client(self, endpoint: str) -> StoreClient:
-        return StoreClient([endpoint], self.ctx.connect, self.ctx.after)
+    def client(self, endpoints: list[str]) -> StoreClient:
+        """A client of these endpoints, to be closed."""
+        return StoreClient(endpoints, self.ctx.connect, self.ctx.after)

@@ -14,11 +14,13 @@ class StoreChaos:
     message stretch the moments in which a crash does harm.
 
     Attributes:
+        spares: machines beside the founding members', for members that are added.
         features: what clients ask for beside reads and writes of single keys (`store_mix`).
         plan: the faults; None: each seed draws them from `kinds` at a `pace`.
     """
 
     members: int = 3
+    spares: int = 0
     clients: int = 4
     faults_ms: int = 40_000
     settle_ms: int = 30_000
@@ -36,8 +38,8 @@ class StoreChaos:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Names of the members' hosts, in order of the members' ids from 1 on."""
-        return tuple(f"etcd-{number}" for number in range(1, self.members + 1))
+        """Names of the machines: the founding members' by id from 1 on, then the spares."""
+        return tuple(f"etcd-{number}" for number in range(1, self.members + self.spares + 1))
 
     @property
     def targets(self) -> Targets:

@@ -13,7 +13,8 @@ import trio
 import k8sactors.simulation as simulation_module
 from k8sactors.actors import Actor
 from k8sactors.chaos.outcome import Outcome
-from k8sactors.chaos.store_judge import is_expected, judge_run, judge_states
+from k8sactors.chaos.store_cluster import StoreCluster
+from k8sactors.chaos.store_judge import DISK_FAILED, DISK_ROTTEN, judge_members, judge_run
 from k8sactors.chaos.store_load import PREFIX, StoreLoad
 from k8sactors.chaos.store_mix import KEYS
 from k8sactors.chaos.store_operator import StoreOperator
@@ -22,15 +23,14 @@ from k8sactors.chaos.store_record import RecordingMonitor, count_ops
 from k8sactors.chaos.store_settle import Prober, Settling
 from k8sactors.chaos.store_watcher import STEADY, STYLES, StoreWatcher
 from k8sactors.checkers.kv_history import History
-from k8sactors.fabric import Host, Network, open_fabric
+from k8sactors.fabric import Crash, Host, Network, open_fabric
 from k8sactors.faults import PlannedFault, draw_plan, heal_everything, schedule_plan
 from k8sactors.faults.clock import ClockDrift, ClockFreeze
 from k8sactors.faults.fault import STORE_ACTOR
 from k8sactors.faults.orders import OPERATOR, OPERATOR_HOST
-from k8sactors.simulation import MICROSECOND
-from k8sactors.storehost import StoreHost, open_disk
-from raftstore.server import MemberConfig, Peer
+from k8sactors.simulation import MICROSECOND, SECOND
 
+SYNC_NS = 3 * SECOND
 WRONG_CLOCKS = (ClockDrift.kind, ClockFreeze.kind)
 
 
@@ -41,36 +41,29 @@ class StoreChaosRun:
         self._options = options
         self._history = History()
         self._monitor = RecordingMonitor(lambda: simulation_module.current().now_ns())
-        self._names = list(options.hosts)
         self._struck: dict[str, int] = {}
-        self._addresses = {
-            number: f"{name}/{STORE_ACTOR}" for number, name in enumerate(self._names, start=1)
-        }
 
     async def main(self) -> Outcome:
         """Run both phases and judge."""
         options = self._options
         sim = simulation_module.current()
         async with open_fabric(options.latency_us * MICROSECOND) as network:
-            self._start_members(network)
+            cluster = StoreCluster(network, options, self._monitor)
+            cluster.found()
             console = network.add_host(OPERATOR_HOST)
-            loads = self._start_loads(console)
-            watchers = self._start_watchers(console)
-            operator = StoreOperator(
-                {name: f"{name}/{STORE_ACTOR}" for name in self._names},
-                {name: number for number, name in enumerate(self._names, start=1)},
-            )
+            loads = self._start_loads(console, cluster.endpoints)
+            watchers = self._start_watchers(console, cluster.endpoints)
+            operator = StoreOperator(cluster)
             _spawn(console, OPERATOR, operator)
             plan = self._plan()
-            find_leader = partial(self._leader, network)
+            find_leader = partial(_leader, cluster)
             schedule_plan(
                 plan, network, sim.timers, options.faults_ms, find_leader, self._count_strike
             )
             await trio.sleep(options.faults_ms / 1000)
             heal_everything(network)
-            members = partial(self._members, network)
-            settling = Settling(options.settle_ms, self._history, self._monitor, members)
-            prober = Prober(list(self._addresses.values()), settling.report)
+            settling = Settling(options.settle_ms, self._history, self._monitor, cluster)
+            prober = Prober(cluster, operator, settling.report)
             _spawn(console, "prober", prober)
             await settling.run(loads, watchers, prober, operator)
             now_ns = sim.now_ns()
@@ -85,7 +78,7 @@ class StoreChaosRun:
                     now_ns,
                     trust_clocks=not any(fault.kind in WRONG_CLOCKS for fault in plan),
                 ),
-                *judge_states([host.member.store for host in members()], now_ns),
+                *judge_members(cluster, now_ns),
             ]
             return Outcome(
                 seed=sim.seed,
@@ -96,7 +89,7 @@ class StoreChaosRun:
                 operations=len(self._history.operations),
                 exercised={
                     **self._struck,
-                    **self._exercised(network, watchers),
+                    **self._exercised(network, cluster, watchers),
                     **{f"done: {kind}": count for kind, count in operator.done.items()},
                 },
             )
@@ -112,25 +105,13 @@ class StoreChaosRun:
         kind = f"fault {fault.part_of or fault.kind}"
         self._struck[kind] = self._struck.get(kind, 0) + 1
 
-    def _start_members(self, network: Network) -> None:
-        options = self._options
-        peers = tuple(Peer(number, address) for number, address in self._addresses.items())
-        for number, name in enumerate(self._names, start=1):
-            config = MemberConfig(
-                id=number,
-                peers=peers,
-                snapshot_entries=options.snapshot_entries,
-                catch_up_entries=options.snapshot_entries // 4,
-                max_entries_per_message=options.entries_per_message,
-                election_ticks=options.election_ticks,
-            )
-            sync_ns = options.sync_latency_us * MICROSECOND
-            member = partial(StoreHost, config, self._addresses, sync_ns, self._monitor)
-            network.add_host(name).spawn(STORE_ACTOR, member)
+    @property
+    def _sync_ns(self) -> int:
+        """Clients need not ask who the members are if those stay who they are."""
+        return SYNC_NS if self._options.spares else 0
 
-    def _start_loads(self, console: Host) -> list[StoreLoad]:
+    def _start_loads(self, console: Host, endpoints: list[str]) -> list[StoreLoad]:
         options = self._options
-        endpoints = list(self._addresses.values())
         loads = []
         for number in range(options.clients):
             start = number % len(endpoints)
@@ -141,44 +122,39 @@ class StoreChaosRun:
                 options.operations,
                 options.think_ms,
                 options.features,
+                self._sync_ns,
             )
             _spawn(console, f"client-{number}", load)
             loads.append(load)
         return loads
 
-    def _start_watchers(self, console: Host) -> list[StoreWatcher]:
-        """One on each member, in every style, of all keys or of one."""
-        endpoints = list(self._addresses.values())
+    def _start_watchers(self, console: Host, endpoints: list[str]) -> list[StoreWatcher]:
+        """One on each machine, in every style, of all keys or of one."""
         watchers = [
-            StoreWatcher(f"watcher-{number}", [endpoint], PREFIX)
-            for number, endpoint in enumerate(endpoints)
+            StoreWatcher(f"watcher-{number}", [f"{name}/{STORE_ACTOR}"], PREFIX)
+            for number, name in enumerate(self._options.hosts)
         ]
         for style in STYLES if self._options.features else ():
             prefix = PREFIX if style != STEADY else PREFIX + KEYS[0]
             watchers.append(
-                StoreWatcher(style, endpoints, prefix, style, with_previous=style != STEADY)
+                StoreWatcher(
+                    style,
+                    endpoints,
+                    prefix,
+                    style,
+                    with_previous=style != STEADY,
+                    sync_ns=self._sync_ns,
+                )
             )
         for watcher in watchers:
             _spawn(console, watcher.name, watcher)
         return watchers
 
-    def _leader(self, network: Network) -> str | None:
-        """The host of the leader of the highest term; deposed ones may not know yet."""
-        leaders = [
-            (host.member.node.raft.term, str(host.ctx.host.name))
-            for host in self._members(network)
-            if host.member.is_leader
-        ]
-        return max(leaders)[1] if leaders else None
-
-    def _members(self, network: Network) -> list[StoreHost]:
-        found = [network.hosts[name].actor(STORE_ACTOR) for name in self._names]
-        return [actor for actor in found if isinstance(actor, StoreHost) and actor.started]
-
-    def _exercised(self, network: Network, watchers: list[StoreWatcher]) -> dict[str, int]:
+    def _exercised(
+        self, network: Network, cluster: StoreCluster, watchers: list[StoreWatcher]
+    ) -> dict[str, int]:
         """How often each interesting thing happened: what did not happen was not tested."""
-        monitor = self._monitor
-        disks = [open_disk(network.host(name)) for name in self._names]
+        monitor, disks = self._monitor, cluster.disks
         operations = self._history.operations
         outcomes = [operation.outcome for operation in operations if operation.outcome]
         streams = [stream for watcher in watchers for stream in watcher.streams]
@@ -186,10 +162,12 @@ class StoreChaosRun:
         counts = {
             "leaders elected": len(monitor.leaders),
             "member starts": monitor.starts,
+            "members added": cluster.installed,
             "snapshots installed": monitor.installed_snapshots,
             "log entries replaced": monitor.replaced_entries,
             "datagrams lost": network.dropped_datagrams,
-            "stops for a failed disk": sum(map(is_expected, network.crashes)),
+            "stops for a failed disk": _count(network.crashes, DISK_FAILED),
+            "starts refused for bit rot": _count(network.crashes, DISK_ROTTEN),
             "torn writes repaired": sum(disk.torn_crashes for disk in disks),
             "unsynced records lost": sum(disk.lost_records for disk in disks),
             "answers": len(outcomes),
@@ -203,6 +181,20 @@ class StoreChaosRun:
                 name = f"refused: {outcome.refusal.value}"
                 counts[name] = counts.get(name, 0) + 1
         return counts
+
+
+def _count(crashes: Sequence[Crash], cause: str) -> int:
+    return sum(crash.cause.startswith(cause) for crash in crashes)
+
+
+def _leader(cluster: StoreCluster) -> str | None:
+    """The host of the leader of the highest term; deposed ones may not know yet."""
+    leaders = [
+        (host.member.node.raft.term, str(host.ctx.host.name))
+        for host in cluster.running
+        if host.member.is_leader
+    ]
+    return max(leaders)[1] if leaders else None
 
 
 def run_store(options: StoreChaos, seed: int) -> Outcome:

@@ -5,13 +5,14 @@ lease that is granted now lives as long as it should and no longer; when the cli
 agree on revision and history, and every watcher has been sent everything.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
 
 import k8sactors.simulation as simulation_module
 from k8sactors.actors import Actor
+from k8sactors.chaos.store_cluster import StoreCluster
 from k8sactors.chaos.store_load import StoreLoad
 from k8sactors.chaos.store_operator import StoreOperator
 from k8sactors.chaos.store_record import RecordingMonitor, replay
@@ -19,7 +20,6 @@ from k8sactors.chaos.store_watcher import StoreWatcher, change_log, undelivered
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import History
 from k8sactors.simulation import MILLISECOND, SECOND
-from k8sactors.storehost import StoreHost
 from raftstore.client import StoreClient
 from raftstore.errors import RaftStoreError
 
@@ -33,21 +33,33 @@ LONGEST_OVERTIME_S = 10.0
 
 
 class Prober(Actor):
-    """Writes through each member, then sees a lease live and end. `missing` is what is not done."""
+    """Writes through each member, then sees a lease live and end. `missing` is what is not done.
 
-    def __init__(self, endpoints: Sequence[str], report: Callable[[str, str], None]) -> None:
-        self.missing: str | None = "nothing was probed"
-        self._endpoints = endpoints
+    It begins when the operator is done: from then on the members stay who they are.
+    """
+
+    def __init__(
+        self,
+        cluster: StoreCluster,
+        operator: StoreOperator,
+        report: Callable[[str, str], None],
+    ) -> None:
+        self.missing: str | None = "the members are not those that were asked for"
+        self._cluster = cluster
+        self._operator = operator
         self._report = report
 
     async def main(self) -> None:
         """All of it, in turn."""
-        for endpoint in self._endpoints:
+        while not self._operator.settled:  # noqa: ASYNC110 - the operator has nothing to wait for
+            await trio.sleep(POLL_S)
+        endpoints = self._cluster.endpoints
+        for endpoint in endpoints:
             self.missing = f"no write through {endpoint} completed"
             client = StoreClient([endpoint], self.ctx.connect, self.ctx.after)
             key = PROBE_PREFIX + endpoint.encode()
             await _until_done(partial(client.put, key, b"", timeout_ns=PROBE_TIMEOUT_NS))
-        client = StoreClient(list(self._endpoints), self.ctx.connect, self.ctx.after)
+        client = StoreClient(endpoints, self.ctx.connect, self.ctx.after)
         self.missing = "a lease was neither granted nor did it end"
         await _until_done(partial(self._see_lease, client))
         self.missing = None
@@ -89,13 +101,13 @@ class Settling:
         settle_ms: int,
         history: History,
         monitor: RecordingMonitor,
-        members: Callable[[], list[StoreHost]],
+        cluster: StoreCluster,
     ) -> None:
         self.findings: list[Finding] = []
         self._settle_ms = settle_ms
         self._history = history
         self._monitor = monitor
-        self._members = members
+        self._cluster = cluster
 
     async def run(
         self,
@@ -138,11 +150,11 @@ class Settling:
         prober: Prober,
         operator: StoreOperator,
     ) -> str | None:
-        if not operator.idle:
-            return "an order to the operator is not carried out"
-        leaders = [host for host in self._members() if host.member.is_leader]
+        leaders = [host for host in self._cluster.running if host.member.is_leader]
         if len(leaders) != 1:
             return f"{len(leaders)} leaders"
+        if not operator.settled:
+            return "the members are not those that were asked for"
         newer = self._history.operations[healed_order:]
         done = sum(operation.outcome is not None for operation in newer)
         if done < 2 * len(loads):
@@ -153,7 +165,10 @@ class Settling:
         if any(load.asking for load in loads):
             return "a client still waits for an answer"
         last = self._monitor.log[-1].entry.index
-        members = self._members()
+        wrong = self._wrong_members()
+        if wrong is not None:
+            return wrong
+        members = self._cluster.carriers
         for host in members:
             if host.member.node.raft.log.applied < last:
                 return f"member {host.member.id} has not applied entry {last}"
@@ -161,9 +176,32 @@ class Settling:
         if leases:
             return f"{leases} leases have not ended"
         log = None
+        endpoints = self._cluster.endpoints
         for watcher in watchers:
+            if not watcher.reaches(endpoints):
+                continue
             log = log or change_log(replay(self._monitor.log), "")
             change = undelivered(log, watcher.stream)
             if change is not None:
                 return f"{watcher.name} was not sent revision {change.revision}"
+        return None
+
+    def _wrong_members(self) -> str | None:
+        """All members that there should be run and agree on who they are; former ones have ended.
+
+        A machine that came back may carry a former member: it ends as soon as it has been told.
+        """
+        wanted = sorted(self._cluster.places)
+        for host in self._cluster.running:
+            member = host.member
+            if member.id not in wanted:
+                return f"member {member.id} was removed, and runs"
+            configuration = member.node.raft.configuration
+            if sorted(configuration.voters) != wanted or configuration.is_joint:
+                return f"member {member.id} has {configuration}, it should have {wanted}"
+            known = sorted(member.changes.section.by_id)
+            if known != wanted:
+                return f"member {member.id} lists the members {known}, they are {wanted}"
+        if len(self._cluster.running) < len(wanted):
+            return f"{len(self._cluster.running)} of the members {wanted} run"
         return None

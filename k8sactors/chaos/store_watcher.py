@@ -1,5 +1,6 @@
 """Watchers that write down everything they were sent, and the log it is compared with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import trio
@@ -30,7 +31,8 @@ class StoreWatcher(Actor):
     """Watches a prefix or, without `with_previous`, one key, through all failures.
 
     Each watch that had to begin anew, because history it needed was compacted, is a stream of its
-    own. Before it can be judged at the end, call `finish`.
+    own. Before it can be judged at the end, call `finish`. With `sync_ns` it asks so often for the
+    addresses of the members of the moment; without, it stays with its endpoints.
     """
 
     def __init__(
@@ -41,16 +43,22 @@ class StoreWatcher(Actor):
         style: str = STEADY,
         *,
         with_previous: bool = True,
+        sync_ns: int = 0,
     ) -> None:
         self.name = name
+        self.endpoints = endpoints
         self.style = style
         self.streams: list[Stream] = []
         self._prefix = prefix
         self._with_previous = with_previous
-        self._endpoints = endpoints
+        self._sync_ns = sync_ns
         self._start = 0 if style == FROM_NOW else FIRST_REVISION
         self._watch: Watch | None = None
         self._finishing = False
+
+    def reaches(self, endpoints: Sequence[str]) -> bool:
+        """Whether it can reach one of the endpoints at which there are members."""
+        return bool(self._sync_ns) or any(each in endpoints for each in self.endpoints)
 
     @property
     def stream(self) -> Stream:
@@ -59,7 +67,9 @@ class StoreWatcher(Actor):
 
     async def main(self) -> None:
         """Open the watch; the client moves it from member to member."""
-        client = StoreClient(self._endpoints, self.ctx.connect, self.ctx.after)
+        client = StoreClient(
+            self.endpoints, self.ctx.connect, self.ctx.after, sync_ns=self._sync_ns
+        )
         self._open(client)
         while self.style == LAZY and not self._finishing:
             await trio.sleep(self.ctx.random.randrange(LONGEST_LOOK_NS) / SECOND)

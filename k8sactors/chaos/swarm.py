@@ -52,7 +52,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "sync-failure",
         "torn-write",
     ),
-    "membership": ("transfer-leader",),
+    "membership": (
+        "transfer-leader",
+        "add-member",
+        "remove-member",
+        "replace-member",
+        "lost-disk",
+        "bit-rot",
+    ),
     "clock": ("clock-step", "clock-drift", "clock-freeze"),
 }
 """The kinds of fault by the names that the command line knows."""
@@ -68,6 +75,9 @@ ENTRIES_PER_MESSAGE = (1, 8, 4_096)
 THINK_MS = (100, 400, 1_200)
 CLIENTS = (2, 4, 6)
 FEATURE_SHARE = 0.5
+SPARES = (1, 2)
+"""Machines for members to come, in a run whose members change."""
+CHANGES = ("add-member", "remove-member", "replace-member", "lost-disk", "bit-rot")
 SETTLE_MS = 60_000
 
 
@@ -103,6 +113,7 @@ def draw_chaos(seed: int, members: int, kinds: Sequence[str]) -> StoreChaos:
     enabled = [kind for kind in kinds if random.random() < share] or [random.choice(kinds)]
     chaos = StoreChaos(
         members=members,
+        spares=random.choice(SPARES) if any(kind in CHANGES for kind in enabled) else 0,
         clients=random.choice(CLIENTS),
         faults_ms=random.choice(FAULTS_MS),
         settle_ms=SETTLE_MS,

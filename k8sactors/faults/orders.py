@@ -7,7 +7,7 @@ goes on trying while the next faults strike.
 from typing import Protocol, cast
 
 from k8sactors.fabric import Network
-from k8sactors.faults.fault import Parameters, Targets
+from k8sactors.faults.fault import LEADER, Parameters, Targets
 from k8sactors.simulation import Random
 
 OPERATOR_HOST = "console"
@@ -21,8 +21,8 @@ class Operator(Protocol):
         """Take an order; carry it out when those before it are done."""
 
 
-class LeaderTransfer:
-    """Hand the leadership to another member, in the middle of everything."""
+class Order:
+    """Something that the operator is told to do."""
 
     kind = "transfer-leader"
     verb = "transfer the leadership to"
@@ -44,3 +44,70 @@ class LeaderTransfer:
     def describe(self, parameters: Parameters) -> str:
         """One line for timelines."""
         return f"{self.verb} {parameters['host']}"
+
+
+class LeaderTransfer(Order):
+    """Hand the leadership to another member, in the middle of everything."""
+
+
+class MemberAdd(Order):
+    """Let a new member join, on a machine that is free."""
+
+    kind = "add-member"
+
+    def draw(self, random: Random, targets: Targets) -> Parameters:
+        """As a learner, to be promoted when it has caught up; or as a voter at once."""
+        del targets
+        return {"learner": random.choice((False, True))}
+
+    def describe(self, parameters: Parameters) -> str:
+        """One line for timelines."""
+        return f"add a {'learner and promote it' if parameters['learner'] else 'voter'}"
+
+
+class MemberRemoval(Order):
+    """Go on without a member: any of them, the leader too, be it up or down."""
+
+    kind = "remove-member"
+    verb = "remove the member on"
+
+    def draw(self, random: Random, targets: Targets) -> Parameters:
+        """Whom, and how many must be left."""
+        host = random.choice((LEADER, random.choice(targets.store_hosts)))
+        return {"host": host, "fewest": random.choice((1, 2, 2, 3))}
+
+    def describe(self, parameters: Parameters) -> str:
+        """One line for timelines."""
+        return f"{super().describe(parameters)} if more than {parameters['fewest']} are there"
+
+
+class MemberReplacement(Order):
+    """A member is stopped for good, removed, and a new one started in its place."""
+
+    kind = "replace-member"
+    verb = "replace the member on"
+
+    def draw(self, random: Random, targets: Targets) -> Parameters:
+        """Whom, and how the new one joins."""
+        return {**super().draw(random, targets), "learner": random.choice((False, True))}
+
+
+class LostDisk(MemberReplacement):
+    """A disk is lost for good; the only sound way back is as a new member.
+
+    Who takes the orders does not carry this one out if the cluster could not do without the member.
+    """
+
+    kind = "lost-disk"
+    verb = "lose the disk of"
+
+
+class BitRot(MemberReplacement):
+    """A bit of what a disk holds flips while its member is down: it is refused, and replaced."""
+
+    kind = "bit-rot"
+    verb = "flip a bit on the disk of"
+
+    def draw(self, random: Random, targets: Targets) -> Parameters:
+        """And which bit."""
+        return {**super().draw(random, targets), "rot_seed": random.getrandbits(32)}

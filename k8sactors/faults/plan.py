@@ -37,7 +37,14 @@ from k8sactors.faults.leader import (
     NewLeaderIsolation,
     NewLeaderKill,
 )
-from k8sactors.faults.orders import LeaderTransfer
+from k8sactors.faults.orders import (
+    BitRot,
+    LeaderTransfer,
+    LostDisk,
+    MemberAdd,
+    MemberRemoval,
+    MemberReplacement,
+)
 from k8sactors.faults.partition import Partition
 from k8sactors.faults.power_cut import PowerCut
 from k8sactors.faults.sequence import CrashLoop, FaultSequence, RollingRestart, SwizzleClog
@@ -72,6 +79,11 @@ ON_REQUEST = (
     SyncFailure(),
     TornWrite(),
     LeaderTransfer(),
+    MemberAdd(),
+    MemberRemoval(),
+    MemberReplacement(),
+    LostDisk(),
+    BitRot(),
 )
 CATALOGUE: dict[str, Injector] = {
     injector.kind: injector for injector in (*EVERYWHERE, *ON_REQUEST)

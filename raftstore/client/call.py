@@ -9,10 +9,12 @@ import attrs
 
 from raftstore.errors import (
     NO_LEADER,
+    NOT_FOR_LEARNERS,
     NOT_LEADER,
     STOPPED,
     TOO_MANY_REQUESTS,
     UNAVAILABLE,
+    UNHEALTHY,
     RaftStoreError,
 )
 
@@ -33,7 +35,11 @@ SAFE_OPS: Final = frozenset(
     )
 )
 # The member refused before it proposed anything.
-NOT_PROPOSED: Final = frozenset((NO_LEADER, NOT_LEADER, STOPPED, TOO_MANY_REQUESTS))
+NOT_PROPOSED: Final = frozenset(
+    (NO_LEADER, NOT_LEADER, STOPPED, TOO_MANY_REQUESTS, NOT_FOR_LEARNERS)
+)
+# Answers for certain, though their code would leave it open.
+CERTAIN: Final = frozenset((UNHEALTHY,))
 # The member does not know what became of its proposal; nor does a server that fails in any other
 # way, or one that something between it and the client answers for.
 FATE_OPEN_CODES: Final = frozenset((UNAVAILABLE, "DeadlineExceeded", "Canceled", "Internal"))

@@ -25,12 +25,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from raftstore.client.call import FATE_OPEN_CODES, NOT_PROPOSED, Call, OnError, OnFields
+from raftstore.client.call import (
+    CERTAIN,
+    FATE_OPEN_CODES,
+    NOT_PROPOSED,
+    Call,
+    OnError,
+    OnFields,
+)
 from raftstore.client.connection import After, Dial, Timer
 from raftstore.client.keepalive import KeepAlive
 from raftstore.client.link import Link
 from raftstore.client.login import Login
 from raftstore.client.operations import DEFAULT_TIMEOUT_NS, Operations
+from raftstore.client.sync import EndpointSync
 from raftstore.client.watch import EventDecoder, EventStream, OnCancel, OnEvents, Watch
 from raftstore.errors import (
     TOO_MANY_REQUESTS,
@@ -54,6 +62,9 @@ MAX_CALLS: Final = 100_000
 class StoreClient(Operations):
     """A client of a store cluster; endpoints in order of preference.
 
+    With `sync_ns` it asks the cluster so often who its members are, and uses their client addresses
+    as its endpoints from then on: so it follows members that come and go (etcd: AutoSyncInterval).
+
     All methods must be called in the turn (thread, task context) in which `dial`'s connections and
     `after` call back.
     """
@@ -67,6 +78,7 @@ class StoreClient(Operations):
         max_calls: int = MAX_CALLS,
         user: str = "",
         password: str = "",
+        sync_ns: int = 0,
     ) -> None:
         assert endpoints, "a client needs an endpoint"
         self.endpoints = list(endpoints)
@@ -92,6 +104,7 @@ class StoreClient(Operations):
         self._reconnect: Timer | None = None
         self._timer: Timer | None = None
         self._timer_ticks = 0
+        self._sync = EndpointSync(self, sync_ns) if sync_ns else None
 
     @property
     def endpoint(self) -> str:
@@ -155,6 +168,8 @@ class StoreClient(Operations):
         if self.closed:
             return
         self.closed = True
+        if self._sync is not None:
+            self._sync.stop()
         for timer in (self._timer, self._reconnect):
             if timer is not None:
                 timer.cancel()
@@ -264,7 +279,7 @@ class StoreClient(Operations):
             self.retry(call)
         else:
             del self._calls[call.number]
-            if status.code in FATE_OPEN_CODES:
+            if status.code in FATE_OPEN_CODES and status not in CERTAIN:
                 call.on_error(UnknownOutcomeError(status.message))
             else:
                 call.on_error(StoreError(*status))
@@ -297,6 +312,28 @@ class StoreClient(Operations):
         self._watches.pop(watch, None)
         if watch.link is not None:
             watch.link.close_watch(watch)
+
+    def watch_refused(self, watch: Watch, link: Link) -> None:
+        """A member takes no watches: it is a learner, or on its way out. Another one will."""
+        link.drop_watch(watch)
+        if link is self._link and len(self.endpoints) > 1:
+            self._move_on(link)
+        else:
+            self.reopen(watch)
+
+    def use_endpoints(self, endpoints: Sequence[str]) -> None:
+        """Use these from now on; the ones known already keep their places, in front."""
+        known = [endpoint for endpoint in self.endpoints if endpoint in endpoints]
+        fresh = [endpoint for endpoint in endpoints if endpoint not in known]
+        if not known + fresh or known + fresh == self.endpoints:
+            return
+        link = self._link
+        current = self.endpoint if link is None else link.endpoint
+        self.endpoints = known + fresh
+        if current in self.endpoints:
+            self._turn = self.endpoints.index(current)
+        elif link is not None:
+            self._move_on(link)
 
     # Trying again
 

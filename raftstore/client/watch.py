@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from raftstore.client.call import NOT_PROPOSED
 from raftstore.client.future import Future
 from raftstore.errors import (
     COMPACTED,
@@ -84,6 +85,9 @@ class Watch:
             if self._client.login.takes(Status(*payload)) and self.link is not None:
                 self.link.drop_watch(self)
                 self._client.login.watch_refused(self)
+                return
+            if Status(*payload) in NOT_PROPOSED and self.link is not None:
+                self._client.watch_refused(self, self.link)
                 return
             self.fail(WatchCancelledError(payload[0], payload[1], 0))
             return

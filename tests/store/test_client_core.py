@@ -417,3 +417,84 @@ def test_a_lease_that_cannot_be_renewed_for_a_whole_ttl_is_taken_for_lost(world:
     assert lost == []
     world.advance(0.2)
     assert lost == ["lost"]
+
+
+# Members that come and go
+
+
+def _members(*members: list[Any]) -> list[Any]:
+    return [0, [HEADER, [list(member) for member in members]]]
+
+
+def _synced_world(*endpoints: str) -> World:
+    world = World(*endpoints)
+    world.client.close()
+    world.client = StoreClient(endpoints, world.dial, world.after, sync_ns=3 * SECOND_NS)
+    return world
+
+
+def test_a_client_that_syncs_follows_the_members_that_serve() -> None:
+    world = _synced_world("a", "b")
+    world.advance(3)
+    world.greet()
+    world.answer(
+        _members(
+            [1, "one", ["http://a:1"], ["a"], False],
+            [4, "four", ["http://d:1"], ["d"], False],
+            [5, "", ["http://e:1"], [], False],
+            [6, "six", ["http://f:1"], ["f"], True],
+        )
+    )
+    assert world.client.endpoints == ["a", "d"]
+    assert world.last.endpoint == "a"
+    assert not world.last.closed
+
+
+def test_a_client_leaves_a_member_that_is_no_longer_listed_and_its_watch_goes_on() -> None:
+    world = _synced_world("a", "b")
+    world.client.watch(wire.WatchCreateRequest(b"k"), lambda *_: None, world.results.append)
+    world.greet()
+    world.advance(3)
+    former = world.last
+    world.answer(_members([2, "two", ["http://b:1"], ["b"], False]))
+    world.advance(1)
+    assert former.closed
+    assert world.last.endpoint == "b"
+    world.greet()
+    assert [kind for _, kind, _ in world.last.sent] == [wire.REQUEST, wire.WATCH]
+    assert world.results == []
+
+
+def test_a_list_without_anybody_who_serves_changes_nothing() -> None:
+    world = _synced_world("a", "b")
+    world.advance(3)
+    world.greet()
+    world.answer(_members([1, "", ["http://a:1"], [], False]))
+    assert world.client.endpoints == ["a", "b"]
+
+
+def test_a_write_or_a_watch_that_a_learner_refuses_goes_to_another_member() -> None:
+    world = World("a", "b")
+    world.call("put", PUT_FIELDS)
+    world.client.watch(wire.WatchCreateRequest(b"k"), lambda *_: None, world.results.append)
+    world.greet()
+    watch_id = next(number for number, kind, _ in world.last.sent if kind == wire.WATCH)
+    refusal = list(errors.NOT_FOR_LEARNERS)
+    world.last.streams[watch_id](FakeMessage(refusal, watch_id))
+    world.answer(refusal, world.connections[0])
+    world.advance(1)
+    assert world.last.endpoint == "b"
+    world.greet()
+    assert sorted(kind for _, kind, _ in world.last.sent) == sorted(
+        [wire.REQUEST, wire.REQUEST, wire.WATCH]
+    )
+    assert world.results == []
+
+
+def test_an_unhealthy_cluster_refuses_a_change_for_certain() -> None:
+    world = World("a")
+    world.call("member_add", [["http://d:1"], False])
+    world.greet()
+    world.answer(list(errors.UNHEALTHY))
+    (error,) = world.results
+    assert type(error) is errors.StoreError
