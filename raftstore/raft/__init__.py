@@ -18,6 +18,7 @@ from .errors import (
     ProposalDroppedError,
     RaftError,
     UnavailableError,
+    UncommittedLimitError,
 )
 from .invariants import RaftMonitor
 from .messages import NO_MEMBER, Entry, EntryKind, HardState, Message, MessageKind, Snapshot
@@ -52,6 +53,7 @@ __all__ = [
     "SoftState",
     "Transition",
     "UnavailableError",
+    "UncommittedLimitError",
     "founding",
     "founding_state",
     "simple_change",

@@ -20,7 +20,11 @@ class RaftConfig:
     max_bytes_per_message: int = MEBIBYTE
     max_entries_per_message: int = 4096
     max_inflight_messages: int = 256
+    """So many appends to a follower may be unanswered."""
+    max_inflight_bytes: int = 16 * MEBIBYTE
+    """So many bytes of entries may be under way to a follower; the last append may pass it."""
     max_uncommitted_bytes: int = 64 * MEBIBYTE
+    """So much a leader takes beyond what is committed; a single larger batch is let in alone."""
     max_committed_bytes_per_ready: int = 16 * MEBIBYTE
     snapshot_resend_heartbeats: int = 30
     """How long a leader waits for the acknowledgement of a snapshot before it probes again."""
@@ -33,6 +37,7 @@ class RaftConfig:
         assert self.id > 0, "member ids start at 1"
         assert self.election_ticks > self.heartbeat_ticks > 0, "an election outlasts a heartbeat"
         assert self.max_inflight_messages > 0, "nothing could be replicated"
+        assert self.max_inflight_bytes > 0, "nothing could be replicated"
         assert self.max_entries_per_message > 0, "nothing could be replicated"
 
 

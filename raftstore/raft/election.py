@@ -41,9 +41,11 @@ class Election(Membership):
         if self.election_elapsed >= self.config.election_ticks:
             self.election_elapsed = 0
             self.transferee = NO_MEMBER
-            if self.config.check_quorum and not self.hears_quorum():
+            if not self.hears_quorum() and self.config.check_quorum:
                 self.become_follower(self.term, NO_MEMBER)
                 return
+            # It may have become due while the leadership was about to move.
+            self.leave_joint_if_due()
         if self.heartbeat_elapsed >= self.config.heartbeat_ticks:
             self.heartbeat_elapsed = 0
             self.age_snapshots()
@@ -98,6 +100,9 @@ class Election(Membership):
         """Count a vote."""
         expected = PRE_VOTE_RESPONSE if self.role is PRE_CANDIDATE else VOTE_RESPONSE
         if message.kind != expected:
+            return
+        if self.role is PRE_CANDIDATE and not message.reject and message.term != self.term + 1:
+            # Granted to an earlier campaign, for a term that has come meanwhile.
             return
         self.votes.setdefault(message.sender, not message.reject)
         result = self.quorum.vote_result(self.votes)

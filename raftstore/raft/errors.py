@@ -2,6 +2,7 @@
 
 RaftError
 ├── ProposalDroppedError    the proposal was not taken; nothing was appended, so it is safe to retry
+│   └── UncommittedLimitError   too many bytes wait for their commit: the quorum may be out of reach
 ├── ConfigurationError      the members cannot be changed in this way; nothing was appended
 ├── CompactedError          the entry was compacted away: only a snapshot has its effect
 ├── UnavailableError        the entry is not in the log (yet)
@@ -15,6 +16,10 @@ class RaftError(Exception):
 
 class ProposalDroppedError(RaftError):
     """There is no leader, leadership is moving, or too much is uncommitted already."""
+
+
+class UncommittedLimitError(ProposalDroppedError):
+    """The leader holds as many uncommitted bytes as it may (`RaftConfig.max_uncommitted_bytes`)."""
 
 
 class ConfigurationError(RaftError):

@@ -7,7 +7,9 @@ the whole data structure: `offset` < first entry; `stable` up to where the disk 
 `committed`; `applied`.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from operator import itemgetter
 from typing import Final
 
@@ -83,19 +85,29 @@ class RaftLog:
         return position == 0 and self.offset_term == term
 
     def slice(self, low: int, max_count: int, max_bytes: int) -> list[Entry]:
-        """Entries from `low` on, within both limits but at least one if there is any."""
+        """Entries from `low` on, within both limits but at least one if there is any.
+
+        Raises:
+            CompactedError: the first of them is gone.
+        """
+        return self.sized_slice(low, max_count, max_bytes)[0]
+
+    def sized_slice(self, low: int, max_count: int, max_bytes: int) -> tuple[list[Entry], int]:
+        """As `slice`, and the bytes of data in the entries.
+
+        Raises:
+            CompactedError: the first of them is gone.
+        """
         if low <= self.offset:
             raise CompactedError(low)
         start = low - self.offset - 1
         found = self.entries[start : start + max_count]
-        if len(found) == 1 or sum(map(len, map(entry_data, found))) <= max_bytes:
-            return found
-        total = 0
-        for count, entry in enumerate(found):
-            total += len(entry.data)
-            if total > max_bytes:
-                return found[: max(1, count)]
-        return found
+        size = sum(map(len, map(entry_data, found)))
+        if size > max_bytes and len(found) > 1:
+            sizes = list(accumulate(map(len, map(entry_data, found))))
+            count = max(1, bisect_right(sizes, max_bytes))
+            found, size = found[:count], sizes[count - 1]
+        return found, size
 
     def append(self, entries: list[Entry]) -> None:
         """Put new entries at the end (leader)."""

@@ -9,8 +9,7 @@ two quorums could be disjoint (raft-dev, 10 July 2015).
 
 from .configuration import LEAVE_JOINT, ConfChange, Configuration
 from .errors import ProposalDroppedError
-from .messages import CONF_CHANGE, NO_MEMBER, PROPOSE, Entry, EntryKind, Message
-from .progress import Progress
+from .messages import CONF_CHANGE, NO_MEMBER, Entry, EntryKind
 from .reads import Reads
 from .state import LEADER
 
@@ -78,8 +77,7 @@ class Membership(Reads):
         if self.role is not LEADER:
             if self.leader == NO_MEMBER:
                 raise ProposalDroppedError("there is no leader")
-            entries = [Entry(0, 0, CONF_CHANGE, data)]
-            self.send(Message(PROPOSE, self.leader, entries=entries))
+            self.pass_proposal([Entry(0, 0, CONF_CHANGE, data)])
             return
         if self.transferee != NO_MEMBER:
             raise ProposalDroppedError("leadership is being transferred")
@@ -144,10 +142,7 @@ class Membership(Reads):
             if progress is None:
                 # It counts as heard, or a leader would step down before it could say anything. The
                 # last entry is sent at once: the answer tells where the member's log ends.
-                progress = Progress(
-                    self.config.max_inflight_messages,
-                    next=max(self.log.last_index, 1),
-                    recent_active=True,
-                )
+                progress = self.new_progress(max(self.log.last_index, 1), is_learner=False)
+                progress.recent_active = True
             progress.is_learner = member in configuration.learners
             self.progress[member] = progress

@@ -2,8 +2,8 @@
 
 Three states, as in etcd's raft. *Probe*: the leader does not know where the logs meet and sends one
 append per answer. *Replicate*: it knows, and streams appends optimistically up to a limit of
-unanswered ones. *Snapshot*: the entries that the follower lacks are compacted, a snapshot is on its
-way, nothing else is sent.
+unanswered ones, by count and by bytes. *Snapshot*: the entries that the follower lacks are
+compacted, a snapshot is on its way, nothing else is sent.
 """
 
 from collections import deque
@@ -26,10 +26,44 @@ SNAPSHOT = ProgressState.SNAPSHOT
 
 
 @attrs.define
+class Inflights:
+    """The appends that a follower has not answered yet, oldest first."""
+
+    max_messages: int
+    max_bytes: int
+    bytes: int = 0
+    _sent: deque[tuple[int, int]] = attrs.Factory(deque)
+    """Last index and bytes of entries of each append."""
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def is_full(self) -> bool:
+        """Whether no more may be sent; the append that passes the limit of bytes is the last."""
+        return len(self._sent) >= self.max_messages or self.bytes >= self.max_bytes
+
+    def add(self, last_index: int, size_bytes: int) -> None:
+        """An append was sent."""
+        self._sent.append((last_index, size_bytes))
+        self.bytes += size_bytes
+
+    def free_up_to(self, index: int) -> None:
+        """Forget the appends that an acknowledgement of `index` answers."""
+        sent = self._sent
+        while sent and sent[0][0] <= index:
+            self.bytes -= sent.popleft()[1]
+
+    def clear(self) -> None:
+        """Nothing is on its way any more."""
+        self._sent.clear()
+        self.bytes = 0
+
+
+@attrs.define
 class Progress:
     """A leader's view of one member. `match` <= what it holds; `next` is the next index to send."""
 
-    max_inflight: int
+    inflight: Inflights
     match: int = 0
     next: int = 1
     state: ProgressState = ProgressState.PROBE
@@ -41,8 +75,6 @@ class Progress:
     paused: bool = False
     pending_snapshot: int = 0
     snapshot_age_heartbeats: int = 0
-    inflight: deque[int] = attrs.Factory(deque)
-    """Last index of each append that is not answered yet, oldest first."""
 
     def reset_state(self, state: ProgressState) -> None:
         """Enter a state with nothing on its way."""
@@ -75,18 +107,21 @@ class Progress:
         return self.paused or self.state is SNAPSHOT
 
     def is_full(self) -> bool:
-        """Whether as many appends are unanswered as may be."""
-        return len(self.inflight) >= self.max_inflight
+        """Whether as much is unanswered as may be."""
+        return self.inflight.is_full()
 
-    def sent_entries(self, count: int) -> None:
-        """Account for an append of `count` entries from `next` on."""
-        if not count:
-            return
+    def sent_entries(self, count: int, size_bytes: int) -> None:
+        """Account for an append of `count` entries from `next` on.
+
+        One without entries to a member whose window is full is the probe of this heartbeat: nothing
+        follows it before the next sign of life.
+        """
         if self.state is REPLICATE:
-            self.next += count
-            self.inflight.append(self.next - 1)
-            self.paused = self.is_full()
-        else:
+            if count:
+                self.next += count
+                self.inflight.add(self.next - 1, size_bytes)
+            self.paused = self.inflight.is_full()
+        elif count:
             self.paused = True
 
     def maybe_update(self, index: int) -> bool:
@@ -116,7 +151,5 @@ class Progress:
 
     def free_inflight(self, index: int) -> None:
         """Forget the appends that an acknowledgement of `index` answers."""
-        inflight = self.inflight
-        while inflight and inflight[0] <= index:
-            inflight.popleft()
-        self.paused = False
+        self.inflight.free_up_to(index)
+        self.paused = self.inflight.is_full()

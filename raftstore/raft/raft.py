@@ -51,7 +51,7 @@ class Raft(Election):
             if self.leader == NO_MEMBER:
                 raise ProposalDroppedError("there is no leader")
             entries = [Entry(0, 0, EntryKind.NORMAL.value, data) for data in payloads]
-            self.send(Message(PROPOSE, self.leader, entries=entries))
+            self.pass_proposal(entries)
             return
         if self.transferee != NO_MEMBER:
             raise ProposalDroppedError("leadership is being transferred")
@@ -110,7 +110,7 @@ class Raft(Election):
         elif kind == HEARTBEAT_RESPONSE:
             self.handle_heartbeat_response(message)
         elif kind == PROPOSE:
-            self._take_proposal(message.entries)
+            self._take_proposal(message)
         elif kind == READ_INDEX:
             self.handle_read_index(message)
         elif kind == TRANSFER_LEADER:
@@ -125,8 +125,6 @@ class Raft(Election):
         elif kind in _VOTE_RESPONSES:
             if self.role is not FOLLOWER:
                 self.handle_vote_response(message)
-        elif kind == PROPOSE:
-            self._forward_proposal(message)
         elif kind == TIMEOUT_NOW:
             if self.role is FOLLOWER:
                 self.handle_timeout_now()
@@ -150,15 +148,15 @@ class Raft(Election):
         self.leader = message.sender
         self.election_elapsed = 0
 
-    def _forward_proposal(self, message: Message) -> None:
-        """It reached a former leader.
+    def _take_proposal(self, message: Message) -> None:
+        """Append what a follower has passed on to the leader of this term.
 
-        A proposal may travel on once, but never back to where it came from.
+        A copy that was sent to the leader of another term, be it this member, may stand in the log
+        already: whoever comes to lead cannot tell, so it must not be appended again.
         """
-        if self.leader not in (NO_MEMBER, message.sender):
-            self._take_proposal(message.entries)
-
-    def _take_proposal(self, entries: list[Entry]) -> None:
+        if message.log_term != self.term:
+            return
+        entries = message.entries
         if entries and entries[0].kind == CONF_CHANGE:
             self.propose_change(ConfChange.decode(entries[0].data))
         else:

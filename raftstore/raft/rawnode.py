@@ -256,10 +256,13 @@ class RawNode:
                 raft.step(message)
 
     def _reduce_uncommitted(self, committed: list[Entry]) -> None:
+        """Only what this leader appended itself was counted: not what it inherited."""
         raft = self.raft
         if raft.uncommitted_bytes:
-            size = sum(map(len, map(entry_data, committed)))
-            raft.uncommitted_bytes = max(0, raft.uncommitted_bytes - size)
+            if committed[0].term != raft.term:
+                committed = [entry for entry in committed if entry.term == raft.term]
+            raft.uncommitted_bytes -= sum(map(len, map(entry_data, committed)))
+            assert raft.uncommitted_bytes >= 0, "an entry was counted out that was never counted"
 
     # -- state --------------------------------------------------------------------------------
 

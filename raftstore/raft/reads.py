@@ -53,10 +53,14 @@ class Reads(Replication):
         self.read_states.append(ReadState(message.index, message.context))
 
     def _read_as_leader(self, context: bytes, requester: int) -> None:
+        if self.may_serve_reads():
+            self._serve_or_ask(context, requester)
+        else:
+            self.early_reads.append((context, requester))
+
+    def _serve_or_ask(self, context: bytes, requester: int) -> None:
         if self.read_needs_no_quorum():
             self._release(PendingRead(context, requester, self.log.committed, {}))
-        elif not self.may_serve_reads():
-            self.early_reads.append((context, requester))
         else:
             self._start_round(context, requester)
 
@@ -76,7 +80,7 @@ class Reads(Replication):
         if self.early_reads and self.may_serve_reads():
             waiting, self.early_reads = self.early_reads, []
             for context, requester in waiting:
-                self._start_round(context, requester)
+                self._serve_or_ask(context, requester)
 
     def _start_round(self, context: bytes, requester: int) -> None:
         if context in self.pending_reads:

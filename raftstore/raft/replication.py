@@ -1,12 +1,13 @@
 """Log replication (Raft section 5.3), commitment (5.3, 5.4.2) and snapshot transfer (7)."""
 
-from .errors import ProposalDroppedError
+from .errors import UncommittedLimitError
 from .messages import (
     APPEND,
     APPEND_RESPONSE,
     COMMIT,
     HEARTBEAT,
     HEARTBEAT_RESPONSE,
+    PROPOSE,
     SNAPSHOT,
     TIMEOUT_NOW,
     Entry,
@@ -27,16 +28,20 @@ class Replication(RaftState):
         """Append new entries of this leader.
 
         Raises:
-            ProposalDroppedError: too much is uncommitted already.
+            UncommittedLimitError: too much is uncommitted already.
         """
         size = sum(map(len, payloads))
         if not self.admits(size):
-            raise ProposalDroppedError("too many bytes are not committed yet")
+            raise UncommittedLimitError("too many bytes are not committed yet")
         self.uncommitted_bytes += size
         term, first, number = self.term, self.log.last_index + 1, int(kind)
         self.log.append(
             [Entry(term, index, number, data) for index, data in enumerate(payloads, first)]
         )
+
+    def pass_proposal(self, entries: list[Entry]) -> None:
+        """Let the leader append entries: the leader of this term, and no other."""
+        self.send(Message(PROPOSE, self.leader, log_term=self.term, entries=entries))
 
     def admits(self, size_bytes: int) -> bool:
         """Whether so much more may wait for its commit; anything goes when nothing waits."""
@@ -142,9 +147,10 @@ class Replication(RaftState):
             return self._send_snapshot(member, progress)
         if previous == log.last_index or (progress.state is REPLICATE and progress.is_full()):
             entries: list[Entry] = []
+            size_bytes = 0
         else:
             config = self.config
-            entries = log.slice(
+            entries, size_bytes = log.sized_slice(
                 progress.next, config.max_entries_per_message, config.max_bytes_per_message
             )
         if not entries and not send_if_empty:
@@ -159,7 +165,7 @@ class Replication(RaftState):
                 entries=entries,
             )
         )
-        progress.sent_entries(len(entries))
+        progress.sent_entries(len(entries), size_bytes)
         return True
 
     def _send_snapshot(self, member: int, progress: Progress) -> bool:

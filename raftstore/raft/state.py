@@ -26,7 +26,7 @@ from .messages import (
     Message,
     Snapshot,
 )
-from .progress import Progress
+from .progress import Inflights, Progress
 from .quorum import Quorum
 
 
@@ -165,15 +165,17 @@ class RaftState:
         self.uncommitted_bytes = 0
         learners = self.configuration.learners
         self.progress = {
-            member: Progress(
-                self.config.max_inflight_messages,
-                next=self.log.last_index + 1,
-                is_learner=member in learners,
-            )
+            member: self.new_progress(self.log.last_index + 1, is_learner=member in learners)
             for member in self.configuration.members
         }
         if self.id in self.progress:
             self.progress[self.id].match = self.log.stable
+
+    def new_progress(self, next_index: int, *, is_learner: bool) -> Progress:
+        """Of a member of which nothing is known yet."""
+        config = self.config
+        window = Inflights(config.max_inflight_messages, config.max_inflight_bytes)
+        return Progress(window, next=next_index, is_learner=is_learner)
 
     def forgets_vote(self, term: int) -> bool:
         """A vote holds for its whole term, whatever role the member takes in it.

@@ -196,7 +196,7 @@ class MemberChanges:
             self._node.apply_change(change)
             self.section.found(msgpack.unpackb(change.context))
         elif change.context:
-            request = self._proposals.pending.pop(change.context[KEY_SLICE], None)
+            request = self._proposals.take(change.context[KEY_SLICE])
             _, op, fields = msgpack.unpackb(change.context)
             answer = self._apply(change, op, fields)
             if request is not None:

@@ -36,12 +36,24 @@ class MemberConfig:
     election_ticks: int = 10
     snapshot_entries: int = 10_000
     """A snapshot is made after so many applied entries (etcd: --snapshot-count)."""
+    snapshot_bytes: int = 64 * MEBIBYTE
+    """Or after so many bytes of them, or a quarter of the state where that is more to write."""
     catch_up_entries: int = 5_000
     """How many entries stay behind a snapshot for followers that are only a little late."""
+    catch_up_bytes: int = 32 * MEBIBYTE
+    """How many bytes of them."""
     max_lag_bytes: int = 128 * MEBIBYTE
     """So much of the log a leader keeps beyond that, for a member that is catching up."""
     max_request_bytes: int = MEBIBYTE * 3 // 2
     max_pending_requests: int = 50_000
+    """So many writes, and so many reads, may wait for their answers at this member."""
+    max_pending_bytes: int = 64 * MEBIBYTE
+    """So much may be in the entries of the writes that wait; a single larger one may wait alone."""
+    max_uncommitted_bytes: int = 64 * MEBIBYTE
+    """So much of its log a leader lets wait for the quorum before it refuses more."""
+    max_inflight_messages: int = 256
+    max_inflight_bytes: int = 16 * MEBIBYTE
+    """So much may be under way to one follower."""
     max_proposal_batch: int = 4_096
     max_entries_per_message: int = 4_096
     quota_bytes: int = 0
@@ -71,6 +83,9 @@ class MemberConfig:
             election_ticks=self.election_ticks,
             heartbeat_ticks=self.heartbeat_ticks,
             max_entries_per_message=self.max_entries_per_message,
+            max_inflight_messages=self.max_inflight_messages,
+            max_inflight_bytes=self.max_inflight_bytes,
+            max_uncommitted_bytes=self.max_uncommitted_bytes,
             pre_vote=self.pre_vote,
             check_quorum=self.check_quorum,
             lazy_commits=self.lazy_commits,

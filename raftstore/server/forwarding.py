@@ -5,7 +5,7 @@ Between members they travel beside Raft's messages, told apart by the first fiel
 
 from typing import Any, Final, Protocol
 
-from raftstore.errors import TIMEOUT
+from raftstore.errors import TIMEOUT, TOO_MANY_REQUESTS, StoreError
 
 from .requests import Request
 
@@ -28,8 +28,9 @@ class Transport(Protocol):
 class Forwarding:
     """Requests of local clients that the leader is asked to answer."""
 
-    def __init__(self, transport: Transport, first_number: int) -> None:
+    def __init__(self, transport: Transport, first_number: int, max_requests: int) -> None:
         self._transport = transport
+        self._max_requests = max_requests
         self._last = first_number
         self._asked: dict[int, Request] = {}
         self._seen: dict[tuple[int, int], None] = {}
@@ -38,7 +39,13 @@ class Forwarding:
         return len(self._asked)
 
     def ask(self, leader: int, request: Request) -> None:
-        """Hand a request on."""
+        """Hand a request on.
+
+        Raises:
+            StoreError: too many wait for their answers already.
+        """
+        if len(self._asked) >= self._max_requests:
+            raise StoreError(*TOO_MANY_REQUESTS)
         self._last += 1
         self._asked[self._last] = request
         self._transport.send_peer(leader, [ASK_LEADER, self._last, request.op, request.fields])

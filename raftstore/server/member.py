@@ -8,6 +8,7 @@ idle member has no delay.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -17,8 +18,6 @@ from raftstore.errors import (
     INVALID_ARGUMENT,
     NO_LEADER,
     NOT_LEADER,
-    REQUEST_TOO_LARGE,
-    TOO_MANY_REQUESTS,
     StoreError,
 )
 from raftstore.mvcc import Store, WatchHub, check_request
@@ -35,7 +34,7 @@ from raftstore.raft import (
     Snapshot,
     SoftState,
 )
-from raftstore.raft.messages import CONF_CHANGE, PRE_VOTE, SNAPSHOT, VOTE
+from raftstore.raft.messages import CONF_CHANGE, PRE_VOTE, PROPOSE, SNAPSHOT, VOTE
 from raftstore.raft.state import Rng
 from raftstore.storage import WalRecord
 
@@ -53,7 +52,7 @@ from .leases import LeaseKeeper
 from .membership import MEMBER_OPS, MEMBER_PUBLISH, check_shape
 from .moves import LeaderMoves
 from .observing import Observer
-from .proposals import Proposals
+from .proposals import ENTRIES_FIELD, PassedOn, Proposals
 from .quota import Quota
 from .reads import ReadQueue
 from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond
@@ -122,7 +121,8 @@ class Member:
         self._publish_tick = 0
         self._guarded = False
         """Whether something stands between clients and the member: accounts, or its own part."""
-        self._proposals = Proposals(self._keys, config.max_proposal_batch)
+        self._proposals = Proposals(self._keys, config)
+        self._passed_on = PassedOn()
         self.changes = MemberChanges(config, self.store, self.node, self._proposals, monitor)
         self._answers.own["member_list"] = self.changes.member_list
         self.auth.on_switch.append(lambda _on: self._update_guard())
@@ -131,8 +131,8 @@ class Member:
         if recovered.snapshot.index:
             self._snapshots.installed(recovered.snapshot)
         self.store.raft_term = recovered.hard_state.term
-        self._reads = ReadQueue(self._keys, self._answers.answer)
-        self._forwarding = Forwarding(transport, session << 32)
+        self._reads = ReadQueue(self._keys, self._answers.answer, config.max_pending_requests)
+        self._forwarding = Forwarding(transport, session << 32, config.max_pending_requests)
         self._leases = LeaseKeeper(self.store, now_ns)
         self._former_members = self.changes.section.removed
         self._moves = LeaderMoves(self.store, self.node)
@@ -196,7 +196,7 @@ class Member:
         elif op == "move_leader":
             self._moves.begin(request)
         elif op in LINEARIZABLE_OPS and self.must_linearize(op, fields):
-            self._reads.waiting.append(request)
+            self._reads.add(request)
         elif op == ALARM:
             check_alarm(fields)
             self._submit(ALARM_SET, fields, respond)
@@ -212,7 +212,7 @@ class Member:
         _, asked, asked_fields = fields
         if self.must_linearize(asked, asked_fields):
             deadline_ns = self._now_ns() + self._timeout_ns
-            self._reads.waiting.append(Request(op, fields, respond, deadline_ns))
+            self._reads.add(Request(op, fields, respond, deadline_ns))
         else:
             respond(self._answers.answer(op, fields))
 
@@ -223,9 +223,6 @@ class Member:
         return op != "member_list" or bool(fields[0])
 
     def _submit(self, op: str, fields: list[Any], respond: Respond) -> None:
-        config = self.config
-        if len(self._proposals.pending) >= config.max_pending_requests:
-            raise StoreError(*TOO_MANY_REQUESTS)
         if op == "compact" and fields[PHYSICAL_FIELD]:
             respond = self._chores.after_sweep(respond)
         if op == "lease_grant" and not fields[LEASE_ID_FIELD]:
@@ -234,8 +231,7 @@ class Member:
             self._quota.refuse(respond)
             return
         deadline_ns = self._now_ns() + self._timeout_ns
-        if not self._proposals.submit(op, fields, respond, deadline_ns, config.max_request_bytes):
-            raise StoreError(*REQUEST_TOO_LARGE)
+        self._proposals.submit(op, fields, respond, deadline_ns)
 
     def _ask_leader(self, request: Request) -> None:
         leader = self.node.raft.leader
@@ -251,7 +247,7 @@ class Member:
             self.changes.take(request)
         else:
             # The round of heartbeats proves that no successor keeps the lease's time by now.
-            self._reads.waiting.append(request)
+            self._reads.add(request)
 
     def receive_peer(self, sender_id: int, wire: list[Any]) -> None:
         """Take a message of another member."""
@@ -260,6 +256,8 @@ class Member:
             self._tell_removed(sender_id, kind)
             return
         if kind < ASK_LEADER:
+            if kind == PROPOSE and not self._passed_on.is_new(sender_id, wire[ENTRIES_FIELD]):
+                return
             try:
                 self.node.step(Message.from_wire(wire))
             except (ProposalDroppedError, ConfigurationError):
@@ -363,7 +361,9 @@ class Member:
         fields = self.changes.to_publish()
         if fields is not None and self.node.raft.leader != NO_MEMBER:
             self._publish_tick = self._ticks + PUBLISH_TICKS
-            self._submit(MEMBER_PUBLISH, fields, _ignore)
+            # If too much waits already, it is said again later.
+            with suppress(StoreError):
+                self._submit(MEMBER_PUBLISH, fields, _ignore)
 
     def idle_ticks(self) -> int:
         """After how many ticks time alone can make a difference; at least 1.
@@ -491,6 +491,7 @@ class Member:
         now_ns = self._now_ns()
         apply = self.store.apply_wire
         take = self._proposals.pending.pop
+        answered_bytes = 0
         for entry in entries:
             _, _, kind, data = entry
             if kind:
@@ -502,12 +503,14 @@ class Member:
                 _, op, fields = unpack(data)
                 apply(op, fields, now_ns)
             else:
-                op, fields, respond, _ = request
+                op, fields, respond, _, size = request
+                answered_bytes += size
                 respond(apply(op, fields, now_ns))
+        self._proposals.pending_bytes -= answered_bytes
         if self._quota.limit_bytes and self._quota.is_exceeded:
             self._quota.applied(entries)
-        self._snapshots.applied = last = entries[-1].index
-        self._proposals.settle(last)
+        self._snapshots.applied_to(entries)
+        self._proposals.settle(entries[-1].index)
 
     def _install(self, snapshot: Snapshot) -> None:
         if self.monitor is not None:
@@ -550,6 +553,7 @@ class Member:
             "alarms": [NAMES[alarm] for _, alarm in self.alarms.to_wire()],
             "quota_bytes": self._quota.limit_bytes,
             "pending_proposals": len(self._proposals.pending),
+            "pending_bytes": self._proposals.pending_bytes,
             "pending_reads": len(self._reads),
             "forwarded": len(self._forwarding),
             **self._snapshots.statistics(),

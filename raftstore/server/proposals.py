@@ -11,13 +11,24 @@ from typing import Any, Final, NamedTuple
 from raftstore.errors import (
     LEADER_CHANGED,
     NO_LEADER,
+    REQUEST_TOO_LARGE,
     TIMEOUT,
     TIMEOUT_LEADER_FAILED,
+    TOO_MANY_REQUESTS,
     Status,
+    StoreError,
 )
-from raftstore.raft import ProposalDroppedError, RawNode
+from raftstore.raft import ProposalDroppedError, RawNode, UncommittedLimitError
 
-from .requests import Request, RequestKeys, Respond, encode
+from .config import MemberConfig
+from .requests import KEY_SLICE, Request, RequestKeys, Respond, encode
+
+ENTRIES_FIELD: Final = 7
+"""Place of the entries in a message of Raft."""
+DATA_FIELD: Final = 3
+"""Place of the data in an entry."""
+MAX_REMEMBERED: Final = 4_096
+"""Batches of one other member."""
 
 # What the constructor of a named tuple does, without its call: every write passes here.
 _new_tuple: Final = tuple.__new__
@@ -33,14 +44,50 @@ class OwnBatch(NamedTuple):
     keys: list[bytes]
 
 
+class PassedOn:
+    """The proposals that other members have passed on to this one: each is taken once.
+
+    Messages may be doubled, and a write is no less wrong for being done twice. Raft itself lets
+    only the leader of one term take a proposal, so that it is enough to remember while running.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, dict[bytes, None]] = {}
+        self._floor: dict[int, bytes] = {}
+
+    def is_new(self, sender_id: int, entries: list[Any]) -> bool:
+        """Whether a batch comes for the first time, by the key of its first request.
+
+        Keys of a member grow. One older than what is remembered is taken for known: its client is
+        told that nobody knows what became of it, as if the message had been lost.
+        """
+        if not entries:
+            return False
+        key = entries[0][DATA_FIELD][KEY_SLICE]
+        seen = self._seen.setdefault(sender_id, {})
+        if key in seen or key <= self._floor.get(sender_id, b""):
+            return False
+        seen[key] = None
+        if len(seen) > MAX_REMEMBERED:
+            oldest = next(iter(seen))
+            del seen[oldest]
+            self._floor[sender_id] = max(oldest, self._floor.get(sender_id, b""))
+        return True
+
+
 class Proposals:
     """The waiting and the proposed writes of one member."""
 
-    def __init__(self, keys: RequestKeys, max_batch: int) -> None:
+    def __init__(self, keys: RequestKeys, config: MemberConfig) -> None:
         self.pending: dict[bytes, Request] = {}
         """All writes without an answer, oldest first; the application of entries takes them out."""
+        self.pending_bytes = 0
+        """In their entries; whoever takes one out counts it out."""
         self._keys = keys
-        self._max_batch = max_batch
+        self._max_batch = config.max_proposal_batch
+        self._max_requests = config.max_pending_requests
+        self._max_bytes = config.max_pending_bytes
+        self._max_request_bytes = config.max_request_bytes
         self._waiting_keys: list[bytes] = []
         self.waiting: list[bytes] = []
         """What is to be proposed."""
@@ -48,18 +95,26 @@ class Proposals:
         self._doubtful: deque[OwnBatch] = deque()
         self._last_key_before_change = b""
 
-    def submit(
-        self, op: str, fields: list[Any], respond: Respond, deadline_ns: int, max_bytes: int
-    ) -> bool:
-        """Take a write; False if it is too large."""
+    def submit(self, op: str, fields: list[Any], respond: Respond, deadline_ns: int) -> None:
+        """Take a write.
+
+        Raises:
+            StoreError: it is too large, or too much waits already.
+        """
         key = self._keys.next()
         data = encode((key, op, fields))
-        if len(data) > max_bytes:
-            return False
-        self.pending[key] = _new_tuple(Request, (op, fields, respond, deadline_ns))
+        size = len(data)
+        if size > self._max_request_bytes:
+            raise StoreError(*REQUEST_TOO_LARGE)
+        pending = self.pending
+        if pending and (
+            len(pending) >= self._max_requests or self.pending_bytes + size > self._max_bytes
+        ):
+            raise StoreError(*TOO_MANY_REQUESTS)
+        pending[key] = _new_tuple(Request, (op, fields, respond, deadline_ns, size))
+        self.pending_bytes += size
         self._waiting_keys.append(key)
         self.waiting.append(data)
-        return True
 
     def prepare(self, op: str, fields: list[Any]) -> tuple[bytes, bytes]:
         """The key and the data of a write that does not wait with the others."""
@@ -72,11 +127,21 @@ class Proposals:
         self._own.append(OwnBatch(node.raft.log.last_index, [key]))
 
     def propose(self, node: RawNode, *, leading: bool) -> None:
-        """Propose everything that waits; what is not taken now waits on."""
+        """Propose everything that waits; what is not taken now waits on.
+
+        What does not fit into the bound of uncommitted bytes is refused: the quorum is out of
+        reach, or too slow for what is asked of it.
+        """
+        size = self._max_batch
         while self.waiting:
-            batch = self.waiting[: self._max_batch]
+            batch = self.waiting[:size]
             try:
                 node.propose(batch)
+            except UncommittedLimitError:
+                if len(batch) == 1:
+                    self.refuse_waiting(TOO_MANY_REQUESTS)
+                size = len(batch) // 2
+                continue
             except ProposalDroppedError:
                 return
             keys = self._waiting_keys[: len(batch)]
@@ -104,18 +169,25 @@ class Proposals:
         while own and own[0].last_index <= applied:
             own.popleft()
         while self._doubtful and self._doubtful[0].last_index <= applied:
-            for key in self._doubtful.popleft().keys:
-                request = self.pending.pop(key, None)
-                if request is not None:
-                    request.respond(list(LEADER_CHANGED))
+            self._refuse(self._doubtful.popleft().keys, LEADER_CHANGED)
+
+    def take(self, key: bytes) -> Request | None:
+        """The request of an entry that is applied now, if it was made here and still waits."""
+        request = self.pending.pop(key, None)
+        if request is not None:
+            self.pending_bytes -= request.size_bytes
+        return request
+
+    def _refuse(self, keys: list[bytes], status: Status) -> None:
+        for key in keys:
+            request = self.take(key)
+            if request is not None:
+                request.respond(list(status))
 
     def refuse_waiting(self, status: Status) -> None:
         """Answer what was never proposed."""
         keys, self._waiting_keys, self.waiting = self._waiting_keys, [], []
-        for key in keys:
-            request = self.pending.pop(key, None)
-            if request is not None:
-                request.respond(list(status))
+        self._refuse(keys, status)
 
     def expire(self, now_ns: int) -> None:
         """Answer what has waited too long."""
@@ -130,14 +202,13 @@ class Proposals:
     def _answer_expired(self, expired: list[bytes]) -> None:
         waiting = dict.fromkeys(self._waiting_keys)
         for key in expired:
-            request = self.pending.pop(key)
             if key in waiting:
                 status = NO_LEADER
             elif key <= self._last_key_before_change:
                 status = TIMEOUT_LEADER_FAILED
             else:
                 status = TIMEOUT
-            request.respond(list(status))
+            self._refuse([key], status)
         kept = [
             (key, data)
             for key, data in zip(self._waiting_keys, self.waiting, strict=True)

@@ -10,7 +10,14 @@ from typing import Any
 
 import attrs
 
-from raftstore.errors import LEADER_CHANGED, NO_LEADER, TIMEOUT, Status
+from raftstore.errors import (
+    LEADER_CHANGED,
+    NO_LEADER,
+    TIMEOUT,
+    TOO_MANY_REQUESTS,
+    Status,
+    StoreError,
+)
 from raftstore.raft import RawNode, ReadState
 
 from .requests import Request, RequestKeys
@@ -30,19 +37,33 @@ class Round:
 class ReadQueue:
     """The linearizable reads of one member."""
 
-    def __init__(self, keys: RequestKeys, answer: Callable[[str, list[Any]], list[Any]]) -> None:
+    def __init__(
+        self,
+        keys: RequestKeys,
+        answer: Callable[[str, list[Any]], list[Any]],
+        max_requests: int,
+    ) -> None:
         self.waiting: list[Request] = []
+        self._count = 0
         self._keys = keys
         self._answer = answer
+        self._max_requests = max_requests
         self._rounds: dict[bytes, Round] = {}
         self._confirmed: list[tuple[int, list[Request]]] = []
 
     def __len__(self) -> int:
-        asked = sum(len(asked.requests) for asked in self._rounds.values())
-        return len(self.waiting) + asked + sum(len(requests) for _, requests in self._confirmed)
+        return self._count
 
-    def __bool__(self) -> bool:
-        return bool(self.waiting or self._rounds or self._confirmed)
+    def add(self, request: Request) -> None:
+        """Take a read, to be asked for with the next round.
+
+        Raises:
+            StoreError: too many wait already.
+        """
+        if self._count >= self._max_requests:
+            raise StoreError(*TOO_MANY_REQUESTS)
+        self._count += 1
+        self.waiting.append(request)
 
     def ask(self, node: RawNode, tick: int) -> None:
         """Start a round for everything that waits, under a context never used before."""
@@ -67,6 +88,7 @@ class ReadQueue:
             if index > applied:
                 later.append((index, requests))
                 continue
+            self._count -= len(requests)
             for request in requests:
                 request.respond(self._answer(request.op, request.fields))
         self._confirmed = later
@@ -85,30 +107,29 @@ class ReadQueue:
         """Whoever was asked cannot answer any more (etcd answers the same)."""
         rounds, self._rounds = self._rounds, {}
         for asked in rounds.values():
-            _refuse(asked.requests, LEADER_CHANGED)
+            self._refuse(asked.requests, LEADER_CHANGED)
 
     def refuse_waiting(self) -> None:
         """There is nobody to ask."""
         requests, self.waiting = self.waiting, []
-        _refuse(requests, NO_LEADER)
+        self._refuse(requests, NO_LEADER)
 
     def expire(self, now_ns: int) -> None:
         """Answer what has waited too long."""
-        self.waiting = _expire(self.waiting, now_ns)
+        self.waiting = self._expire(self.waiting, now_ns)
         for asked in self._rounds.values():
-            asked.requests = _expire(asked.requests, now_ns)
+            asked.requests = self._expire(asked.requests, now_ns)
         self._confirmed = [
-            (index, _expire(requests, now_ns)) for index, requests in self._confirmed
+            (index, self._expire(requests, now_ns)) for index, requests in self._confirmed
         ]
 
+    def _expire(self, requests: list[Request], now_ns: int) -> list[Request]:
+        if not requests or requests[0].deadline_ns > now_ns:
+            return requests
+        self._refuse([request for request in requests if request.deadline_ns <= now_ns], TIMEOUT)
+        return [request for request in requests if request.deadline_ns > now_ns]
 
-def _refuse(requests: list[Request], status: Status) -> None:
-    for request in requests:
-        request.respond(list(status))
-
-
-def _expire(requests: list[Request], now_ns: int) -> list[Request]:
-    if not requests or requests[0].deadline_ns > now_ns:
-        return requests
-    _refuse([request for request in requests if request.deadline_ns <= now_ns], TIMEOUT)
-    return [request for request in requests if request.deadline_ns > now_ns]
+    def _refuse(self, requests: list[Request], status: Status) -> None:
+        self._count -= len(requests)
+        for request in requests:
+            request.respond(list(status))

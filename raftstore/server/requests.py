@@ -31,6 +31,8 @@ class Request(NamedTuple):
     fields: list[Any]
     respond: Respond
     deadline_ns: int
+    size_bytes: int = 0
+    """Of its entry, if it is a write."""
 
 
 class RequestKeys:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from raftstore.mvcc import Store
 from raftstore.mvcc.snapshot import StateView, load
-from raftstore.raft import Message, RawNode, Role, Snapshot
+from raftstore.raft import Entry, Message, RawNode, Role, Snapshot
+from raftstore.raft.log import RaftLog, entry_data
 from raftstore.raft.progress import ProgressState
 from raftstore.storage import WalRecord
 
@@ -39,11 +40,19 @@ class Snapshots:
         self._store = store
         self._disk = disk
         self._interval_entries = config.snapshot_entries
+        self._interval_bytes = config.snapshot_bytes
+        self._passed_bytes = 0
+        """Applied since the newest one."""
         self._log_base = 0
         self._sender = SnapshotSender(transport, session << 32)
         self._receiver = SnapshotReceiver(transport)
 
     # -- the own ones -------------------------------------------------------------------------
+
+    def applied_to(self, entries: list[Entry]) -> None:
+        """The store has applied these."""
+        self.applied = entries[-1].index
+        self._passed_bytes += sum(map(len, map(entry_data, entries)))
 
     def source(self, node: Callable[[], RawNode]) -> Callable[[], Snapshot]:
         """What Raft asks for a snapshot to send: the present state."""
@@ -58,11 +67,11 @@ class Snapshots:
 
         It needs no sync of its own: until it is durable the disk keeps the log that it replaces.
         """
-        passed = self.applied - self.index
-        if passed < self._interval_entries and (not passed or not self._holds_dropped_history()):
+        if not self._is_due():
             return
         snapshot = self._present(node)
         self.index = snapshot.index
+        self._passed_bytes = 0
         self.count += 1
         self._disk.append(WalRecord(None, [], snapshot))
         space = self._store.space
@@ -70,9 +79,19 @@ class Snapshots:
         if not self._disk.keeps_references:
             share = (len(space.live) + len(space.history)) // FILE_SHARE
             self._interval_entries = max(self._config.snapshot_entries, share)
+            share_bytes = space.size_bytes // FILE_SHARE
+            self._interval_bytes = max(self._config.snapshot_bytes, share_bytes)
         keep_from = min(self._keep_from(node), node.raft.log.stable)
         if keep_from > node.raft.log.offset:
             node.compact(keep_from)
+
+    def _is_due(self) -> bool:
+        passed = self.applied - self.index
+        return passed > 0 and (
+            passed >= self._interval_entries
+            or self._passed_bytes >= self._interval_bytes
+            or self._holds_dropped_history()
+        )
 
     def _holds_dropped_history(self) -> bool:
         """Whether a snapshot in memory keeps alive what a compaction has dropped since."""
@@ -83,7 +102,10 @@ class Snapshots:
 
         A leader keeps what live followers still lack, or will after their snapshot, within bounds.
         """
-        usual = self.index - self._config.catch_up_entries
+        config, log = self._config, node.raft.log
+        usual = _bounded(
+            log, self.index, self.index - config.catch_up_entries, config.catch_up_bytes
+        )
         raft = node.raft
         if raft.role is not Role.LEADER:
             return usual
@@ -93,17 +115,7 @@ class Snapshots:
                 needed = min(needed, progress.pending_snapshot)
             elif progress.recent_active:
                 needed = min(needed, progress.match)
-        if needed >= usual:
-            return usual
-        log = raft.log
-        needed = max(needed, log.offset)
-        free_bytes = self._config.max_lag_bytes
-        entries = log.entries
-        for place in range(usual - log.offset - 1, needed - log.offset - 1, -1):
-            free_bytes -= len(entries[place].data)
-            if free_bytes < 0:
-                return place + log.offset + 1
-        return needed
+        return usual if needed >= usual else _bounded(log, usual, needed, config.max_lag_bytes)
 
     # -- those of others ----------------------------------------------------------------------
 
@@ -140,6 +152,7 @@ class Snapshots:
                 state.rest_on(StateView(loaded))
         self._store.install(loaded)
         self.index = self.applied = snapshot.index
+        self._passed_bytes = 0
         self._log_base = loaded.space.log_base
 
     def tick(self, node: RawNode) -> None:
@@ -164,3 +177,14 @@ class Snapshots:
             "snapshot_parts_sent": self._sender.sent_parts,
             "snapshot_parts_received": self._receiver.received_parts,
         }
+
+
+def _bounded(log: RaftLog, end: int, start: int, max_bytes: int) -> int:
+    """The first index from `start` on behind which, up to `end`, are no more than so many bytes."""
+    start = max(start, log.offset)
+    free_bytes = max_bytes
+    for place in range(end - log.offset - 1, start - log.offset - 1, -1):
+        free_bytes -= len(log.entries[place].data)
+        if free_bytes < 0:
+            return place + log.offset + 1
+    return start

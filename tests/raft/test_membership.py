@@ -179,6 +179,24 @@ def test_6_a_new_leader_leaves_the_joint_configuration(
     assert network.configuration(1) == Configuration((1, 2, 4))
 
 
+def test_6_a_joint_configuration_is_left_though_the_leadership_was_about_to_move(
+    make_network: Make,
+) -> None:
+    network = founded(make_network)
+    network.join(4)
+    leader = network.nodes[1]
+    leader.propose_change(jointly((ADD, 4), (REMOVE, 3)))
+    # 2 is asked to take over, but the word is lost; nothing else is proposed meanwhile.
+    step = network.step
+    network.step = lambda message: None if message.kind == kinds.TIMEOUT_NOW else step(message)
+    leader.transfer_leader(2)
+    network.settle()
+    assert network.configuration(1).is_joint
+    network.tick(25)
+    assert network.leaders() == [1]
+    assert network.configuration(1) == Configuration((1, 2, 4))
+
+
 @pytest.mark.parametrize("reachable", [(1, 2), (1, 4, 5), (1, 2, 4)])
 def test_6_agreement_in_a_joint_configuration_takes_both_majorities(
     make_network: Make, reachable: tuple[int, ...]
