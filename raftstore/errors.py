@@ -118,6 +118,9 @@ LEARNER_NOT_READY: Final = Status(
     FAILED_PRECONDITION,
     "etcdserver: can only promote a learner member which is in sync with leader",
 )
+MEMBER_REMOVED: Final = Status(
+    FAILED_PRECONDITION, "the member has been permanently removed from the cluster"
+)
 TOO_MANY_LEARNERS: Final = Status(
     FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"
 )

@@ -13,12 +13,14 @@ import click
 from raftstore.errors import ConfigurationError
 from raftstore.server.auto_compaction import MODES, parse_retention
 from raftstore.server.data_directory import DEFAULT_MEMBERS, open_directory
-from raftstore.server.process import DEFAULT_TOKEN, parse_initial_cluster
+from raftstore.server.initial_cluster import DEFAULT_TOKEN, parse_initial_cluster
 from raftstore.server.tls import TlsFiles
 from raftstore.storage import StorageError
 
 MAX_PORT = 65_535
 DEFAULT_QUOTA_BYTES = 2 << 30
+NEW = "new"
+EXISTING = "existing"
 PATH = click.Path(dir_okay=False)
 
 
@@ -86,6 +88,12 @@ Examples:
 One member per process (the same --initial-cluster for all of them):
   raftstore serve --member a --data-dir ./a --port 2379 \\
       --initial-cluster a=127.0.0.1:2390,b=127.0.0.1:2391,c=127.0.0.1:2392
+
+\b
+One more, while they run:
+  etcdctl --endpoints 127.0.0.1:2379 member add d --peer-urls http://127.0.0.1:2393
+  raftstore serve --member d --data-dir ./d --port 2382 --initial-cluster-state existing \\
+      --initial-cluster a=127.0.0.1:2390,b=127.0.0.1:2391,c=127.0.0.1:2392,d=127.0.0.1:2393
 """
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
@@ -132,6 +140,13 @@ One member per process (the same --initial-cluster for all of them):
     help="How much keys and leases may take before writes are refused and the alarm NOSPACE is "
     "raised. 0: 2 GiB, as etcd; negative: no limit.",
 )
+@click.option(
+    "--initial-cluster-state",
+    default=NEW,
+    show_default=True,
+    type=click.Choice([NEW, EXISTING]),
+    help="existing: join a cluster that runs; the member must have been added to it.",
+)
 @security_options
 def serve(
     host: str,
@@ -144,6 +159,7 @@ def serve(
     auto_compaction_mode: str,
     auto_compaction_retention: str,
     quota_backend_bytes: int,
+    initial_cluster_state: str,
     security: Security,
 ) -> None:
     """Serve a cluster to etcd's clients: gRPC and JSON, one port per member.
@@ -162,15 +178,22 @@ def serve(
     try:
         retention = parse_retention(auto_compaction_mode, auto_compaction_retention)
         if member is not None:
-            place, cluster = _check_member(members, data_dir, initial_cluster)
-            parsed = parse_initial_cluster(cluster, initial_cluster_token)
+            place = _check_member(members, data_dir)
+            cluster = (
+                None
+                if initial_cluster is None
+                else parse_initial_cluster(initial_cluster, initial_cluster_token)
+            )
+            existing = initial_cluster_state == EXISTING
             tls = security.clients, security.peers
-            options = MemberOptions(member, parsed, place, host, port, *tls, retention, quota)
+            options = MemberOptions(
+                member, place, cluster, existing, host, port, *tls, retention, quota
+            )
             command.run_member(options)
             return
-        if initial_cluster is not None or security.peers.enabled:
+        if initial_cluster or initial_cluster_state != NEW or security.peers.enabled:
             raise click.UsageError(
-                "--initial-cluster and the --peer options are for one member per process: "
+                "the options --initial-cluster... and --peer... are for one member per process: "
                 "say which with --member"
             )
         data = None if data_dir is None else open_directory(data_dir, members, command.warn)
@@ -186,16 +209,12 @@ def serve(
         raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from error
 
 
-def _check_member(
-    members: int | None, data_dir: Path | None, initial_cluster: str | None
-) -> tuple[Path, str]:
+def _check_member(members: int | None, data_dir: Path | None) -> Path:
     if members is not None:
         raise click.UsageError("--member is one; how many there are says --initial-cluster")
-    if initial_cluster is None:
-        raise click.UsageError("--member needs --initial-cluster, with its own address as well")
     if data_dir is None:
         raise click.UsageError(
             "--member needs --data-dir: a member that forgets its vote when it restarts could "
             "elect two leaders"
         )
-    return data_dir, initial_cluster
+    return data_dir

@@ -14,7 +14,7 @@ import click
 from raftstore.cli.download import Endpoint, download
 from raftstore.errors import ConfigurationError
 from raftstore.server.data_directory import DEFAULT_MEMBERS
-from raftstore.server.process import DEFAULT_TOKEN, parse_initial_cluster
+from raftstore.server.initial_cluster import DEFAULT_TOKEN, parse_initial_cluster
 from raftstore.server.restore import read_state, restore_cluster, restore_member
 from raftstore.storage import StorageError, etcd_database, exchange_file
 from raftstore.storage.etcd_database import Summary

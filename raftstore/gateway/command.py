@@ -6,11 +6,11 @@ import ipaddress
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import click
 import trio
 
+from raftstore.errors import ConfigurationError
 from raftstore.gateway.member_serving import (
     MemberOptions,
     bind_member,
@@ -19,6 +19,7 @@ from raftstore.gateway.member_serving import (
     serve_member,
 )
 from raftstore.gateway.serving import ServeOptions, bind, serve
+from raftstore.server.process import MemberRemovedError
 from raftstore.server.tls import TlsFiles, server_context
 from raftstore.storage import StorageError
 
@@ -46,20 +47,34 @@ def run_member(options: MemberOptions) -> None:
 
     Raises:
         ConfigurationError: a certificate cannot be used, or the member is none of the cluster's.
+        MemberRemovedError: the cluster has gone on without the member already.
         OSError: a port cannot be had.
         StorageError: the data directory cannot be used.
     """
     tls = contexts(options)
-    directory = open_member(options)
-    _warn_if_open(options.host, options.tls)
-    _warn_if_open(options.cluster.addresses[options.name][0], options.peer_tls)
+    ready = False
+
+    def report(url: str) -> None:
+        nonlocal ready
+        ready = True
+        click.echo(f"{options.name} {url}")
+        click.echo("ready")
+        sys.stdout.flush()
 
     async def serve_one() -> None:
-        listeners = await bind_member(options)
-        report = (partial(_report_member, options.name), warn)
-        await serve_member(options, directory, listeners, tls, report)
+        directory = await open_member(options, tls.dialling)
+        _warn_if_open(options.host, options.tls)
+        _warn_if_open(directory.address[0], options.peer_tls)
+        listeners = await bind_member(options, directory.address)
+        await serve_member(options, directory, listeners, tls, (report, warn))
 
-    _run_until_signal(serve_one)
+    try:
+        _run_until_signal(serve_one)
+    except MemberRemovedError as end:
+        if not ready:
+            raise
+        # What a running member was told to do has been done: etcd, too, ends with status 0.
+        click.echo(str(end), err=True)
 
 
 def _warn_if_open(host: str, tls: TlsFiles) -> None:
@@ -89,7 +104,7 @@ async def _until_signal(serve_forever: Callable[[], Awaitable[None]]) -> list[Ex
             async def serve_until_it_fails() -> None:
                 try:
                     await serve_forever()
-                except* (OSError, StorageError) as group:
+                except* (OSError, ConfigurationError, StorageError) as group:
                     failures.extend(_leaves(group))
                     nursery.cancel_scope.cancel()
 
@@ -116,11 +131,5 @@ def _report(urls: list[str]) -> None:
     """One line per member, then one that says that requests may come."""
     for number, url in enumerate(urls, start=1):
         click.echo(f"member-{number} {url}")
-    click.echo("ready")
-    sys.stdout.flush()
-
-
-def _report_member(name: str, url: str) -> None:
-    click.echo(f"{name} {url}")
     click.echo("ready")
     sys.stdout.flush()

@@ -16,9 +16,11 @@ from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.gateway.serving import BACKLOG, endpoint_url
 from raftstore.server.auto_compaction import KEEP_ALL, Retention
-from raftstore.server.config import MemberConfig
-from raftstore.server.member_directory import MemberDirectory, create_member, find_member
-from raftstore.server.process import InitialCluster, MemberProcess
+from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.initial_cluster import Address, InitialCluster, peer_url
+from raftstore.server.joining import check_new, find_place
+from raftstore.server.member_directory import MemberDirectory, find_member, founding_member
+from raftstore.server.process import MemberProcess
 from raftstore.server.tls import TlsFiles, client_context, server_context
 from raftstore.storage import Identity
 
@@ -29,12 +31,14 @@ SEED_BYTES: Final = 8
 class MemberOptions:
     """Which member to be, and where. `port` 0: an unused one, for clients.
 
-    The peer address is the one that the initial cluster names.
+    Without `cluster` the directory says everything. With it, the peer address is the one that it
+    names. `existing`: what runs at the other addresses is a cluster that this member was added to.
     """
 
     name: str
-    cluster: InitialCluster
     data_dir: Path
+    cluster: InitialCluster | None = None
+    existing: bool = False
     host: str = "127.0.0.1"
     port: int = 0
     tls: TlsFiles = attrs.field(factory=TlsFiles)
@@ -70,37 +74,50 @@ def contexts(options: MemberOptions) -> Contexts:
     )
 
 
-def open_member(options: MemberOptions) -> MemberDirectory:
+async def open_member(options: MemberOptions, dialling: ssl.SSLContext | None) -> MemberDirectory:
     """The member's directory, made if there is none.
 
+    With one that exists, only the own address is taken from the initial cluster.
+
     Raises:
-        ConfigurationError: the member does not belong to the initial cluster.
+        ConfigurationError: the member does not belong to the initial cluster, or may not begin.
         StorageError: the directory is not this member's.
     """
-    member_id = options.cluster.member_id(options.name)
-    identity = Identity(options.cluster.cluster_id, member_id)
-    found = find_member(options.data_dir, options.name)
-    if found is None:
-        return create_member(options.data_dir, options.name, identity)
-    if found.identity != identity:
+    name, path, cluster = options.name, options.data_dir, options.cluster
+    if cluster is not None:
+        cluster.address(name)
+    found = find_member(path, name)
+    if found is not None:
+        if cluster is None or cluster.address(name) == found.address:
+            return found
+        directory = attrs.evolve(found, address=cluster.address(name))
+    elif cluster is None:
         raise ConfigurationError(
-            f"{options.data_dir} holds a member of another cluster, or of one with other initial "
-            "members: give the same --initial-cluster and token as at first, or another --data-dir"
+            f"{path} holds no member yet: --member needs --initial-cluster, with its own address "
+            "as well"
         )
-    return found
+    elif options.existing:
+        running, record = await find_place(name, cluster, dialling)
+        identity = Identity(running.cluster_id, record.id)
+        directory = MemberDirectory(path, name, identity, cluster.address(name), {})
+    else:
+        await check_new(name, cluster, dialling)
+        directory = founding_member(path, name, cluster)
+    directory.save()
+    return directory
 
 
 async def bind_member(
-    options: MemberOptions,
+    options: MemberOptions, address: Address
 ) -> tuple[trio.SocketListener, trio.SocketListener]:
-    """The ports for clients and for members.
+    """The ports for clients and, at `address`, for members.
 
     Raises:
         OSError: one cannot be had.
     """
     clients = await _listen(options.host, options.port)
     try:
-        peers = await _listen(*options.cluster.addresses[options.name])
+        peers = await _listen(*address)
     except OSError:
         await clients.aclose()
         raise
@@ -127,27 +144,19 @@ async def serve_member(
     `report` is told the URL for clients once the member knows a leader, and what goes wrong.
 
     Raises:
+        MemberRemovedError: the cluster goes on without the member.
         StorageError: the member's directory cannot be used, or its disk has failed.
     """
     on_ready, warn = report
     clients, peers = listeners
     url = endpoint_url(options.host, clients, tls.clients)
-    own_id = directory.identity.member_id
-    config = MemberConfig(
-        own_id,
-        tuple(
-            attrs.evolve(peer, client_urls=(url,)) if peer.id == own_id else peer
-            for peer in options.cluster.peers(options.peer_scheme)
-        ),
-        directory.identity.cluster_id,
-        auto_compaction=options.auto_compaction,
-        quota_bytes=options.quota_bytes,
-    )
+    config = _config(options, directory, url)
     async with trio.open_nursery() as nursery:
         process = MemberProcess(
             config,
             directory.disk(warn),
             peers,
+            peer_url(options.peer_scheme, directory.address),
             (tls.accepting, tls.dialling),
             int.from_bytes(os.urandom(SEED_BYTES), "big"),
         )
@@ -156,3 +165,20 @@ async def serve_member(
         await process.wait_leader()
         await process.wait_published()
         on_ready(url)
+
+
+def _config(options: MemberOptions, directory: MemberDirectory, url: str) -> MemberConfig:
+    """The member, as its directory has it; `url` is for its clients."""
+    cluster_id, own_id = directory.identity.cluster_id, directory.identity.member_id
+    founders = InitialCluster(directory.founders).peers(options.peer_scheme)
+    peers = founders or (Peer(own_id, directory.name),)
+    return MemberConfig(
+        own_id,
+        tuple(
+            attrs.evolve(peer, client_urls=(url,)) if peer.id == own_id else peer for peer in peers
+        ),
+        cluster_id,
+        joins=not founders,
+        auto_compaction=options.auto_compaction,
+        quota_bytes=options.quota_bytes,
+    )

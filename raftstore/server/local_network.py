@@ -110,10 +110,18 @@ class LocalConnection:
                 on_item(Answer(payload, cause))
 
 
-class Network:
-    """Carries frames between the members and clients of one program."""
+def _lost(_sender: int, _member: int, _frame: bytes) -> None:
+    """There is nobody."""
 
-    def __init__(self) -> None:
+
+class Network:
+    """Carries frames between the members and clients of one program.
+
+    `outside` takes frames to members that are not of this program: sender, recipient, frame.
+    """
+
+    def __init__(self, outside: Callable[[int, int, bytes], None] = _lost) -> None:
+        self.outside = outside
         self.members: dict[int, Receiver] = {}
         self._connections: dict[int, LocalConnection] = {}
         self._last_connection = 0
@@ -147,7 +155,9 @@ class Network:
     def to_member(self, sender: int, member: int, frame: bytes) -> None:
         """Carry a frame between members; one that cannot be delivered is lost."""
         receiver = self.members.get(member)
-        if receiver is not None and not (self._cut and (sender, member) in self._cut):
+        if receiver is None:
+            self.outside(sender, member, frame)
+        elif not (self._cut and (sender, member) in self._cut):
             receiver.deliver(frame)
 
     def to_client(self, connection_id: int, frame: bytes) -> None:

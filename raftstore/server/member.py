@@ -268,9 +268,13 @@ class Member:
         elif kind == LEADER_ANSWER:
             self._forwarding.answered(wire)
         elif kind == REMOVED:
-            self.changes.is_removed = self._guarded = True
+            self.leave()
         else:
             self._snapshots.receive(sender_id, wire, self.node)
+
+    def leave(self) -> None:
+        """The cluster goes on without this member, as another one has told."""
+        self.changes.is_removed = self._guarded = True
 
     def _tell_removed(self, member_id: int, kind: int) -> None:
         """A member that missed its removal would stand for election for ever."""
@@ -290,9 +294,13 @@ class Member:
             return
         deadline_ns = self._now_ns() + self._timeout_ns
         try:
+            if op in MEMBER_OPS:
+                check_shape(op, fields)
             self._answer_as_leader(Request(op, fields, respond, deadline_ns))
         except StoreError as refusal:
             respond(refusal.to_wire())
+        except (TypeError, ValueError):
+            respond(MALFORMED)
 
     # -- watches ------------------------------------------------------------------------------
 

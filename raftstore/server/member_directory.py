@@ -14,8 +14,15 @@ from typing import Any, Final
 
 import attrs
 
+from raftstore.errors import ConfigurationError
 from raftstore.server.data_directory import NAME as CLUSTER_FILE
 from raftstore.server.data_directory import check_empty
+from raftstore.server.initial_cluster import (
+    Address,
+    InitialCluster,
+    join_address,
+    parse_address,
+)
 from raftstore.storage import DirectoryDisk, Identity, StorageError, WrongDirectoryError
 from raftstore.storage.files import FileSystem
 
@@ -31,10 +38,47 @@ class MemberDirectory:
     path: Path
     name: str
     identity: Identity
+    address: Address
+    """Where others reach the member."""
+    founders: dict[str, Address]
+    """The members that founded the cluster together; none: this one was added later."""
 
     def disk(self, notice: Callable[[str], None]) -> DirectoryDisk:
         """The member's disk, not yet open; `notice` is told of repairs."""
         return DirectoryDisk(self.path / DISK, self.identity, notice=notice)
+
+    def save(self) -> None:
+        """Write down whose directory it is.
+
+        Raises:
+            StorageError: the disk failed.
+        """
+        founders = {name: join_address(address) for name, address in self.founders.items()}
+        text = json.dumps(
+            {
+                "format": FORMAT,
+                "name": self.name,
+                "cluster_id": f"{self.identity.cluster_id:x}",
+                "member_id": f"{self.identity.member_id:x}",
+                "address": join_address(self.address),
+                "founders": founders,
+            }
+        )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            FileSystem().write_whole(self.path / NAME, [text.encode() + b"\n"])
+        except OSError as error:
+            raise StorageError(f"cannot use the data directory {self.path}: {error}") from error
+
+
+def founding_member(path: Path, name: str, cluster: InitialCluster) -> MemberDirectory:
+    """The directory, not yet written, of a member that founds a cluster.
+
+    Raises:
+        ConfigurationError: the cluster has no member of that name.
+    """
+    identity = Identity(cluster.cluster_id, cluster.member_id(name))
+    return MemberDirectory(path, name, identity, cluster.address(name), cluster.addresses)
 
 
 def find_member(path: Path, name: str) -> MemberDirectory | None:
@@ -56,8 +100,7 @@ def find_member(path: Path, name: str) -> MemberDirectory | None:
         content = file.read_bytes()
     except OSError as error:
         raise StorageError(f"cannot use the data directory {path}: {error}") from error
-    found = _read(file, content)
-    member = MemberDirectory(path, found["name"], found["identity"])
+    member = _read(path, content)
     if member.name != name:
         raise WrongDirectoryError(
             f"{path}: is the directory of member {member.name!r}, not of {name!r}"
@@ -65,36 +108,20 @@ def find_member(path: Path, name: str) -> MemberDirectory | None:
     return member
 
 
-def create_member(path: Path, name: str, identity: Identity) -> MemberDirectory:
-    """Write down whose directory it is.
-
-    Raises:
-        StorageError: the disk failed.
-    """
-    text = json.dumps(
-        {
-            "format": FORMAT,
-            "name": name,
-            "cluster_id": f"{identity.cluster_id:x}",
-            "member_id": f"{identity.member_id:x}",
-        }
-    )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        FileSystem().write_whole(path / NAME, [text.encode() + b"\n"])
-    except OSError as error:
-        raise StorageError(f"cannot use the data directory {path}: {error}") from error
-    return MemberDirectory(path, name, identity)
-
-
-def _read(file: Path, content: bytes) -> dict[str, Any]:
+def _read(path: Path, content: bytes) -> MemberDirectory:
+    file = path / NAME
     try:
         fields: dict[str, Any] = json.loads(content)
         if fields["format"] != FORMAT:
             raise StorageError(
                 f"{file}: of an unknown format {fields['format']}; use a newer version"
             )
-        identity = Identity(int(fields["cluster_id"], 16), int(fields["member_id"], 16))
-        return {"name": str(fields["name"]), "identity": identity}
-    except (ValueError, KeyError, TypeError) as error:
+        return MemberDirectory(
+            path,
+            str(fields["name"]),
+            Identity(int(fields["cluster_id"], 16), int(fields["member_id"], 16)),
+            parse_address(fields["address"]),
+            {str(name): parse_address(at) for name, at in fields["founders"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigurationError) as error:
         raise StorageError(f"{file}: unreadable ({error!r}); restore it from a copy") from error

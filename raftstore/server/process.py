@@ -7,7 +7,6 @@ leaders, so a member process always has a disk that outlives it.
 
 from __future__ import annotations
 
-import hashlib
 import random  # noqa: TID251 - election timeouts of a process on real time
 import ssl
 from collections.abc import Callable, Mapping
@@ -15,110 +14,35 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-import attrs
 import trio
 
 from raftstore.client import Connection
 from raftstore.errors import ConfigurationError
 from raftstore.mvcc.snapshot import StateView
 from raftstore.raft import NO_MEMBER
-from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.config import MemberConfig
 from raftstore.server.credentials import served
 from raftstore.server.disk import TaskDisk
+from raftstore.server.initial_cluster import Address, parse_address
 from raftstore.server.local_member import MemberTask
+from raftstore.server.local_network import Network
 from raftstore.server.local_timers import LocalTimers
 from raftstore.server.membership import MemberRecord
-from raftstore.server.peers.link import Address
-from raftstore.server.peers.network import PeerNetwork
+from raftstore.server.peers.network import MAX_SENDERS, PeerNetwork
 from raftstore.storage import StorageError
 
-DEFAULT_TOKEN: Final = "etcd-cluster"  # noqa: S105 - tells clusters apart, and is no secret
 POLL_S: Final = 0.01
-MAX_PORT: Final = 65_535
 
 
 class MemberRemovedError(StorageError):
     """The cluster goes on without this member."""
 
 
-@attrs.frozen
-class InitialCluster:
-    """The members that begin a cluster together: their peer addresses by name.
-
-    All of them must be given the same, and the same token; cluster and member ids follow from it.
-    """
-
-    addresses: dict[str, Address]
-    token: str = DEFAULT_TOKEN
-
-    @property
-    def cluster_id(self) -> int:
-        """63 bits that differ between clusters."""
-        text = repr((self.token, sorted(self.addresses.items())))
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-    def member_id(self, name: str) -> int:
-        """Members are numbered from 1 in the order of their names.
-
-        Raises:
-            ConfigurationError: there is no member of that name.
-        """
-        names = sorted(self.addresses)
-        if name not in names:
-            known = ", ".join(names)
-            raise ConfigurationError(f"no member {name!r} in the initial cluster: {known}")
-        return names.index(name) + 1
-
-    def peers(self, scheme: str) -> tuple[Peer, ...]:
-        """The members as the configuration has them."""
-        return tuple(
-            Peer(self.member_id(name), name, (peer_url(scheme, address),))
-            for name, address in sorted(self.addresses.items())
-        )
-
-
-def parse_initial_cluster(text: str, token: str = DEFAULT_TOKEN) -> InitialCluster:
-    """The members in ``name=host:port,...``; an URL may stand for host and port, as with etcd.
-
-    Raises:
-        ConfigurationError: it cannot be read.
-    """
-    addresses: dict[str, Address] = {}
-    for part in text.split(","):
-        name, equals, url = part.strip().partition("=")
-        if not equals or not name:
-            raise ConfigurationError(f"{part!r} is not NAME=HOST:PORT")
-        if name in addresses:
-            raise ConfigurationError(f"the member {name!r} stands twice in the initial cluster")
-        addresses[name] = parse_address(url)
-    if len(set(addresses.values())) != len(addresses):
-        raise ConfigurationError("two members of the initial cluster have the same address")
-    return InitialCluster(addresses, token)
-
-
-def parse_address(url: str) -> Address:
-    """Host and port of ``host:port`` or ``http(s)://host:port``.
-
-    Raises:
-        ConfigurationError: it cannot be read.
-    """
-    bare = url.removeprefix("http://").removeprefix("https://").rstrip("/")
-    host, _, port = bare.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
-        raise ConfigurationError(f"{url!r} is not HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def peer_url(scheme: str, address: Address) -> str:
-    """The address as member lists show it."""
-    host, port = address
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
 class MemberProcess:
     """A member, its disk and its network.
 
-    `listener` is the bound peer port. `tls`: what the accepting and the dialling end need.
+    `listener` is the bound peer port, `url` how others reach it. `tls`: what the accepting and the
+    dialling end need.
     """
 
     def __init__(
@@ -126,28 +50,38 @@ class MemberProcess:
         config: MemberConfig,
         disk: TaskDisk,
         listener: trio.SocketListener,
+        url: str,
         tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
         seed: int,
     ) -> None:
         self._config = config
         self._listener = listener
-        self.network = PeerNetwork(config.cluster_id, config.id, tls, self._receive, self._members)
+        self._peers = PeerNetwork(config.cluster_id, config.id, url, tls, self)
+        self._clients = Network(lambda _sender, member, frame: self._peers.send(member, frame))
         self._timers = LocalTimers()
         self._disk = disk
         self._rng = random.Random(seed)
+        self._listed: dict[int, Address] = {}
+        self._met: dict[int, Address] = {}
         self._addresses: dict[int, Address] = {}
         self.scope = trio.CancelScope()
         self._task: MemberTask | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Be a member until cancelled, or until `scope` is."""
-        network, config = self.network, self._config
+        """Be a member until cancelled, or until `scope` is.
+
+        Raises:
+            MemberRemovedError: the cluster goes on without the member.
+            StorageError: its directory cannot be used, or its disk has failed.
+        """
+        config = self._config
         with self.scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._timers.run)
-                await nursery.start(network.run, self._listener)
+                nursery.start_soon(self._clients.break_refused)
+                await nursery.start(self._peers.run, self._listener)
                 task = MemberTask(
-                    network,
+                    self._clients,
                     self._timers,
                     config,
                     self._disk,
@@ -155,23 +89,32 @@ class MemberProcess:
                     None,
                     served(nursery),
                 )
-                self._task = network.members[config.id] = task
+                self._task = self._clients.members[config.id] = task
                 nursery.start_soon(self._live, task)
                 task.member.changes.section.on_change.append(self._connect)
                 self._connect()
                 task_status.started()
 
     def _connect(self) -> None:
-        """Keep in touch with the members, and with former ones, which may not know that yet."""
-        present = _addresses(self._running.member.changes.section.by_id)
+        """Keep in touch with the members.
+
+        And with others: former ones may not know that they are, and new ones not be in the log yet.
+        What a member said about itself holds until the log says something new.
+        """
+        listed = addresses_of(self._running.member.changes.section.by_id)
+        for number, address in listed.items():
+            if self._listed.get(number) != address:
+                self._met.pop(number, None)
+        self._listed = listed
+        present = {**listed, **self._met}
         taken = set(present.values())
-        former = {
+        others = {
             number: address
             for number, address in self._addresses.items()
             if number not in present and address not in taken
         }
-        self._addresses = {**present, **former}
-        self.network.connect_to(self._addresses)
+        self._addresses = {**present, **others}
+        self._peers.connect_to(self._addresses)
 
     async def _live(self, task: MemberTask) -> None:
         await task.live()
@@ -179,8 +122,10 @@ class MemberProcess:
             raise task.failure
         if task.member.removed:
             raise MemberRemovedError(
-                f"member {self._config.id} has been removed from the cluster; "
-                "its data directory is of no use any more"
+                f"member {self._config.id:x} has been permanently removed from the cluster; its "
+                "data directory is of no use any more. To come back it has to be added anew: "
+                "etcdctl member add, then serve --initial-cluster-state existing with a new "
+                "--data-dir"
             )
 
     async def wait_leader(self) -> int:
@@ -199,7 +144,7 @@ class MemberProcess:
 
     def connect(self, on_close: Callable[[str], None], /) -> Connection:
         """A client's connection to the member."""
-        return self.network.connect(self._config.id, on_close)
+        return self._clients.connect(self._config.id, on_close)
 
     def token_of_certificate(self, name: str, /) -> str:
         """A token of the user whom a client's certificate names."""
@@ -212,14 +157,17 @@ class MemberProcess:
     def statistics(self) -> dict[str, Any]:
         """What the member and its network tell about themselves."""
         member = self._running.member
-        return {**member.statistics(), **self.network.statistics()}
+        return {**member.statistics(), **self._peers.statistics()}
 
     @property
     def _running(self) -> MemberTask:
         assert self._task is not None, "the process does not run"
         return self._task
 
-    def _receive(self, sender: int, messages: list[Any]) -> None:
+    # -- what other members ask and say -------------------------------------------------------
+
+    def take(self, sender: int, messages: list[Any], /) -> None:
+        """Messages of another member."""
         self._running.deliver(partial(self._hand_in, sender, messages))
 
     def _hand_in(self, sender: int, messages: list[Any]) -> None:
@@ -227,15 +175,34 @@ class MemberProcess:
         for wire in messages:
             receive_peer(sender, wire)
 
-    def _members(self) -> list[Any]:
+    def members(self) -> list[Any]:
+        """Who belongs to the cluster, for processes that are to join."""
         return self._running.member.changes.section.to_wire()
 
+    def is_former(self, member_id: int, /) -> bool:
+        """Whether the cluster has gone on without that member."""
+        return member_id in self._running.member.changes.section.removed
 
-def _addresses(members: Mapping[int, MemberRecord]) -> dict[int, Address]:
+    def met(self, member_id: int, url: str, /) -> None:
+        """Another member has introduced itself: its word may be newer than the own log."""
+        if len(self._met) >= MAX_SENDERS and member_id not in self._met:
+            return
+        with suppress(ConfigurationError):
+            address = parse_address(url)
+            if address != self._addresses.get(member_id):
+                self._met[member_id] = address
+                self._connect()
+
+    def told_removed(self) -> None:
+        """Another member says that the cluster has gone on without this one."""
+        self._running.deliver(self._running.member.leave)
+
+
+def addresses_of(members: Mapping[int, MemberRecord]) -> dict[int, Address]:
     """Where the members are, as far as it can be told."""
     found: dict[int, Address] = {}
     for number, record in members.items():
-        for url in record.peer_urls[:1]:
+        for url in record.peer_urls:
             with suppress(ConfigurationError):
-                found[number] = parse_address(url)
+                found.setdefault(number, parse_address(url))
     return found

@@ -16,8 +16,8 @@ from raftstore.raft import Configuration, HardState, Snapshot
 from raftstore.server.config import Peer
 from raftstore.server.data_directory import DataDirectory, new_cluster_id
 from raftstore.server.data_directory import create as create_cluster
-from raftstore.server.member_directory import DISK, create_member
-from raftstore.server.process import InitialCluster
+from raftstore.server.initial_cluster import InitialCluster
+from raftstore.server.member_directory import DISK, founding_member
 from raftstore.storage import (
     Identity,
     StorageError,
@@ -73,12 +73,13 @@ def restore_member(path: Path, chunks: list[bytes], name: str, cluster: InitialC
         ConfigurationError: the cluster has no member of that name.
         StorageError: the directory is not empty, or cannot be written.
     """
-    identity = Identity(cluster.cluster_id, cluster.member_id(name))
+    directory = founding_member(path, name, cluster)
     voters = [cluster.member_id(other) for other in cluster.addresses]
 
     def make() -> Identity:
-        _plant(path / DISK, identity, _snapshot(chunks, voters))
-        return create_member(path, name, identity).identity
+        _plant(path / DISK, directory.identity, _snapshot(chunks, voters))
+        directory.save()
+        return directory.identity
 
     return _in_new_directory(path, make)
 

@@ -17,6 +17,7 @@ from raftstore.client import StoreClient
 from raftstore.client.connection import Connection
 from raftstore.errors import ConfigurationError, StoreError
 from raftstore.server import MemberConfig, SimulatedDisk
+from raftstore.server.initial_cluster import InitialCluster, parse_initial_cluster
 from raftstore.server.local_timers import LocalTimers
 from raftstore.server.peers.link import check_answer, dial
 from raftstore.server.peers.protocol import (
@@ -26,7 +27,7 @@ from raftstore.server.peers.protocol import (
     hello,
     pack_frame,
 )
-from raftstore.server.process import InitialCluster, MemberProcess, parse_initial_cluster
+from raftstore.server.process import MemberProcess
 from raftstore.server.tls import TlsFiles, client_context, server_context
 
 TIMEOUT_S = 20.0
@@ -66,8 +67,14 @@ class Processes:
             number, self.cluster.peers("http"), cluster_id=self.cluster.cluster_id
         )
         config = attrs.evolve(config, tick_ns=20_000_000)
+        host, port = self.addresses[f"m{number}"]
         process = self.running[number] = MemberProcess(
-            config, self.disks[number], listener, self._tls.get(number, PLAIN), seed=number
+            config,
+            self.disks[number],
+            listener,
+            f"http://{host}:{port}",
+            self._tls.get(number, PLAIN),
+            seed=number,
         )
         assert self._nursery is not None
         await self._nursery.start(process.run)

@@ -7,6 +7,7 @@ than the next one, and a member that is away must not fill the memory of the oth
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,20 +15,46 @@ from typing import Any, Final
 import trio
 
 from raftstore.errors import StoreError
+from raftstore.server.initial_cluster import Address
 from raftstore.server.local_timers import Gate
 
-from .protocol import MAX_FRAME_BYTES, FrameReader, PeerProtocolError, frame, pack_frame, unpack
+from .protocol import (
+    MAX_FRAME_BYTES,
+    MAX_HELLO_BYTES,
+    FrameReader,
+    PeerProtocolError,
+    frame,
+    pack_frame,
+    unpack,
+)
 
 CONNECT_TIMEOUT_S: Final = 5.0
 SEND_TIMEOUT_S: Final = 5.0
 FIRST_WAIT_S: Final = 0.05
 LONGEST_WAIT_S: Final = 1.0
 MAX_QUEUED_BYTES: Final = 64 << 20
-
-Address = tuple[str, int]
-"""Host and port."""
+SILENCE_S: Final = 10
+"""How long a connection lives whose other end acknowledges nothing."""
 
 _log: Final = logging.getLogger(__name__)
+
+
+def give_up_early(tcp: trio.SocketStream) -> None:
+    """Break the connection soon after its other end is gone without a word.
+
+    The kernel's own patience, a quarter of an hour and more, would keep a link to a machine that
+    lost its power until long after that is back.
+    """
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_USER_TIMEOUT", SILENCE_S * 1000),
+        ("TCP_KEEPIDLE", SILENCE_S),
+        ("TCP_KEEPINTVL", 1),
+        ("TCP_KEEPCNT", SILENCE_S),
+    ):
+        option = getattr(socket, name, None)
+        if option is not None:
+            tcp.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def dial(address: Address, tls: ssl.SSLContext | None) -> trio.abc.Stream:
@@ -39,6 +66,7 @@ async def dial(address: Address, tls: ssl.SSLContext | None) -> trio.abc.Stream:
     """
     host, port = address
     tcp = await trio.open_tcp_stream(host, port)
+    give_up_early(tcp)
     if tls is None:
         return tcp
     stream = trio.SSLStream(tcp, tls, server_hostname=host)
@@ -51,14 +79,17 @@ async def dial(address: Address, tls: ssl.SSLContext | None) -> trio.abc.Stream:
 
 
 class PeerLink:
-    """Carries messages to one member. `greeting` opens every connection."""
+    """Carries messages to one member. `greeting` opens every connection.
+
+    `on_refused` is told with which words the other end does not want it.
+    """
 
     def __init__(
         self,
         address: Address,
         greeting: list[Any],
         tls: ssl.SSLContext | None,
-        on_broken: Callable[[], None] = lambda: None,
+        on_refused: Callable[[StoreError], None],
     ) -> None:
         self.address = address
         self.connected = False
@@ -67,7 +98,7 @@ class PeerLink:
         self.scope = trio.CancelScope()
         self._greeting = greeting
         self._tls = tls
-        self._on_broken = on_broken
+        self._on_refused = on_refused
         self._queue: list[bytes] = []
         self._queued_bytes = 0
         self._gate = Gate()
@@ -96,11 +127,14 @@ class PeerLink:
                     if await self._connect_and_send():
                         wait_s = FIRST_WAIT_S
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                    self._complain(_reason(error))
+                    self._complain(reason_of(error))
                 except trio.TooSlowError:
                     self._complain("it does not answer in time")
-                except (StoreError, PeerProtocolError) as error:
+                except PeerProtocolError as error:
                     self._complain(str(error))
+                except StoreError as refusal:
+                    self._complain(refusal.message)
+                    self._on_refused(refusal)
                 finally:
                     self._disconnected()
                 await trio.sleep(wait_s)
@@ -114,9 +148,7 @@ class PeerLink:
             _log.warning("no connection to the member at %s:%s: %s", host, port, text)
 
     def _disconnected(self) -> None:
-        if self.connected:
-            self.connected = False
-            self._on_broken()
+        self.connected = False
         self._queue.clear()
         self._queued_bytes = 0
         self._gate.close()
@@ -129,7 +161,7 @@ class PeerLink:
             reader = FrameReader(stream)
             with trio.fail_after(CONNECT_TIMEOUT_S):
                 await stream.send_all(pack_frame(self._greeting))
-                check_answer(await reader.read())
+                check_answer(await reader.read(MAX_HELLO_BYTES))
             self.connected = True
             self._complaint = ""
             async with trio.open_nursery() as nursery:
@@ -140,7 +172,7 @@ class PeerLink:
     async def _until_closed(self, reader: FrameReader, scope: trio.CancelScope) -> None:
         """Nothing is said back: whatever comes is the end."""
         try:
-            await reader.read()
+            await reader.read(MAX_HELLO_BYTES)
         except (OSError, trio.BrokenResourceError, PeerProtocolError):
             _log.debug("the connection to %s was broken", self.address, exc_info=True)
         scope.cancel()
@@ -156,7 +188,7 @@ class PeerLink:
             self.sent_bytes += len(data)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """What a failed dial comes down to: trio tells of all attempts, of which there is one."""
     while error.__cause__ is not None:
         error = error.__cause__

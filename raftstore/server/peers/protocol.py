@@ -3,13 +3,14 @@
 Frames of four bytes of length (big-endian) and so many bytes of msgpack. Whoever dials says hello
 first::
 
-    [MAGIC, VERSION, PURPOSE_MESSAGES, cluster_id, sender_id, recipient_id]
+    [MAGIC, VERSION, PURPOSE_MESSAGES, cluster_id, sender_id, recipient_id, sender_url]
     [MAGIC, VERSION, PURPOSE_MEMBERS]
 
 and is answered ``[0, ...]`` or ``[code, message]``. After the first hello only the dialler speaks:
 each frame is ``[true, sender_id, messages]`` with messages as `Member.receive_peer` takes them.
 After the second the answer is ``[0, cluster_id, members]``, and the connection ends. Two members
-therefore use two connections, one each way, and either may break without the other.
+therefore use two connections, one each way, and either may break without the other. `sender_url` is
+where the sender is reached: a member whose log is old may not know the one that leads it now.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Any, Final, Protocol
 import msgpack
 
 from raftstore.errors import FAILED_PRECONDITION, INVALID_ARGUMENT, RaftStoreError, StoreError
+from raftstore.raft.messages import MessageKind
+from raftstore.server.forwarding import ASK_LEADER, LEADER_ANSWER, REMOVED
+from raftstore.server.transfer import SNAPSHOT_PART, SNAPSHOT_TAKEN
 
 MAGIC: Final = "raftstore-peer"
 VERSION: Final = 1
@@ -27,10 +31,25 @@ PURPOSE_MESSAGES: Final = 0
 PURPOSE_MEMBERS: Final = 1
 
 MAX_HELLO_BYTES: Final = 1 << 10
+MAX_LIST_BYTES: Final = 1 << 20
+"""A list of members."""
 MAX_FRAME_BYTES: Final = 64 << 20
 """All that one member sends another at once; an append holds a MiB unless one request is larger."""
 
 _LENGTH: Final = struct.Struct(">I")
+_RAFT_KINDS: Final = frozenset(MessageKind)
+_SENDER: Final = 2
+_SHORT: Final = 7
+"""Fields of a Raft message that says no more than where it belongs."""
+_LONG: Final = 12
+_ENTRY: Final = (int, int, int, bytes)
+_SHAPES: Final[dict[int, tuple[type, ...]]] = {
+    ASK_LEADER: (int, int, str, list),
+    LEADER_ANSWER: (int, int, list),
+    SNAPSHOT_PART: (int, int, int, int, bytes, bool),
+    SNAPSHOT_TAKEN: (int, int, int),
+    REMOVED: (int,),
+}
 
 
 class PeerProtocolError(RaftStoreError):
@@ -104,9 +123,9 @@ def unpack(payload: bytes) -> list[Any]:
     return value
 
 
-def hello(cluster_id: int, sender_id: int, recipient_id: int) -> list[Any]:
+def hello(cluster_id: int, sender_id: int, recipient_id: int, sender_url: str = "") -> list[Any]:
     """How a member introduces itself."""
-    return [MAGIC, VERSION, PURPOSE_MESSAGES, cluster_id, sender_id, recipient_id]
+    return [MAGIC, VERSION, PURPOSE_MESSAGES, cluster_id, sender_id, recipient_id, sender_url]
 
 
 def ask_members() -> list[Any]:
@@ -132,22 +151,76 @@ def check_purpose(greeting: list[Any]) -> int:
     raise StoreError(INVALID_ARGUMENT, "the greeting is incomplete")
 
 
-def check_hello(greeting: list[Any], cluster_id: int, own_id: int) -> int:
-    """The id of the member that says hello.
+def check_hello(greeting: list[Any], cluster_id: int, own_id: int) -> tuple[int, str]:
+    """The id of the member that says hello, and its URL.
 
     Raises:
         StoreError: it belongs to another cluster, or took this member for another.
     """
-    _, _, _, its_cluster, sender, recipient = greeting
+    _, _, _, its_cluster, sender, recipient, url = greeting
+    if not all(map(isinstance, (its_cluster, recipient, url), (int, int, str))):
+        raise StoreError(INVALID_ARGUMENT, "the greeting is of another form")
     if its_cluster != cluster_id:
         raise StoreError(
             FAILED_PRECONDITION,
             f"cluster ID mismatch: this is a member of {cluster_id:x}, not of {its_cluster:x}; "
             "check the initial cluster, its token, and that the data directory is of this cluster",
         )
+    if not isinstance(sender, int) or sender <= 0 or sender == own_id:
+        text = f"this is member {own_id:x}: no other member has the id {sender!r}"
+        raise StoreError(INVALID_ARGUMENT, text)
     if recipient != own_id:
         text = f"this is member {own_id:x}, not {recipient:x}: check the peer addresses"
         raise StoreError(FAILED_PRECONDITION, text)
-    if not isinstance(sender, int) or sender == own_id:
-        raise StoreError(INVALID_ARGUMENT, f"this is member {own_id:x} itself")
-    return sender
+    return sender, url
+
+
+def check_messages(payload: bytes, sender: int) -> list[Any]:
+    """The messages in a member's frame, each of a form in which it can be taken.
+
+    Raises:
+        PeerProtocolError: they are none of this member, or of another form.
+    """
+    match unpack(payload):
+        case [True, its_id, list(messages)] if its_id == sender:
+            for wire in messages:
+                if not _is_message(wire, sender):
+                    raise PeerProtocolError(f"member {sender:x} sends what is no message")
+            return messages
+    raise PeerProtocolError(f"member {sender:x} sends what is no messages of its own")
+
+
+def _is_message(wire: Any, sender: int) -> bool:
+    if not isinstance(wire, list) or not wire or type(wire[0]) is not int:
+        return False
+    if wire[0] in _RAFT_KINDS:
+        return _is_raft_message(wire) and wire[_SENDER] == sender
+    shape = _SHAPES.get(wire[0], ())
+    return len(wire) == len(shape) and all(map(isinstance, wire, shape))
+
+
+def _is_raft_message(wire: list[Any]) -> bool:
+    if any(type(field) is not int or field < 0 for field in wire[:_SHORT]):
+        return False
+    if len(wire) == _SHORT:
+        return True
+    if len(wire) != _LONG:
+        return False
+    entries, reject, hint, context, snapshot = wire[_SHORT:]
+    return (
+        isinstance(entries, list)
+        and all(map(_is_entry, entries))
+        and isinstance(reject, bool)
+        and isinstance(hint, int)
+        and isinstance(context, bytes)
+        # The state of a snapshot comes in parts; the message about it is one of them.
+        and snapshot is None
+    )
+
+
+def _is_entry(fields: Any) -> bool:
+    return (
+        isinstance(fields, list)
+        and len(fields) == len(_ENTRY)
+        and all(map(isinstance, fields, _ENTRY))
+    )
