@@ -27,6 +27,7 @@ from raftstore.server.disk import SimulatedDisk, TaskDisk
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_network import LocalConnection, Network
 from raftstore.server.local_timers import LocalTimers
+from raftstore.server.local_turns import Turns
 from raftstore.server.member import Member
 from raftstore.storage import DiskFailedError
 
@@ -64,6 +65,7 @@ class LocalCluster:
         self._last_id = members
         self.network = Network()
         self.timers = LocalTimers()
+        self._turns = Turns()
         self._sync_latency_ns = sync_latency_ns
         self._open_disk = open_disk or self._simulated_disk
         self.disks: dict[int, Any] = {peer.id: self._open_disk(peer) for peer in self.peers}
@@ -83,7 +85,7 @@ class LocalCluster:
     async def __aenter__(self) -> Self:
         nursery = await self._stack.enter_async_context(trio.open_nursery())
         self._nursery = nursery
-        for task in (self.timers.run, self.network.break_refused):
+        for task in (self.timers.run, self._turns.run, self.network.break_refused):
             nursery.start_soon(task)
         try:
             for peer in self.peers:
@@ -208,6 +210,7 @@ class LocalCluster:
         task = MemberTask(
             self.network,
             self.timers,
+            self._turns,
             self._configure(self._config(member_id)),
             self.disks[member_id],
             random.Random(f"{self._seed}/{self._starts}/{member_id}"),

@@ -1,9 +1,10 @@
-"""A member as a trio task: drain what has arrived, handle it as one batch, send one frame each.
+"""A member in a trio program: drain what has arrived, handle it as one batch, send one frame each.
 
 A leader tells its followers how far the log is committed. Whoever writes one key after another
 sends the next one as soon as the last is committed, so that news would cost every follower a turn
-of its own for each write. It lingers for a moment, therefore: the next append carries it as well.
-Only where answers have just left to clients of the leader, though: nobody else's wait gets longer.
+of its own for each write. It lingers until those tasks have run, therefore: the next append carries
+it as well. Only where answers have just left to clients of the leader, though: nobody else's wait
+gets longer.
 """
 
 from __future__ import annotations
@@ -23,15 +24,13 @@ from raftstore.server.config import MemberConfig
 from raftstore.server.credentials import Credentials
 from raftstore.server.disk import TaskDisk
 from raftstore.server.local_network import MAX_QUEUED_FRAMES, LocalConnection, Network
-from raftstore.server.local_timers import Gate, LocalTimer, LocalTimers
+from raftstore.server.local_timers import LocalTimer, LocalTimers
+from raftstore.server.local_turns import Turns
 from raftstore.server.member import Member
 from raftstore.storage import DiskFailedError
 from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
-
-# Many times what a client needs from an answer to its next request.
-LINGER_NS: Final = 1_000_000
 
 Item = bytes | LocalConnection | Callable[[], None]
 Answers = list[tuple[str, int, list[Any]]]
@@ -44,6 +43,7 @@ class MemberTask:
         self,
         network: Network,
         timers: LocalTimers,
+        turns: Turns,
         config: MemberConfig,
         disk: TaskDisk,
         rng: Rng,
@@ -56,10 +56,8 @@ class MemberTask:
         self.scope = trio.CancelScope()
         self._inbox: list[Item] = []
         self._over = False
-        self._gate = Gate()
+        self._turns = turns
         self._turn_ns = timers.now_ns()
-        self._lingering_since_ns = 0
-        self._linger_timer: LocalTimer | None = None
         self._peer_frames: dict[int, list[Any]] = {}
         self._client_frames: dict[int, Answers] = {}
         self._tick_ns = config.tick_ns
@@ -104,7 +102,7 @@ class MemberTask:
         if len(inbox) >= MAX_QUEUED_FRAMES or self._over:
             return False
         if not inbox:
-            self._gate.open()
+            self._turns.add(self._turn)
         inbox.append(item)
         return True
 
@@ -131,34 +129,32 @@ class MemberTask:
             self.deliver(self.member.tick)
 
     async def live(self) -> None:
-        """Run, and the disk beside, until killed or until the disk fails (`failure`)."""
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._disk.run, self.deliver)
-                await self.run()
-                nursery.cancel_scope.cancel()
-        except* DiskFailedError as failures:
-            leaf: Exception = failures
-            while isinstance(leaf, ExceptionGroup):
-                leaf = leaf.exceptions[0]
-            assert isinstance(leaf, DiskFailedError)
-            self.failure = leaf
-
-    async def run(self) -> None:
-        """Handle batches until killed."""
-        member, gate, now_ns, handle = self.member, self._gate, self._timers.now_ns, self._handle
+        """Let the disk work beside until killed or until the disk fails (`failure`)."""
         try:
             with self.scope:
-                while True:
-                    await gate.wait()
-                    items, self._inbox = self._inbox, []
-                    self._turn_ns = now_ns()
-                    for item in items:
-                        handle(item)
-                    member.finish_batch()
-                    self._flush()
+                await self._disk.run(self.deliver)
+                await trio.sleep_forever()
+        except DiskFailedError as failure:
+            self.failure = failure
         finally:
             self._over = True
+
+    def _turn(self) -> None:
+        """Handle what has arrived as one batch."""
+        if self._over:
+            return
+        items, self._inbox = self._inbox, []
+        self._turn_ns = self._timers.now_ns()
+        handle = self._handle
+        try:
+            for item in items:
+                handle(item)
+            self.member.finish_batch()
+        except DiskFailedError as failure:
+            self.failure = failure
+            self.kill()
+        else:
+            self._flush()
 
     def _handle(self, item: Item) -> None:
         if isinstance(item, LocalConnection):
@@ -215,24 +211,15 @@ class MemberTask:
                 self._network.to_client(client, _pack(items))
 
     def _linger(self) -> None:
-        """Keep the news of commits for a moment if those who will write next have their answers.
+        """Keep the news of commits while those who have their answers now may write again.
 
         If something leaves for another member anyway, its clients may wait for the news.
         """
         if self._peer_frames or not self._client_frames:
             self.member.send_commits()
-            return
-        self._lingering_since_ns = self._turn_ns
-        if self._linger_timer is None:
-            self._linger_timer = self._timers.after(LINGER_NS, self._look_at_lingering)
-
-    def _look_at_lingering(self) -> None:
-        """One timer serves all news, so the news may be younger than it."""
-        self._linger_timer = None
-        if not self._raft.commit_unsent:
-            return
-        rest_ns = self._lingering_since_ns + LINGER_NS - self._timers.now_ns()
-        if rest_ns > 0:
-            self._linger_timer = self._timers.after(rest_ns, self._look_at_lingering)
         else:
+            self._turns.linger(self._send_commits)
+
+    def _send_commits(self) -> None:
+        if self._raft.commit_unsent:
             self.deliver(self.member.send_commits)

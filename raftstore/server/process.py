@@ -27,6 +27,7 @@ from raftstore.server.initial_cluster import Address, parse_address
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_network import Network
 from raftstore.server.local_timers import LocalTimers
+from raftstore.server.local_turns import Turns
 from raftstore.server.membership import MemberRecord
 from raftstore.server.peers.network import MAX_SENDERS, PeerNetwork
 from raftstore.storage import StorageError
@@ -59,6 +60,7 @@ class MemberProcess:
         self._peers = PeerNetwork(config.cluster_id, config.id, url, tls, self)
         self._clients = Network(lambda _sender, member, frame: self._peers.send(member, frame))
         self._timers = LocalTimers()
+        self._turns = Turns()
         self._disk = disk
         self._rng = random.Random(seed)
         self._listed: dict[int, Address] = {}
@@ -78,11 +80,13 @@ class MemberProcess:
         with self.scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._timers.run)
+                nursery.start_soon(self._turns.run)
                 nursery.start_soon(self._clients.break_refused)
                 await nursery.start(self._peers.run, self._listener)
                 task = MemberTask(
                     self._clients,
                     self._timers,
+                    self._turns,
                     config,
                     self._disk,
                     self._rng,

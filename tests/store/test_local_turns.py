@@ -1,0 +1,154 @@
+"""Who runs when in a cluster within one program."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from raftstore.server.config import Peer
+from raftstore.server.local import LocalCluster
+from raftstore.server.local_turns import Turns
+from raftstore.storage import DiskFailedError
+
+PUTS = 20
+
+
+def test_turns_come_in_the_order_of_their_work_with_no_other_task_between() -> None:
+    order: list[str] = []
+    turns = Turns()
+
+    def first() -> None:
+        order.append("first")
+        turns.add(lambda: order.append("caused by first"))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            await wait_all_tasks_blocked()
+            turns.add(first)
+            turns.add(lambda: order.append("second"))
+            await trio.lowlevel.checkpoint()
+            order.append("task")
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    begin = order.index("first")
+    assert order[begin : begin + 3] == ["first", "second", "caused by first"]
+
+
+def test_members_that_always_have_something_to_say_leave_room_for_tasks() -> None:
+    turns = Turns()
+
+    def again() -> None:
+        turns.add(again)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            turns.add(again)
+            for _ in range(PUTS):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+def test_what_lingers_waits_for_the_tasks_resumed_and_for_the_turns_they_cause() -> None:
+    order: list[str] = []
+    turns = Turns()
+    answered = trio.Event()
+
+    def answer() -> None:
+        turns.linger(lambda: order.append("lingered"))
+        answered.set()
+
+    async def ask_again() -> None:
+        await answered.wait()
+        order.append("asked")
+        turns.add(lambda: order.append("turn"))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            nursery.start_soon(ask_again)
+            await wait_all_tasks_blocked()
+            turns.add(answer)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert order == ["asked", "turn", "lingered"]
+
+
+@contextmanager
+def frames_counted(cluster: LocalCluster) -> Iterator[list[int]]:
+    """The receiver of every frame from member to member."""
+    receivers: list[int] = []
+    carry = cluster.network.to_member
+
+    def count(sender: int, member: int, frame: bytes) -> None:
+        receivers.append(member)
+        carry(sender, member, frame)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster.network, "to_member", count)
+        yield receivers
+
+
+async def put_while_time_stands_still(clock: MockClock) -> None:
+    async with LocalCluster() as cluster:
+        await cluster.wait_leader()
+        await cluster.wait_published()
+        client = cluster.client()
+        put = await client.put(b"key", b"value")
+        clock.autojump_threshold = float("inf")
+        with frames_counted(cluster) as receivers:
+            for _ in range(PUTS):
+                put = await client.put(b"key", b"value")
+            frames = len(receivers)
+        await wait_all_tasks_blocked()
+        revisions = [member.store.revision for member in cluster.members.values()]
+    # The append, its answer, and no message for the news of the commit.
+    assert frames == 4 * PUTS
+    assert [put.header.revision] * 3 == revisions
+
+
+def test_news_of_commits_ride_on_the_next_append_or_leave_when_there_is_none() -> None:
+    clock = MockClock(autojump_threshold=0)
+    trio.run(put_while_time_stands_still, clock, clock=clock)
+
+
+def test_a_disk_that_fails_in_a_turn_stops_its_member_alone() -> None:
+    failed: list[Peer] = []
+    stopped = trio.Event()
+
+    def on_failure(peer: Peer, _error: DiskFailedError) -> None:
+        failed.append(peer)
+        stopped.set()
+
+    async def main() -> None:
+        async with LocalCluster(on_failure=on_failure) as cluster:
+            leader = await cluster.wait_leader()
+            client = cluster.client(leader)
+            await client.put(b"key", b"value")
+            broken = leader % 3 + 1
+            cluster.disks[broken].inject(broken=True)
+            await client.put(b"key", b"other")
+            await stopped.wait()
+            await client.put(b"key", b"third")
+            assert [peer.id for peer in failed] == [broken]
+
+    with_limit(main)
+
+
+def with_limit(main: Callable[[], Awaitable[None]]) -> None:
+    async def limited() -> None:
+        with trio.fail_after(60):
+            await main()
+
+    trio.run(limited, clock=MockClock(autojump_threshold=0))
