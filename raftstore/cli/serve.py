@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
-import attrs
 import click
 
+from raftstore.cli.serve_options import Security, policy_options, security_options
 from raftstore.errors import ConfigurationError
-from raftstore.server.auto_compaction import MODES, parse_retention
+from raftstore.server.config import Policy
 from raftstore.server.data_directory import DEFAULT_MEMBERS, open_directory
 from raftstore.server.initial_cluster import DEFAULT_TOKEN, parse_initial_cluster
-from raftstore.server.tls import TlsFiles
 from raftstore.storage import StorageError
 
 MAX_PORT = 65_535
-DEFAULT_QUOTA_BYTES = 2 << 30
 NEW = "new"
 EXISTING = "existing"
-PATH = click.Path(dir_okay=False)
-
-
-@attrs.frozen
-class Security:
-    """The options of TLS, for clients and between members."""
-
-    clients: TlsFiles
-    peers: TlsFiles
-
-
-def security_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """TLS under etcd's names, handed over as one `security`."""
-
-    @wraps(command)
-    def with_security(**options: Any) -> Any:
-        values = [options.pop(name) for name in _SECURITY_NAMES]
-        try:
-            security = Security(TlsFiles(*values[:4]), TlsFiles(*values[4:]))
-        except ConfigurationError as error:
-            raise click.UsageError(str(error)) from error
-        return command(security=security, **options)
-
-    decorated: Callable[..., Any] = with_security
-    for option in reversed(_SECURITY):
-        decorated = option(decorated)
-    return decorated
-
-
-_SECURITY_NAMES = (
-    "cert_file",
-    "key_file",
-    "trusted_ca_file",
-    "client_cert_auth",
-    "peer_cert_file",
-    "peer_key_file",
-    "peer_trusted_ca_file",
-    "peer_client_cert_auth",
-)
-_SECURITY = (
-    click.option("--cert-file", default="", type=PATH, help="Certificate; turns TLS on."),
-    click.option("--key-file", default="", type=PATH, help="The certificate's key."),
-    click.option("--trusted-ca-file", default="", type=PATH, help="CA of client certificates."),
-    click.option("--client-cert-auth", is_flag=True, help="Clients must show a certificate."),
-    click.option("--peer-cert-file", default="", type=PATH, help="The same between members."),
-    click.option("--peer-key-file", default="", type=PATH, help="The same between members."),
-    click.option("--peer-trusted-ca-file", default="", type=PATH, help="CA of the members."),
-    click.option("--peer-client-cert-auth", is_flag=True, help="Members must show a certificate."),
-)
 
 
 @click.command(
@@ -121,32 +67,13 @@ One more, while they run:
     help="Keeps clusters with equal addresses apart.",
 )
 @click.option(
-    "--auto-compaction-mode",
-    default=MODES[0],
-    show_default=True,
-    type=click.Choice(MODES),
-    help="Whether the retention is a time or a number of revisions.",
-)
-@click.option(
-    "--auto-compaction-retention",
-    default="0",
-    show_default=True,
-    help="History to keep: 10m, 1h30m, 5 (hours); in mode revision a number. 0: all.",
-)
-@click.option(
-    "--quota-backend-bytes",
-    default=0,
-    type=int,
-    help="How much keys and leases may take before writes are refused and the alarm NOSPACE is "
-    "raised. 0: 2 GiB, as etcd; negative: no limit.",
-)
-@click.option(
     "--initial-cluster-state",
     default=NEW,
     show_default=True,
     type=click.Choice([NEW, EXISTING]),
     help="existing: join a cluster that runs; the member must have been added to it.",
 )
+@policy_options
 @security_options
 def serve(
     host: str,
@@ -156,10 +83,8 @@ def serve(
     member: str | None,
     initial_cluster: str | None,
     initial_cluster_token: str,
-    auto_compaction_mode: str,
-    auto_compaction_retention: str,
-    quota_backend_bytes: int,
     initial_cluster_state: str,
+    policy: Policy,
     security: Security,
 ) -> None:
     """Serve a cluster to etcd's clients: gRPC and JSON, one port per member.
@@ -174,9 +99,7 @@ def serve(
     except ImportError as error:
         text = f"serving needs more packages ({error}): pip install 'k8sactors[serve]'"
         raise click.ClickException(text) from error
-    quota = DEFAULT_QUOTA_BYTES if not quota_backend_bytes else max(0, quota_backend_bytes)
     try:
-        retention = parse_retention(auto_compaction_mode, auto_compaction_retention)
         if member is not None:
             place = _check_member(members, data_dir)
             cluster = (
@@ -186,9 +109,7 @@ def serve(
             )
             existing = initial_cluster_state == EXISTING
             tls = security.clients, security.peers
-            options = MemberOptions(
-                member, place, cluster, existing, host, port, *tls, retention, quota
-            )
+            options = MemberOptions(member, place, cluster, existing, host, port, *tls, policy)
             command.run_member(options)
             return
         if initial_cluster or initial_cluster_state != NEW or security.peers.enabled:
@@ -200,7 +121,7 @@ def serve(
         count = members or DEFAULT_MEMBERS if data is None else data.members
         if port + count - 1 > MAX_PORT:
             raise click.UsageError(f"{count} members from port {port} on: there is none so high")
-        command.run(ServeOptions(host, port, count, security.clients, data, retention, quota))
+        command.run(ServeOptions(host, port, count, security.clients, data, policy))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except StorageError as error:

@@ -15,8 +15,7 @@ from raftstore.errors import ConfigurationError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.gateway.serving import BACKLOG, endpoint_url
-from raftstore.server.auto_compaction import KEEP_ALL, Retention
-from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.config import MemberConfig, Peer, Policy
 from raftstore.server.initial_cluster import Address, InitialCluster, peer_url
 from raftstore.server.joining import check_new, find_place
 from raftstore.server.member_directory import MemberDirectory, find_member, founding_member
@@ -43,8 +42,7 @@ class MemberOptions:
     port: int = 0
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     peer_tls: TlsFiles = attrs.field(factory=TlsFiles)
-    auto_compaction: Retention = KEEP_ALL
-    quota_bytes: int = 0
+    policy: Policy = attrs.field(factory=Policy)
 
     @property
     def peer_scheme(self) -> str:
@@ -153,7 +151,7 @@ async def serve_member(
     config = _config(options, directory, url)
     async with trio.open_nursery() as nursery:
         process = MemberProcess(
-            config,
+            options.policy.told_to(config),
             directory.disk(warn),
             peers,
             peer_url(options.peer_scheme, directory.address),
@@ -179,6 +177,4 @@ def _config(options: MemberOptions, directory: MemberDirectory, url: str) -> Mem
         ),
         cluster_id,
         joins=not founders,
-        auto_compaction=options.auto_compaction,
-        quota_bytes=options.quota_bytes,
     )

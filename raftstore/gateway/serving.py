@@ -15,8 +15,7 @@ from raftstore.errors import STOPPED, StoreError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
 from raftstore.mvcc.snapshot import StateView
-from raftstore.server.auto_compaction import KEEP_ALL, Retention
-from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.config import MemberConfig, Peer, Policy
 from raftstore.server.credentials import served
 from raftstore.server.data_directory import DataDirectory
 from raftstore.server.local import LocalCluster
@@ -40,8 +39,7 @@ class ServeOptions:
     members: int = 3
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     data: DataDirectory | None = None
-    auto_compaction: Retention = KEEP_ALL
-    quota_bytes: int = 0
+    policy: Policy = attrs.field(factory=Policy)
     seed: int = attrs.field(factory=lambda: int.from_bytes(os.urandom(8), "big"))
 
 
@@ -94,12 +92,7 @@ async def serve(
 
     def configure(config: MemberConfig) -> MemberConfig:
         peers = tuple(_with_url(peer, urls) for peer in config.peers)
-        return attrs.evolve(
-            config,
-            peers=peers,
-            auto_compaction=options.auto_compaction,
-            quota_bytes=options.quota_bytes,
-        )
+        return options.policy.told_to(attrs.evolve(config, peers=peers))
 
     def stopped(peer: Peer, error: DiskFailedError) -> None:
         report(f"{peer.name} has stopped: {error}")

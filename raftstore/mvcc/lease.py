@@ -3,13 +3,19 @@
 Which leases exist, and their keys, is replicated state. When one expires is not: only the leader
 keeps time, from `promote` to `demote`, and it *proposes* the revocation of what has expired (as
 etcd's primary lessor does). A new leader starts every lease anew, since it cannot know the old
-one's renewals.
+one's renewals, and gives all of them an election's time on top, in which nobody could renew.
+
+So a lease that nobody renews would live on for ever if leaders changed often enough. Checkpoints
+prevent that: now and then the leader writes down what is left of the leases that were not renewed
+(`checkpoints_due`), and a new leader starts them with that. Before such a lease is renewed, the
+checkpoint has to be taken back, or the next leader would end it too early.
 """
 
 from __future__ import annotations
 
 import heapq
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import attrs
 
@@ -21,6 +27,8 @@ from raftstore.errors import (
     StoreError,
 )
 
+LEASE_CHECKPOINT: Final = "lease_checkpoint"
+"""``[[[id, seconds left], ...]]``: what the leader writes down."""
 SECOND_NS: Final = 1_000_000_000
 # etcd: server/lease/lessor.go.
 MAX_TTL_S: Final = 9_000_000_000
@@ -29,12 +37,16 @@ MIN_TTL_S: Final = 2
 
 @attrs.define(slots=True, eq=False)
 class Lease:
-    """A granted lease; `expiry_ns` means something on the leader only."""
+    """A granted lease; the times in nanoseconds mean something on the leader only."""
 
     id: int
     ttl_s: int
     keys: dict[bytes, None] = attrs.Factory(dict)
+    remaining_s: int = 0
+    """What the last checkpoint says is left; 0: nothing was taken off."""
     expiry_ns: int = 0
+    since_ns: int = 0
+    """When its time was last begun or written down."""
 
 
 class Leases:
@@ -43,7 +55,10 @@ class Leases:
     def __init__(self) -> None:
         self.by_id: dict[int, Lease] = {}
         self.primary = False
+        self.checkpoint_interval_ns = 0
+        """How long a leader waits between two checkpoints of a lease; 0: it makes none."""
         self._expiries: list[tuple[int, int]] = []
+        self._checkpoints: list[tuple[int, int]] = []
 
     # Replicated
 
@@ -56,7 +71,7 @@ class Leases:
         lease = Lease(lease_id, max(ttl_s, MIN_TTL_S))
         self.by_id[lease_id] = lease
         if self.primary:
-            self._start(lease, now_ns)
+            self._start(lease, now_ns, 0)
         return lease
 
     def revoke(self, lease_id: int) -> list[bytes]:
@@ -75,6 +90,12 @@ class Leases:
         if new:
             self.by_id[new].keys[key] = None
 
+    def checkpoint(self, lease_id: int, remaining_s: int) -> None:
+        """Note what is left of a lease, if it is still there; 0: nothing was taken off."""
+        lease = self.by_id.get(lease_id)
+        if lease is not None:
+            lease.remaining_s = remaining_s
+
     def get(self, lease_id: int) -> Lease:
         """The lease, or LEASE_NOT_FOUND."""
         lease = self.by_id.get(lease_id)
@@ -84,21 +105,48 @@ class Leases:
 
     # On the leader
 
-    def promote(self, now_ns: int) -> None:
-        """This member leads: all leases start anew."""
+    def promote(self, now_ns: int, extend_ns: int = 0) -> None:
+        """This member leads: all leases start anew, or with what a checkpoint left of them."""
         self.primary = True
         self._expiries = []
+        self._checkpoints = []
         for lease in self.by_id.values():
-            self._start(lease, now_ns)
+            self._start(lease, now_ns, extend_ns)
 
     def demote(self) -> None:
         """This member leads no more: it must not let anything expire."""
         self.primary = False
         self._expiries = []
+        self._checkpoints = []
 
-    def _start(self, lease: Lease, now_ns: int) -> None:
-        lease.expiry_ns = now_ns + lease.ttl_s * SECOND_NS
+    def _start(self, lease: Lease, now_ns: int, extend_ns: int) -> None:
+        lease.since_ns = now_ns
+        lease.expiry_ns = now_ns + extend_ns + (lease.remaining_s or lease.ttl_s) * SECOND_NS
         heapq.heappush(self._expiries, (lease.expiry_ns, lease.id))
+        self._schedule(lease)
+
+    def _schedule(self, lease: Lease) -> None:
+        """Write down what is left when it is time, unless it will have expired by then."""
+        due_ns = lease.since_ns + self.checkpoint_interval_ns
+        if self.checkpoint_interval_ns and due_ns < lease.expiry_ns:
+            heapq.heappush(self._checkpoints, (due_ns, lease.id))
+
+    def checkpoints_due(self, now_ns: int, limit: int = 1000) -> list[list[int]]:
+        """``[id, seconds left]`` of leases that nobody has renewed for an interval, each once."""
+        due = self._checkpoints
+        found: list[list[int]] = []
+        while due and due[0][0] <= now_ns and len(found) < limit:
+            _, lease_id = heapq.heappop(due)
+            lease = self.by_id.get(lease_id)
+            if lease is None or lease.expiry_ns <= now_ns:
+                continue
+            if lease.since_ns + self.checkpoint_interval_ns <= now_ns:
+                remaining_s = -((now_ns - lease.expiry_ns) // SECOND_NS)
+                if remaining_s < lease.ttl_s:
+                    found.append([lease_id, remaining_s])
+                lease.since_ns = now_ns
+            self._schedule(lease)
+        return found
 
     def renew(self, lease_id: int, now_ns: int) -> int:
         """Start a lease's time anew; returns its TTL in seconds."""
@@ -108,7 +156,8 @@ class Leases:
         if lease.expiry_ns <= now_ns:
             # Its revocation may already be proposed: a renewal now would promise too much.
             raise StoreError(*LEASE_NOT_FOUND)
-        # The heap keeps the old entry; `expired` moves it on when it comes up.
+        # The heaps keep the old entries; they are moved on when they come up.
+        lease.since_ns = now_ns
         lease.expiry_ns = now_ns + lease.ttl_s * SECOND_NS
         return lease.ttl_s
 
@@ -138,3 +187,33 @@ class Leases:
     def next_expiry_ns(self) -> int | None:
         """A lower bound of when something expires next; None: never, or not the leader."""
         return self._expiries[0][0] if self._expiries else None
+
+
+class LeaseCheckpoints:
+    """A section of the replicated state: what is left of leases, by the leaders' word."""
+
+    name = "lease_checkpoints"
+
+    def __init__(self, leases: Callable[[], Leases], header: Callable[[], list[int]]) -> None:
+        self._leases = leases
+        self._header = header
+        self.writers: dict[str, Callable[[list[Any], int], list[Any]]] = {
+            LEASE_CHECKPOINT: self._checkpoint
+        }
+
+    def _checkpoint(self, fields: list[Any], _now_ns: int) -> list[Any]:
+        leases = self._leases()
+        for lease_id, remaining_s in fields[0]:
+            leases.checkpoint(lease_id, remaining_s)
+        return [0, [self._header()]]
+
+    def dump(self) -> Any:
+        """``[id, seconds left]`` of leases of which something was taken off."""
+        leases = self._leases().by_id.values()
+        return sorted([lease.id, lease.remaining_s] for lease in leases if lease.remaining_s)
+
+    def load(self, data: Any) -> None:
+        """Note what `dump` gave; the leases are there, as new."""
+        leases = self._leases()
+        for lease_id, remaining_s in data or ():
+            leases.checkpoint(lease_id, remaining_s)

@@ -58,6 +58,10 @@ class MemberConfig:
     max_entries_per_message: int = 4_096
     quota_bytes: int = 0
     """So much may keys and leases take (etcd: --quota-backend-bytes); 0: there is no limit."""
+    lease_checkpoint_interval_s: int = 0
+    """How often a leader writes down what is left of leases that nobody renews, so that the next
+    one does not start them anew (etcd: 5 minutes with --experimental-enable-lease-checkpoint);
+    0: never."""
     pre_vote: bool = True
     check_quorum: bool = True
     auto_compaction: Retention = KEEP_ALL
@@ -90,3 +94,16 @@ class MemberConfig:
             check_quorum=self.check_quorum,
             lazy_commits=self.lazy_commits,
         )
+
+
+@attrs.frozen
+class Policy:
+    """What all members of a cluster are told alike; the fields are those of `MemberConfig`."""
+
+    auto_compaction: Retention = KEEP_ALL
+    quota_bytes: int = 0
+    lease_checkpoint_interval_s: int = 0
+
+    def told_to(self, config: MemberConfig) -> MemberConfig:
+        """The configuration of a member under this policy."""
+        return attrs.evolve(config, **attrs.asdict(self, recurse=False))

@@ -1,6 +1,7 @@
 """The leader's duty towards leases.
 
-Propose the revocation of what has expired, and only the leader's.
+Propose the revocation of what has expired, and only the leader's; write down now and then what is
+left of those that nobody renews (`raftstore.mvcc.lease`).
 
 A deposed leader that was paused may believe that leases have expired that its successor keeps alive
 (etcd issues 12528, 15247). Its proposals go into its own log in its own term, where they die with
@@ -11,7 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from raftstore.mvcc import Store
+from raftstore.mvcc.lease import LEASE_CHECKPOINT, LeaseCheckpoints
 from raftstore.raft import RawNode, Role
+
+from .config import SECOND_NS, MemberConfig
 
 REPROPOSE_TICKS = 50
 """A revocation that has not happened after so long is proposed again."""
@@ -20,18 +24,34 @@ REPROPOSE_TICKS = 50
 class LeaseKeeper:
     """Lease time of one member, running only while it leads."""
 
-    def __init__(self, store: Store, now_ns: Callable[[], int]) -> None:
+    def __init__(self, config: MemberConfig, store: Store, now_ns: Callable[[], int]) -> None:
         self._store = store
         self._now_ns = now_ns
         self._proposed: dict[int, int] = {}
+        self.begins = False
+        """Whether this member leads, and keeps no time yet."""
+        self._extend_ns = config.election_ticks * config.tick_ns
+        self._interval_ns = config.lease_checkpoint_interval_s * SECOND_NS
+        section = LeaseCheckpoints(lambda: store.leases, store.header)
+        store.extend(section, frozenset((LEASE_CHECKPOINT,)))
 
     def set_leading(self, *, leading: bool) -> None:
         """Leadership came or went."""
         self._proposed = {}
-        if leading:
-            self._store.leases.promote(self._now_ns())
-        elif self._store.leases.primary:
+        self.begins = leading
+        if self._store.leases.primary:
             self._store.leases.demote()
+
+    def applied(self, term: int, raft_term: int) -> None:
+        """An entry of this term was applied, while a new leader's time has not begun yet.
+
+        With the first one of its own term it knows all that its predecessors have written down.
+        """
+        if term == raft_term:
+            self.begins = False
+            leases = self._store.leases
+            leases.checkpoint_interval_ns = self._interval_ns
+            leases.promote(self._now_ns(), self._extend_ns)
 
     def may_revoke(self, node: RawNode) -> bool:
         """Only a leader that has committed in its own term speaks for the cluster."""
@@ -53,3 +73,18 @@ class LeaseKeeper:
                 self._proposed[lease] = tick
                 found.append(("lease_revoke", [lease]))
         return found
+
+    def checkpoint(self, node: RawNode) -> list[list[int]]:
+        """What to write down now: ``[id, seconds left]`` for each lease."""
+        if not self._interval_ns or not self.may_revoke(node):
+            return []
+        return self._store.leases.checkpoints_due(self._now_ns())
+
+    def take_back(self, lease_id: int) -> list[list[int]]:
+        """The checkpoint to undo before a lease is renewed; none: there is nothing to undo."""
+        lease = self._store.leases.by_id.get(lease_id)
+        if lease is None or not lease.remaining_s:
+            return []
+        # Until the renewal has come, no further checkpoint may follow.
+        lease.since_ns = self._now_ns()
+        return [[lease_id, 0]]

@@ -21,6 +21,7 @@ from raftstore.errors import (
     StoreError,
 )
 from raftstore.mvcc import Store, WatchHub, check_request
+from raftstore.mvcc.lease import LEASE_CHECKPOINT
 from raftstore.raft import (
     NO_MEMBER,
     ConfigurationError,
@@ -58,7 +59,8 @@ from .reads import ReadQueue
 from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond
 from .snapshots import Snapshots
 
-LEADER_OPS: Final = MEMBER_OPS | {"lease_keep_alive", "lease_time_to_live"}
+KEEP_ALIVE: Final = "lease_keep_alive"
+LEADER_OPS: Final = MEMBER_OPS | {KEEP_ALIVE, "lease_time_to_live"}
 LINEARIZABLE_OPS: Final = ACCOUNT_READS | {"range", "lease_leases", "member_list", ALARM_LIST}
 SERIALIZABLE_FIELD: Final = 6
 """Place of `serializable` in a RangeRequest."""
@@ -133,7 +135,7 @@ class Member:
         self.store.raft_term = recovered.hard_state.term
         self._reads = ReadQueue(self._keys, self._answers.answer, config.max_pending_requests)
         self._forwarding = Forwarding(transport, session << 32, config.max_pending_requests)
-        self._leases = LeaseKeeper(self.store, now_ns)
+        self._leases = LeaseKeeper(config, self.store, now_ns)
         self._former_members = self.changes.section.removed
         self._moves = LeaderMoves(self.store, self.node)
         self._auto_compaction = AutoCompaction(config.auto_compaction, config.tick_ns)
@@ -233,6 +235,13 @@ class Member:
         deadline_ns = self._now_ns() + self._timeout_ns
         self._proposals.submit(op, fields, respond, deadline_ns)
 
+    def _submit_own(self, op: str, fields: list[Any], respond: Respond) -> None:
+        """A write of the member itself; a refusal is its answer."""
+        try:
+            self._submit(op, fields, respond)
+        except StoreError as refusal:
+            respond(refusal.to_wire())
+
     def _ask_leader(self, request: Request) -> None:
         leader = self.node.raft.leader
         if leader == self.id:
@@ -245,9 +254,21 @@ class Member:
     def _answer_as_leader(self, request: Request) -> None:
         if request.op in MEMBER_OPS:
             self.changes.take(request)
+        elif request.op == KEEP_ALIVE and (undone := self._leases.take_back(request.fields[0])):
+            self._submit_own(LEASE_CHECKPOINT, [undone], partial(self._renew, request))
         else:
             # The round of heartbeats proves that no successor keeps the lease's time by now.
             self._reads.add(request)
+
+    def _renew(self, request: Request, payload: list[Any]) -> None:
+        """The checkpoint of a lease has been taken back, or could not be."""
+        if payload[0] != 0:
+            request.respond(payload)
+            return
+        try:
+            self._reads.add(request)
+        except StoreError as refusal:
+            request.respond(refusal.to_wire())
 
     def receive_peer(self, sender_id: int, wire: list[Any]) -> None:
         """Take a message of another member."""
@@ -352,6 +373,9 @@ class Member:
             self._publish()
         for op, fields in self._leases.expired(self.node, self._ticks):
             self.receive_client(None, op, fields, _ignore)
+        left = self._leases.checkpoint(self.node)
+        if left:
+            self._submit_own(LEASE_CHECKPOINT, [left], _ignore)
         if self._ticks % PROGRESS_TICKS == 0:
             self.watches.notify_progress()
         if self._auto_compaction:
@@ -517,6 +541,8 @@ class Member:
         self._proposals.pending_bytes -= answered_bytes
         if self._quota.limit_bytes and self._quota.is_exceeded:
             self._quota.applied(entries)
+        if self._leases.begins:
+            self._leases.applied(entries[-1].term, self.node.raft.term)
         self._snapshots.applied_to(entries)
         self._proposals.settle(entries[-1].index)
 

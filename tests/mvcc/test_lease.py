@@ -103,3 +103,45 @@ def test_a_snapshot_carries_leases_and_their_keys(store: Store) -> None:
     assert other.read_wire("lease_leases", [])[1][1:] == [[7]]
     assert other.read_wire("lease_time_to_live", [7, True])[1][1:] == [7, 10, 10, [b"a"]]
     assert other.read_wire("lease_time_to_live", [8, True])[1][2:] == [-1, 0, []]
+
+
+def test_what_is_left_is_written_down_once_per_interval_unless_somebody_renews(
+    store: Store,
+) -> None:
+    leases = store.leases
+    leases.checkpoint_interval_ns = 10 * SECOND_NS
+    leases.promote(0)
+    for lease_id, ttl_s in ((1, 60), (2, 60), (3, 10), (4, 60)):
+        store.apply_wire("lease_grant", [ttl_s, lease_id], 0)
+    assert leases.checkpoints_due(9 * SECOND_NS) == []
+    leases.renew(2, 5 * SECOND_NS)
+    store.apply_wire("lease_revoke", [4])
+    # One that ends within the interval needs none, nor does one that is gone.
+    assert leases.checkpoints_due(10 * SECOND_NS) == [[1, 50]]
+    assert leases.checkpoints_due(10 * SECOND_NS) == []
+    assert leases.checkpoints_due(15 * SECOND_NS + 1) == [[2, 50]]
+    assert leases.checkpoints_due(59 * SECOND_NS) == [[1, 1], [2, 6]]
+    assert leases.checkpoints_due(200 * SECOND_NS) == []
+
+
+def test_many_checkpoints_come_in_several_goes(store: Store) -> None:
+    store.leases.checkpoint_interval_ns = SECOND_NS
+    store.leases.promote(0)
+    for lease_id in range(1, 6):
+        store.apply_wire("lease_grant", [60, lease_id], 0)
+    found = [store.leases.checkpoints_due(2 * SECOND_NS, limit=2) for _ in range(4)]
+    assert [len(part) for part in found] == [2, 2, 1, 0]
+
+
+def test_a_new_leader_starts_with_what_is_left_and_the_time_of_an_election(store: Store) -> None:
+    leases = store.leases
+    for lease_id in (1, 2):
+        store.apply_wire("lease_grant", [60, lease_id])
+    leases.checkpoint(1, 20)
+    leases.checkpoint(99, 20)
+    leases.promote(0, SECOND_NS)
+    assert [leases.remaining_s(number, 0) for number in (1, 2)] == [21, 61]
+    leases.demote()
+    leases.checkpoint(1, 0)
+    leases.promote(0)
+    assert leases.remaining_s(1, 0) == 60
