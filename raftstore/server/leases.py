@@ -5,7 +5,8 @@ left of those that nobody renews (`raftstore.mvcc.lease`).
 
 A deposed leader that was paused may believe that leases have expired that its successor keeps alive
 (etcd issues 12528, 15247). Its proposals go into its own log in its own term, where they die with
-it; they are never passed on to the successor.
+it; they are never passed on to the successor, not even those that still wait when it learns of one
+(`Proposals.speak_as_leader`).
 """
 
 from collections.abc import Callable

@@ -371,11 +371,15 @@ class Member:
         self._refuse_without_leader()
         if self._unpublished and self._ticks >= self._publish_tick:
             self._publish()
-        for op, fields in self._leases.expired(self.node, self._ticks):
-            self.receive_client(None, op, fields, _ignore)
+        expired = self._leases.expired(self.node, self._ticks)
         left = self._leases.checkpoint(self.node)
-        if left:
-            self._submit_own(LEASE_CHECKPOINT, [left], _ignore)
+        if expired or left:
+            position = len(self._proposals.waiting)
+            for op, fields in expired:
+                self.receive_client(None, op, fields, _ignore)
+            if left:
+                self._submit_own(LEASE_CHECKPOINT, [left], _ignore)
+            self._proposals.speak_as_leader(position)
         if self._ticks % PROGRESS_TICKS == 0:
             self.watches.notify_progress()
         if self._auto_compaction:

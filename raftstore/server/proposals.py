@@ -94,6 +94,8 @@ class Proposals:
         self._own: deque[OwnBatch] = deque()
         self._doubtful: deque[OwnBatch] = deque()
         self._last_key_before_change = b""
+        self._leaders: dict[bytes, None] = {}
+        """What waits on this member's word as the leader only."""
 
     def submit(self, op: str, fields: list[Any], respond: Respond, deadline_ns: int) -> None:
         """Take a write.
@@ -121,6 +123,21 @@ class Proposals:
         key = self._keys.next()
         return key, encode((key, op, fields))
 
+    def speak_as_leader(self, position: int) -> None:
+        """What waits from this position on is what only a leader may ask for.
+
+        It is forgotten when this member leads no more: passed on to the successor it would be the
+        word of somebody whose time is over.
+        """
+        self._leaders.update(dict.fromkeys(self._waiting_keys[position:]))
+
+    def _fall_silent(self) -> None:
+        """Forget what only a leader may ask for."""
+        for key in self._leaders:
+            self.take(key)
+        self._leaders.clear()
+        self._forget_answered()
+
     def appended(self, key: bytes, request: Request, node: RawNode) -> None:
         """Such a write now is the last entry of this leader's log."""
         self.pending[key] = request
@@ -132,6 +149,8 @@ class Proposals:
         What does not fit into the bound of uncommitted bytes is refused: the quorum is out of
         reach, or too slow for what is asked of it.
         """
+        if self._leaders and not leading:
+            self._fall_silent()
         size = self._max_batch
         while self.waiting:
             batch = self.waiting[:size]
@@ -147,6 +166,8 @@ class Proposals:
             keys = self._waiting_keys[: len(batch)]
             del self._waiting_keys[: len(batch)]
             del self.waiting[: len(batch)]
+            for key in keys if self._leaders else ():
+                self._leaders.pop(key, None)
             if leading:
                 self._own.append(OwnBatch(node.raft.log.last_index, keys))
 
@@ -154,6 +175,8 @@ class Proposals:
 
     def leader_changed(self) -> None:
         """What this member appended as a leader may be overwritten now."""
+        if self._leaders:
+            self._fall_silent()
         self._doubtful.extend(self._own)
         self._own.clear()
         self._last_key_before_change = next(reversed(self.pending), b"")
@@ -209,6 +232,10 @@ class Proposals:
             else:
                 status = TIMEOUT
             self._refuse([key], status)
+        self._forget_answered()
+
+    def _forget_answered(self) -> None:
+        """Do not propose what nobody waits for any more."""
         kept = [
             (key, data)
             for key, data in zip(self._waiting_keys, self.waiting, strict=True)

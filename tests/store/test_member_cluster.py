@@ -10,7 +10,7 @@ import pytest
 from raftstore.raft import InvariantViolationError, RaftMonitor
 from raftstore.raft.raft import Raft
 from raftstore.server import Member, MemberConfig
-from raftstore.server.bare import BareCluster
+from raftstore.server.bare import BareCluster, _take
 from raftstore.wire import unpack_events
 
 Answer = list[Any]
@@ -309,6 +309,48 @@ def test_a_lease_survives_a_change_of_leader_with_its_full_time(scene: Scene) ->
     assert value_in(scene.do(new.id, get(b"a"))) == b"v"
     scene.advance(40)
     assert value_in(scene.do(new.id, get(b"a"))) is None
+
+
+def test_a_proposal_that_is_doubled_on_its_way_is_carried_out_once(scene: Scene) -> None:
+    follower = scene.followers()[0]
+    leader = scene.leader()
+    first, second = (scene.ask(follower, put(b"a", value)) for value in (b"1", b"2"))
+    scene.members[follower].finish_batch()
+    frames = [frame for _, frame in _take(scene._outboxes[follower])]
+    assert len(frames) == 1
+    for wire in [*frames[0], *frames[0]]:
+        leader.receive_peer(follower, wire)
+    scene.settle()
+    assert [answers[0][1][0][2] for answers in (first, second)] == [2, 3]
+    assert leader.store.revision == 3
+    for wire in frames[0]:
+        leader.receive_peer(follower, wire)
+    scene.settle()
+    assert leader.store.revision == 3
+
+
+def test_a_paused_leader_that_learns_of_its_successor_ends_no_lease(scene: Scene) -> None:
+    """It wakes, finds a lease over by its own reckoning, and is deposed before it can say so."""
+    old = scene.leader()
+    lease = scene.do(old.id, ("lease_grant", [3, 0]))[1][1]
+    scene.do(old.id, put(b"a", lease=lease))
+    paused = scene.members.pop(old.id)
+    new = scene.leader()
+    scene.advance(20)
+    assert scene.do(new.id, ("lease_keep_alive", [lease]))[1][2] == 3
+    scene.advance(20)
+    assert scene.do(new.id, ("lease_keep_alive", [lease]))[1][2] == 3
+    scene.members[old.id] = paused
+    paused.tick()
+    new.tick()
+    new.finish_batch()
+    assert paused.is_leader
+    scene._deliver()
+    assert not paused.is_leader
+    scene.settle()
+    scene.advance(5)
+    assert value_in(scene.do(new.id, get(b"a"))) == b"v"
+    assert scene.do(old.id, ("lease_keep_alive", [lease]))[1][2] == 3
 
 
 def test_leadership_moves_on_request(scene: Scene) -> None:
