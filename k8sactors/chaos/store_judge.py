@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 
-import attrs
-
 from k8sactors.chaos.store_cluster import StoreCluster
 from k8sactors.chaos.store_load import PREFIX, StoreLoad
-from k8sactors.chaos.store_record import RecordingMonitor, replay, requests
-from k8sactors.chaos.store_watcher import StoreWatcher, change_log
+from k8sactors.chaos.store_record import RecordingMonitor
+from k8sactors.chaos.store_watcher import StoreWatcher
+from k8sactors.checkers.exact import check_exactly
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import History
 from k8sactors.checkers.linearizability import check_revisions
 from k8sactors.checkers.linearizability import findings as linearizability_findings
-from k8sactors.checkers.watch import Change, Stream, WatchHistory, check_watch
+from k8sactors.checkers.truth import Truth
+from k8sactors.checkers.watch import Compaction, WatchHistory, check_watch
+from k8sactors.checkers.watch_exact import check_watch_exactly
 from k8sactors.fabric import Crash
 from raftstore.mvcc import Store
 
@@ -55,63 +56,64 @@ def judge_run(
     ]
     found += linearizability_findings(history.operations, trust_clocks=trust_clocks)
     found += check_revisions(history.operations)
-    log = change_log(replay(monitor.log), PREFIX)
-    compactions = [
-        (applied.time_ns, fields[0])
-        for applied, op, fields in requests(monitor.log)
-        if op == "compact"
-    ]
-    streams = [
-        _with_excuses(stream, log, compactions)
-        for watcher in watchers
-        for stream in watcher.streams
-    ]
-    return found + check_watch(WatchHistory(log, streams))
+    truth = monitor.truth()
+    found += check_exactly(
+        truth, history.operations, history.discarded, prefix=PREFIX, trust_clocks=trust_clocks
+    ).findings
+    watches = watch_history(truth, watchers)
+    return found + check_watch(watches) + check_watch_exactly(watches, truth.times_ns())
 
 
-def _with_excuses(
-    stream: Stream, log: Sequence[Change], compactions: Sequence[tuple[int, int]]
-) -> Stream:
-    """The stream, with the state before a change filled in where the store had forgotten it.
-
-    A change at or before the revision of a compaction may come without the state before it, as
-    etcd's do: the newest version that is kept is the change itself.
-    """
-    if not compactions or not stream.with_previous:
-        return stream
-    truth = {(change.revision, change.key): change.previous for change in log}
-    batches = []
-    for batch in stream.batches:
-        forgotten = max((c for time_ns, c in compactions if time_ns <= batch.time_ns), default=0)
-        changes = tuple(
-            attrs.evolve(change, previous=truth.get((change.revision, change.key)))
-            if change.previous is None and change.revision <= forgotten
-            else change
-            for change in batch.changes
-        )
-        batches.append(attrs.evolve(batch, changes=changes))
-    return attrs.evolve(stream, batches=batches)
+def watch_history(truth: Truth, watchers: Sequence[StoreWatcher]) -> WatchHistory:
+    """What the watchers were sent, beside what happened where they looked."""
+    log = [change for change in truth.store.changes if change.key.startswith(PREFIX)]
+    streams = [stream for watcher in watchers for stream in watcher.streams]
+    compactions = [Compaction(time_ns, revision) for time_ns, revision in truth.compactions()]
+    return WatchHistory(log, streams, compactions)
 
 
-def judge_members(cluster: StoreCluster, now_ns: int) -> list[Finding]:
+def judge_members(truth: Truth, cluster: StoreCluster, now_ns: int) -> list[Finding]:
     """What is left on the machines in the end."""
     rotten = [
         Finding("bit-rot", f"member {number} started on a disk with a flipped bit", now_ns)
         for number in cluster.rot_accepted
     ]
-    return rotten + judge_states([host.member.store for host in cluster.carriers], now_ns)
+    stores = [host.member.store for host in cluster.carriers]
+    return rotten + judge_states(truth, stores, now_ns)
 
 
-def judge_states(stores: Sequence[Store], now_ns: int) -> list[Finding]:
-    """At one revision all members hold the same keys with the same history."""
+def judge_states(truth: Truth, stores: Sequence[Store], now_ns: int) -> list[Finding]:
+    """All members hold the same keys with the same history, and those that the log gives."""
+    found = [
+        Finding("exact-state", f"member {store.member_id}: {problem}", now_ns)
+        for store in stores
+        for problem in _state_problems(truth, store)
+    ]
     if not stores:
-        return []
+        return found
     revision = min(store.revision for store in stores)
     kept = max(store.compact_revision for store in stores)
     if revision < kept:
-        return []
+        return found
     hashes = {store.space.hash(revision) for store in stores}
-    if len(hashes) == 1:
-        return []
-    message = f"members differ in their state at revision {revision}"
-    return [Finding("state-equality", message, now_ns)]
+    if len(hashes) > 1:
+        message = f"members differ in their state at revision {revision}"
+        found.append(Finding("state-equality", message, now_ns))
+    return found
+
+
+def _state_problems(truth: Truth, store: Store) -> Iterable[str]:
+    """What a member holds that the log, up to its revision, does not give; or the other way."""
+    state = truth.store.states.get(store.revision)
+    if state is None:
+        yield f"it is at revision {store.revision}, the log ends at {truth.store.revision}"
+        return
+    held = {kv[0]: tuple(kv) for kv in store.space.live.values()}
+    due = {key: tuple(version) for key, version in state.items()}
+    for key in sorted(held.keys() | due.keys()):
+        if held.get(key) != due.get(key):
+            yield (
+                f"at revision {store.revision} it holds {held.get(key)} where the log gives"
+                f" {due.get(key)}"
+            )
+            return

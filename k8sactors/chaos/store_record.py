@@ -5,18 +5,14 @@ the monitor that watches Raft's invariants keeps every entry that any member app
 what a campaign is after: elections, restarts, snapshots that were installed.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 
-from raftstore.mvcc import Store
+from k8sactors.checkers.truth import LogEntry, Truth
 from raftstore.raft import Configuration, Entry, RaftMonitor
 from raftstore.raft.messages import EntryKind
 from raftstore.server.requests import decode
-
-FORGETTING = ("compact",)
-"""Writes that change nothing but what is remembered."""
 
 
 @attrs.frozen
@@ -36,6 +32,18 @@ class RecordingMonitor(RaftMonitor):
         self.starts = 0
         self.installed_snapshots = 0
         self._now_ns = now_ns
+        self._truth = Truth()
+        self._replayed = 0
+
+    def truth(self) -> Truth:
+        """What follows from the log so far, by a store that has nothing to do with the members'."""
+        for applied in self.log[self._replayed :]:
+            entry = applied.entry
+            if entry.kind == EntryKind.NORMAL and entry.data:
+                op, fields = decode(entry.data)
+                self._truth.extend((LogEntry(entry.index, applied.time_ns, op, fields),))
+        self._replayed = len(self.log)
+        return self._truth
 
     def applied(self, member_id: int, entries: list[Entry]) -> None:
         """Check the entries; keep those that nobody had applied before."""
@@ -58,25 +66,9 @@ class RecordingMonitor(RaftMonitor):
         self.starts += 1
 
 
-def replay(log: list[Applied], cluster_id: int = 1) -> Store:
-    """A store that has applied a whole log and still knows all of its history."""
-    store = Store(cluster_id, 0)
-    for applied, op, fields in requests(log):
-        if op not in FORGETTING and op in store.write_ops:
-            store.apply_wire(op, fields, applied.time_ns)
-    return store
-
-
-def requests(log: list[Applied]) -> Iterator[tuple[Applied, str, list[Any]]]:
-    """The clients' requests in a log."""
-    for applied in log:
-        if applied.entry.kind == EntryKind.NORMAL and applied.entry.data:
-            yield applied, *decode(applied.entry.data)
-
-
-def count_ops(log: list[Applied]) -> dict[str, int]:
+def count_ops(truth: Truth) -> dict[str, int]:
     """How many entries of each kind of request a log holds."""
     counts: dict[str, int] = {}
-    for _, op, _ in requests(log):
-        counts[op] = counts.get(op, 0) + 1
+    for entry in truth.entries:
+        counts[entry.op] = counts.get(entry.op, 0) + 1
     return counts

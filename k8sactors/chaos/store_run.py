@@ -78,7 +78,7 @@ class StoreChaosRun:
                     now_ns,
                     trust_clocks=not any(fault.kind in WRONG_CLOCKS for fault in plan),
                 ),
-                *judge_members(cluster, now_ns),
+                *judge_members(self._monitor.truth(), cluster, now_ns),
             ]
             return Outcome(
                 seed=sim.seed,
@@ -174,7 +174,7 @@ class StoreChaosRun:
             "outcomes unknown": len(operations) - len(outcomes),
             "watch events": sum(len(batch.changes) for batch in batches),
             "watches compacted": sum(batch.compacted is not None for batch in batches),
-            **{f"applied {op}": count for op, count in count_ops(monitor.log).items()},
+            **{f"applied {op}": count for op, count in count_ops(monitor.truth()).items()},
         }
         for outcome in outcomes:
             if outcome.refusal is not None:

@@ -15,8 +15,8 @@ from k8sactors.actors import Actor
 from k8sactors.chaos.store_cluster import StoreCluster
 from k8sactors.chaos.store_load import StoreLoad
 from k8sactors.chaos.store_operator import StoreOperator
-from k8sactors.chaos.store_record import RecordingMonitor, replay
-from k8sactors.chaos.store_watcher import StoreWatcher, change_log, undelivered
+from k8sactors.chaos.store_record import RecordingMonitor
+from k8sactors.chaos.store_watcher import StoreWatcher, undelivered
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import History
 from k8sactors.simulation import MILLISECOND, SECOND
@@ -175,12 +175,11 @@ class Settling:
         leases = len(members[0].member.store.leases.by_id)
         if leases:
             return f"{leases} leases have not ended"
-        log = None
+        log = self._monitor.truth().store.changes
         endpoints = self._cluster.endpoints
         for watcher in watchers:
             if not watcher.reaches(endpoints):
                 continue
-            log = log or change_log(replay(self._monitor.log), "")
             change = undelivered(log, watcher.stream)
             if change is not None:
                 return f"{watcher.name} was not sent revision {change.revision}"

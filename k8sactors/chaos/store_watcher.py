@@ -11,7 +11,6 @@ from k8sactors.simulation import SECOND
 from raftstore.client import StoreClient, Watch
 from raftstore.client.operations import prefix_end
 from raftstore.errors import RaftStoreError
-from raftstore.mvcc import Store
 from raftstore.wire import PUT, WatchCreateRequest
 
 FIRST_REVISION = 2  # the first write of a store; revision 1 is the empty one
@@ -114,8 +113,8 @@ class StoreWatcher(Actor):
         if not stream.start_revision:
             # "From now on" means from behind the revision that the first answer names.
             stream.start_revision = revision + 1
-        changes = tuple(_change(kind, kv, previous) for kind, kv, previous in events)
-        stream.batches.append(Batch(now_ns, changes, bookmark=None if changes else revision))
+        changes = tuple(_change(*event) for event in events)
+        stream.batches.append(Batch(now_ns, changes, bookmark=revision))
 
     def _cancelled(self, client: StoreClient, error: RaftStoreError) -> None:
         """History is gone: all that can be done is to begin anew behind the gap."""
@@ -128,47 +127,25 @@ class StoreWatcher(Actor):
 
 
 def _change(kind: int, kv: list[Any], previous: list[Any] | None) -> Change:
-    key, _create, revision, _version, value, *_ = [*kv, b"", 0]
-    return Change(
-        revision=revision,
-        key=key.decode(),
-        type="PUT" if kind == PUT else "DELETE",
-        value=value if kind == PUT else None,
-        previous=previous[4] if previous else None,
-    )
+    """What an event says, all of it."""
+    # The end of a deletion's fields may be left out.
+    fields: list[Any] = [*kv, *_NO_VERSION[len(kv) :]]
+    key, created, revision, version, value, lease = fields
+    before = _change(PUT, previous, None) if previous else None
+    name = key.decode()
+    if kind == PUT:
+        return Change(revision, name, "PUT", value, created, version, lease, before)
+    return Change(revision, name, "DELETE", previous=before)
 
 
-def change_log(store: Store, prefix: str) -> list[Change]:
-    """Every change of the keys under a prefix; the store must still have all history."""
-    space = store.space
-    assert not space.compact_revision, "history is gone"
-    values: dict[bytes, bytes] = {}
-    log = []
-    start = prefix.encode()
-    for kv in space.written_since(FIRST_REVISION, space.revision):
-        key, _create, revision, version, value, *_ = kv
-        if not key.startswith(start):
-            continue
-        previous = values.get(key)
-        if version:
-            values[key] = value
-            log.append(Change(revision, key.decode(), "PUT", value, previous))
-        else:
-            values.pop(key, None)
-            log.append(Change(revision, key.decode(), "DELETE", None, previous))
-    return log
+_NO_VERSION = (b"", 0, 0, 0, b"", 0)
 
 
 def undelivered(log: list[Change], stream: Stream) -> Change | None:
     """The newest change that the stream should have by now and has not; None: it is up to date."""
-    wanted = [
-        change
-        for change in log
-        if change.revision >= stream.start_revision and change.key.startswith(stream.prefix)
-    ]
-    if not wanted or not stream.start_revision:
+    newest = next((change for change in reversed(log) if stream.wants(change)), None)
+    if newest is None or not 0 < stream.start_revision <= newest.revision:
         return None
-    newest = wanted[-1]
     reached = max(
         (change.revision for batch in stream.batches for change in batch.changes), default=0
     )

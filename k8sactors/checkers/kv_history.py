@@ -14,7 +14,9 @@ stand alone. Three things can happen to a request:
   the call, or never.
 """
 
+from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -231,7 +233,10 @@ class Outcome:
 
 @define(eq=False)
 class Operation:
-    """One request of one client, from call to return."""
+    """One request of one client, from call to return.
+
+    `answer` are the fields of the whole response, its header first, where they were recorded.
+    """
 
     client: str
     request: Request
@@ -240,6 +245,7 @@ class Operation:
     return_order: int | None = None
     returned_ns: int | None = None
     outcome: Outcome | None = None
+    answer: Sequence[Any] | None = None
 
     @property
     def is_unknown(self) -> bool:
@@ -272,10 +278,16 @@ class History:
         self.operations.append(operation)
         return operation
 
-    def complete(self, operation: Operation, outcome: Outcome, now_ns: int) -> None:
+    def complete(
+        self,
+        operation: Operation,
+        outcome: Outcome,
+        now_ns: int,
+        answer: Sequence[Any] | None = None,
+    ) -> None:
         """Record the answer to a request."""
         assert operation.outcome is None, "an operation completes once"
-        operation.outcome = outcome
+        operation.outcome, operation.answer = outcome, answer
         operation.return_order = self._tick()
         operation.returned_ns = now_ns
 

@@ -144,6 +144,20 @@ def expiries(operations: Sequence[Operation], *, trust_clocks: bool = True) -> l
     long from there. Where the clocks of the members cannot be trusted, a lease may expire at any
     time after it was asked for.
     """
+    earliest = expiries_ns(operations)
+    if not trust_clocks:
+        return [Expiry(lease, order) for lease, (order, _) in earliest.items()]
+    events = sorted(chain.from_iterable(map(_times, operations)))
+    times_ns = [time_ns for _, time_ns in events]
+    found = []
+    for lease, (order, until_ns) in earliest.items():
+        place = bisect_left(times_ns, until_ns)
+        found.append(Expiry(lease, max(order, events[place - 1][0] if place else 0)))
+    return found
+
+
+def expiries_ns(operations: Sequence[Operation]) -> dict[int, tuple[int, int]]:
+    """For each lease the ordinal of its first call, and the time until which it has to live."""
     earliest: dict[int, tuple[int, int]] = {}
     for operation in operations:
         for action in operation.request.success:
@@ -158,15 +172,7 @@ def expiries(operations: Sequence[Operation], *, trust_clocks: bool = True) -> l
                 min(order, operation.call_order),
                 max(until_ns, lives_until_ns),
             )
-    if not trust_clocks:
-        return [Expiry(lease, order) for lease, (order, _) in earliest.items()]
-    events = sorted(chain.from_iterable(map(_times, operations)))
-    times_ns = [time_ns for _, time_ns in events]
-    found = []
-    for lease, (order, until_ns) in earliest.items():
-        place = bisect_left(times_ns, until_ns)
-        found.append(Expiry(lease, max(order, events[place - 1][0] if place else 0)))
-    return found
+    return earliest
 
 
 def _renewed_s(operation: Operation, action: Action) -> int:

@@ -3,11 +3,13 @@
 The terms are etcd's (documentation, "KV API guarantees", watch section): ordered, unique, atomic,
 reliable, resumable, bookmarkable; events carry the state before them truthfully. The reference is
 the log of all changes that the store applied, in order of revision.
+
+Each check knows one guarantee. `watch_exact` says the same in one go, event by event.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from k8sactors.checkers.findings import Finding
 
@@ -21,25 +23,40 @@ class Change:
         key: the key.
         type: "PUT" or "DELETE".
         value: the value that was written; None for a delete.
-        previous: the value before, where it is known or was sent; None when the key was absent.
+        created: the revision at which the key began to exist; 0 for a delete.
+        version: how often it was written since then, this time included; 0 for a delete.
+        lease: the lease that it is attached to; 0: none.
+        previous: the change before, where it is known or was sent; None when the key was absent.
     """
 
     revision: int
     key: str
     type: str = "PUT"
     value: bytes | None = None
-    previous: bytes | None = None
+    created: int = 0
+    version: int = 0
+    lease: int = 0
+    previous: "Change | None" = None
+
+    @property
+    def is_create(self) -> bool:
+        """Whether it says that the key did not exist before, as etcd's clients tell it."""
+        return self.type == "PUT" and self.created == self.revision
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.key!r} at revision {self.revision}"
 
 
 @frozen
 class Batch:
-    """One response on a watch stream: some changes, or a bookmark, or the end.
+    """One response on a watch stream: some changes, or none, or the end.
 
     Attributes:
         time_ns: virtual time of delivery.
         changes: in the order in which they were sent.
-        bookmark: everything up to this revision has been sent; None when it is not a bookmark.
-        compacted: the stream was cancelled because this revision is gone; None otherwise.
+        bookmark: everything up to this revision has been sent; None when nothing was said of it.
+        compacted: the stream was cancelled because history before this revision is gone; None: it
+            was not cancelled; 0: it was for another reason.
     """
 
     time_ns: int
@@ -48,15 +65,25 @@ class Batch:
     compacted: int | None = None
 
 
+@frozen
+class Compaction:
+    """From this time on history before this revision may be gone."""
+
+    time_ns: int
+    revision: int
+
+
 @define
 class Stream:
     """All that one watcher received, across reconnections.
 
     Attributes:
         watcher: its name in messages.
-        start_revision: the first revision that it asked for.
+        start_revision: the first revision that it asked for; 0: it was never told from where on.
         prefix: the keys that it asked for.
+        without: the types of changes that it did not want.
         with_previous: whether it asked for the state before each change.
+        due: the revision up to which it had all the time in the world to be told everything.
         batches: in order of arrival.
     """
 
@@ -65,12 +92,18 @@ class Stream:
     prefix: str = ""
     with_previous: bool = False
     batches: list[Batch] = field(factory=list)
+    without: tuple[str, ...] = ()
+    due: int = 0
 
     def changes(self) -> Iterator[tuple[int, int, Change]]:
         """Every change with its time and the number of its batch."""
         for number, batch in enumerate(self.batches):
             for change in batch.changes:
                 yield batch.time_ns, number, change
+
+    def wants(self, change: Change) -> bool:
+        """Whether it asked for this."""
+        return change.key.startswith(self.prefix) and change.type not in self.without
 
 
 @define
@@ -79,16 +112,28 @@ class WatchHistory:
 
     log: list[Change]
     streams: list[Stream]
+    compactions: list[Compaction] = field(factory=list)
+
+    def forgotten(self, time_ns: int) -> int:
+        """The revision that had been compacted by then."""
+        return max(
+            (each.revision for each in self.compactions if each.time_ns <= time_ns), default=0
+        )
 
 
 def check_filtered(history: WatchHistory) -> list[Finding]:
-    """A watcher gets only keys that it asked for."""
+    """A watcher gets only keys, and types of changes, that it asked for."""
     return [
-        _finding("watch-filtered", stream, f"got {change.key!r}, asked for {stream.prefix!r}", time)
+        _finding("watch-filtered", stream, f"got {change}, asked for {_asked(stream)}", time)
         for stream in history.streams
         for time, _, change in stream.changes()
-        if not change.key.startswith(stream.prefix)
+        if not stream.wants(change)
     ]
+
+
+def _asked(stream: Stream) -> str:
+    without = f" without {' and '.join(stream.without)}" if stream.without else ""
+    return f"{stream.prefix!r}{without}"
 
 
 def check_ordered(history: WatchHistory) -> list[Finding]:
@@ -138,31 +183,64 @@ def check_reliable(history: WatchHistory) -> list[Finding]:
         got = {(change.revision, change.key) for _, _, change in stream.changes()}
         reach = _reach(stream)
         for change in history.log:
-            wanted = change.key.startswith(stream.prefix)
-            if not wanted or not stream.start_revision <= change.revision <= reach.revision:
+            if not stream.start_revision <= change.revision <= reach.revision:
                 continue
-            if (change.revision, change.key) not in got:
+            if stream.wants(change) and (change.revision, change.key) not in got:
                 message = (
-                    f"{change.type} {change.key!r} at revision {change.revision} was never "
-                    f"delivered, although the stream reached revision {reach.revision}"
+                    f"{change} was never delivered, although the stream reached revision"
+                    f" {reach.revision}"
                 )
                 found.append(_finding("watch-reliable", stream, message, reach.time_ns))
     return found
 
 
 def check_resumable(history: WatchHistory) -> list[Finding]:
-    """The first change is at or after the revision asked for."""
-    return [
-        _finding(
-            "watch-resumable",
-            stream,
-            f"asked for revision {stream.start_revision}, got revision {change.revision}",
-            time,
-        )
-        for stream in history.streams
-        for time, _, change in stream.changes()
-        if change.revision < stream.start_revision
-    ]
+    """From a revision on: nothing older, and then events or a true word of compaction, no silence.
+
+    A stream that goes on after a broken connection asks for the revision behind the last one that
+    it was told of.
+    """
+    found = []
+    for stream in history.streams:
+        for time, _, change in stream.changes():
+            if change.revision < stream.start_revision:
+                message = f"asked for revision {stream.start_revision}, got {change}"
+                found.append(_finding("watch-resumable", stream, message, time))
+        for number, batch in enumerate(stream.batches):
+            message = _untrue_compaction(history, stream, number)
+            if message:
+                found.append(_finding("watch-resumable", stream, message, batch.time_ns))
+        found += _silence(history, stream)
+    return found
+
+
+def _untrue_compaction(history: WatchHistory, stream: Stream, number: int) -> str:
+    """What is wrong with what a batch says of a compaction; empty: nothing."""
+    batch = stream.batches[number]
+    if not batch.compacted:
+        return ""
+    said = f"was told that history before revision {batch.compacted} is gone"
+    if batch.compacted > history.forgotten(batch.time_ns):
+        return f"{said}, but the store had not forgotten it"
+    reach = _reach(evolve(stream, batches=stream.batches[:number]))
+    following = max(stream.start_revision, reach.revision + 1)
+    if batch.compacted <= following:
+        return f"{said}, but needed nothing before revision {following}"
+    return ""
+
+
+def _silence(history: WatchHistory, stream: Stream) -> Iterator[Finding]:
+    """The first change that it should have been told of in the end, and was not."""
+    reach = _reach(stream)
+    ended = any(batch.compacted is not None for batch in stream.batches)
+    if ended or not stream.start_revision or reach.revision >= stream.due:
+        return
+    following = max(stream.start_revision, reach.revision + 1)
+    for change in history.log:
+        if following <= change.revision <= stream.due and stream.wants(change):
+            time = stream.batches[-1].time_ns if stream.batches else 0
+            yield _finding("watch-resumable", stream, f"was never told of {change}", time)
+            return
 
 
 def check_bookmarkable(history: WatchHistory) -> list[Finding]:
@@ -180,23 +258,75 @@ def check_bookmarkable(history: WatchHistory) -> list[Finding]:
 
 
 def check_truthful(history: WatchHistory) -> list[Finding]:
-    """Every delivered change is one that the store made, and the state before it is right."""
+    """Every delivered change is one that the store made."""
+
+    def problem(_: Stream, __: int, change: Change, truth: Change | None) -> str:
+        if truth is None:
+            return "the store made no such change"
+        if (truth.type, truth.value, truth.lease) != (change.type, change.value, change.lease):
+            return f"the store's change was {truth.type} {truth.value!r}, lease {truth.lease:x}"
+        return ""
+
+    return _against_log(history, "watch-truthful", problem)
+
+
+def check_previous(history: WatchHistory) -> list[Finding]:
+    """What is said of the state before a change is true; nothing is said only if none existed.
+
+    As in etcd the state before a change that lies at or before a compaction may be missing: the
+    newest version that is kept is the change itself.
+    """
+
+    def problem(stream: Stream, time_ns: int, change: Change, truth: Change | None) -> str:
+        if truth is None or not stream.with_previous or change.previous == truth.previous:
+            return ""
+        if change.previous is None and change.revision <= history.forgotten(time_ns):
+            return ""
+        before = "nothing" if truth.previous is None else _content(truth.previous)
+        said = "nothing" if change.previous is None else _content(change.previous)
+        return f"said before it was {said}, it was {before}"
+
+    return _against_log(history, "watch-prev-kv", problem)
+
+
+def check_is_create(history: WatchHistory) -> list[Finding]:
+    """A change is called a creation if and only if the key did not exist before it."""
+
+    def problem(_: Stream, __: int, change: Change, truth: Change | None) -> str:
+        if truth is None or change.type != truth.type:
+            return ""
+        if change.is_create != truth.is_create:
+            return f"is_create is {change.is_create}, but the key did" + (
+                " not exist before" if truth.is_create else " exist before"
+            )
+        if (change.created, change.version) != (truth.created, truth.version):
+            return (
+                f"version {change.version} since revision {change.created}, it was version"
+                f" {truth.version} since revision {truth.created}"
+            )
+        return ""
+
+    return _against_log(history, "watch-is-create", problem)
+
+
+def _against_log(
+    history: WatchHistory,
+    check: str,
+    problem: Callable[[Stream, int, Change, Change | None], str],
+) -> list[Finding]:
+    """A finding for each delivered change with a problem, held against the change of the log."""
     made = {(change.revision, change.key): change for change in history.log}
     found = []
     for stream in history.streams:
         for time, _, change in stream.changes():
-            truth = made.get((change.revision, change.key))
-            if truth is None:
-                problem = "the store made no such change"
-            elif (truth.type, truth.value) != (change.type, change.value):
-                problem = f"the store's change was {truth.type} {truth.value!r}"
-            elif stream.with_previous and truth.previous != change.previous:
-                problem = f"said before it was {change.previous!r}, it was {truth.previous!r}"
-            else:
-                continue
-            message = f"{change.type} {change.key!r} at revision {change.revision}: {problem}"
-            found.append(_finding("watch-truthful", stream, message, time))
+            message = problem(stream, time, change, made.get((change.revision, change.key)))
+            if message:
+                found.append(_finding(check, stream, f"{change}: {message}", time))
     return found
+
+
+def _content(change: Change) -> str:
+    return f"{change.value!r} of revision {change.revision}, version {change.version}"
 
 
 CHECKS: Sequence[Callable[[WatchHistory], list[Finding]]] = (
@@ -208,6 +338,8 @@ CHECKS: Sequence[Callable[[WatchHistory], list[Finding]]] = (
     check_resumable,
     check_bookmarkable,
     check_truthful,
+    check_previous,
+    check_is_create,
 )
 
 

@@ -3,9 +3,10 @@
 import pytest
 
 from k8sactors import simulation
-from k8sactors.chaos.store_load import PREFIX, to_txn
+from k8sactors.chaos.store_load import PREFIX
 from k8sactors.chaos.store_mix import FEATURES, KEYS, LEASES, RequestMix
 from k8sactors.checkers.kv_history import ActionKind, History, Outcome, Request, get, put
+from k8sactors.checkers.kv_wire import to_message
 from raftstore.mvcc import check_request
 
 
@@ -38,7 +39,7 @@ def _shape(request: Request) -> object:
 def test_transactions_are_ones_that_the_store_takes() -> None:
     for request in _drawn(FEATURES):
         if request.compares or len(request.success) > 1:
-            check_request("txn", to_txn(request).to_wire())
+            check_request("txn", to_message(request, PREFIX).to_wire())
 
 
 def test_a_lease_that_is_gone_is_not_used_again() -> None:
@@ -70,5 +71,5 @@ def test_compares_guess_what_was_last_seen() -> None:
 
 
 def test_keys_lie_under_the_prefix_that_watchers_watch() -> None:
-    wire = to_txn(put(KEYS[0], b"v")).to_wire()
+    wire = to_message(put(KEYS[0], b"v"), PREFIX).to_wire()
     assert wire[1][0][1][0] == (PREFIX + KEYS[0]).encode()
