@@ -30,15 +30,29 @@ class RaftConfig:
     """How long a leader waits for the acknowledgement of a snapshot before it probes again."""
     pre_vote: bool = True
     check_quorum: bool = True
+    lease_reads: bool = False
+    """Whether a leader with a lease answers reads without asking the others (needs CheckQuorum)."""
+    max_clock_drift_percent: int = 10
+    """By so much the clock of a follower may gain on the leader's: the lease is shorter by it."""
+    clock_units_per_tick: int = 1
+    """In which the clock counts that measures the lease."""
     lazy_commits: bool = False
     """Whether news of a commit waits for an append to carry it, or for `send_commits`."""
 
     def __attrs_post_init__(self) -> None:
         assert self.id > 0, "member ids start at 1"
         assert self.election_ticks > self.heartbeat_ticks > 0, "an election outlasts a heartbeat"
+        assert self.check_quorum or not self.lease_reads, "a lease needs members that keep to it"
+        assert 0 <= self.max_clock_drift_percent < 100, "a clock that stands still measures nothing"  # noqa: PLR2004
         assert self.max_inflight_messages > 0, "nothing could be replicated"
         assert self.max_inflight_bytes > 0, "nothing could be replicated"
         assert self.max_entries_per_message > 0, "nothing could be replicated"
+
+    @property
+    def lease_units(self) -> int:
+        """How long a lease lasts. A follower's first tick may come at once, so it is one less."""
+        sound_percent = 100 - self.max_clock_drift_percent
+        return (self.election_ticks - 1) * self.clock_units_per_tick * sound_percent // 100
 
 
 @attrs.frozen

@@ -9,7 +9,6 @@ from .messages import (
     NO_MEMBER,
     PRE_VOTE,
     PRE_VOTE_RESPONSE,
-    TIMEOUT_NOW,
     TRANSFER_LEADER,
     VOTE,
     VOTE_RESPONSE,
@@ -27,6 +26,7 @@ class Election(Membership):
 
     def tick(self) -> None:
         """One unit of time has passed."""
+        self.ticks += 1
         if self.role is LEADER:
             self._tick_leader()
             return
@@ -130,17 +130,11 @@ class Election(Membership):
 
     # -- votes --------------------------------------------------------------------------------
 
-    def in_leader_lease(self, message: Message) -> bool:
-        """A member that hears its leader does not help to depose it (dissertation 4.2.3)."""
-        return (
-            self.config.check_quorum
-            and self.leader != NO_MEMBER
-            and self.election_elapsed < self.config.election_ticks
-            and message.context != CAMPAIGN_TRANSFER
-        )
-
     def handle_vote_request(self, message: Message) -> None:
         """Answer a candidate or pre-candidate (Raft section 5.2, 5.4.1)."""
+        if self.is_bound_by_lease() and message.context != CAMPAIGN_TRANSFER:
+            # Whoever comes with a later term is not heard at all; this term's are no better.
+            return
         response = VOTE_RESPONSE if message.kind == VOTE else PRE_VOTE_RESPONSE
         granted = self.can_vote(message) and self.log.is_up_to_date(message.index, message.log_term)
         if granted:
@@ -174,6 +168,6 @@ class Election(Membership):
         self.election_elapsed = 0
         self.transferee = transferee
         if progress.match == self.log.last_index:
-            self.send(Message(TIMEOUT_NOW, transferee))
+            self.hand_over(transferee)
         else:
             self.send_append(transferee)

@@ -123,6 +123,7 @@ class Membership(Reads):
             return
         if self.maybe_commit():
             self.on_commit_advanced()
+        self.count_reads_anew()
         for member in configuration.members:
             if member != self.id:
                 self.maybe_send_append(member, send_if_empty=False)

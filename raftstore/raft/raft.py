@@ -146,7 +146,7 @@ class Raft(Election):
         if self.role is not FOLLOWER:
             self.become_follower(message.term, message.sender)
         self.leader = message.sender
-        self.election_elapsed = 0
+        self.note_leader()
 
     def _take_proposal(self, message: Message) -> None:
         """Append what a follower has passed on to the leader of this term.

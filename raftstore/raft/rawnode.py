@@ -49,7 +49,12 @@ class Ready:
 
 
 class RawNode:
-    """A Raft member with the bookkeeping between its state and its environment."""
+    """A Raft member with the bookkeeping between its state and its environment.
+
+    `clock` measures the leader's lease (`RaftConfig.lease_reads`): it never goes back, and counts
+    in `RaftConfig.clock_units_per_tick`. By default it counts the calls of `tick`, which is as
+    good as they are punctual.
+    """
 
     def __init__(
         self,
@@ -57,8 +62,9 @@ class RawNode:
         recovered: RecoveredState,
         rng: Rng,
         snapshot_source: Callable[[], Snapshot],
+        clock: Callable[[], int] | None = None,
     ) -> None:
-        self.raft = Raft(config, recovered, rng, snapshot_source)
+        self.raft = Raft(config, recovered, rng, snapshot_source, clock)
         self._hard_state = self.raft.hard_state()
         self._soft_leader = self.raft.leader
         self._soft_role = self.raft.role
@@ -280,6 +286,7 @@ class RawNode:
             "first_index": log.first_index,
             "last_index": log.last_index,
             "transferee": raft.transferee,
+            "has_lease": raft.has_lease(),
             "configuration": raft.configuration._asdict(),
             "progress": {
                 member: {

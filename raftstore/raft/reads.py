@@ -2,14 +2,14 @@
 
 The leader notes its commit index, makes sure with a round of heartbeats that it still is the
 leader, and only then releases the index to whoever asked. A round confirms all requests that came
-before it.
+before it. With `RaftConfig.lease_reads` a leader that has its lease needs no round.
 """
 
 import attrs
 
+from .lease import Lease
 from .messages import NO_MEMBER, READ_INDEX, READ_INDEX_RESPONSE, Message
 from .quorum import VoteResult
-from .replication import Replication
 from .state import LEADER, ReadState
 
 
@@ -23,7 +23,7 @@ class PendingRead:
     acknowledged: dict[int, bool]
 
 
-class Reads(Replication):
+class Reads(Lease):
     """ReadIndex on the leader, forwarding on followers."""
 
     pending_reads: dict[bytes, PendingRead]
@@ -59,7 +59,7 @@ class Reads(Replication):
             self.early_reads.append((context, requester))
 
     def _serve_or_ask(self, context: bytes, requester: int) -> None:
-        if self.read_needs_no_quorum():
+        if self.read_needs_no_quorum() or self.has_lease():
             self._release(PendingRead(context, requester, self.log.committed, {}))
         else:
             self._start_round(context, requester)
@@ -98,16 +98,28 @@ class Reads(Replication):
         """A follower confirms the leader, and all reads up to the round that it answers."""
         if message.sender not in self.progress:
             return
+        self.note_lease_answer(message)
         self.resume_after_heartbeat(message)
         read = self.pending_reads.get(message.context)
         if read is None:
             return
         read.acknowledged[message.sender] = True
         if self.quorum.vote_result(read.acknowledged) is VoteResult.WON:
-            for context in list(self.pending_reads):
-                self._release(self.pending_reads.pop(context))
-                if context == message.context:
-                    break
+            self._release_up_to(message.context)
+
+    def count_reads_anew(self) -> None:
+        """The members have changed: fewer answers may be enough."""
+        for context in reversed(list(self.pending_reads)):
+            acknowledged = self.pending_reads[context].acknowledged
+            if self.quorum.vote_result(acknowledged) is VoteResult.WON:
+                self._release_up_to(context)
+                return
+
+    def _release_up_to(self, last: bytes) -> None:
+        for context in list(self.pending_reads):
+            self._release(self.pending_reads.pop(context))
+            if context == last:
+                return
 
     def _release(self, read: PendingRead) -> None:
         if read.requester == self.id:

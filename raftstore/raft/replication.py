@@ -179,11 +179,19 @@ class Replication(RaftState):
 
     def broadcast_heartbeat(self, context: bytes) -> None:
         """Assert leadership; the commit index sent is one that the follower is known to hold."""
-        committed = self.log.committed
+        committed, stamp = self.log.committed, self.heartbeat_stamp()
         for member, progress in self.progress.items():
             if member != self.id:
                 commit = min(progress.match, committed)
-                self.send(Message(HEARTBEAT, member, commit=commit, context=context))
+                self.send(Message(HEARTBEAT, member, index=stamp, commit=commit, context=context))
+
+    def heartbeat_stamp(self) -> int:
+        """A number that comes back with the answers."""
+        return 0
+
+    def hand_over(self, member: int) -> None:
+        """Tell a member to take the leadership (dissertation 3.10)."""
+        self.send(Message(TIMEOUT_NOW, member))
 
     def age_snapshots(self) -> None:
         """Probe again when a snapshot was not acknowledged for long.
@@ -223,7 +231,7 @@ class Replication(RaftState):
             if not self.maybe_send_append(sender, send_if_empty=False):
                 break
         if sender == self.transferee and progress.match == self.log.last_index:
-            self.send(Message(TIMEOUT_NOW, sender))
+            self.hand_over(sender)
 
     def _resume(self, progress: Progress, index: int) -> None:
         if progress.state is REPLICATE:
@@ -316,7 +324,11 @@ class Replication(RaftState):
     def handle_heartbeat(self, message: Message) -> None:
         """The leader lives; what it says is committed is known to be here."""
         self.log.commit_to(message.commit)
-        self.send(Message(HEARTBEAT_RESPONSE, message.sender, context=message.context))
+        self.send(
+            Message(
+                HEARTBEAT_RESPONSE, message.sender, index=message.index, context=message.context
+            )
+        )
 
     def handle_snapshot(self, message: Message) -> None:
         """Take a snapshot instead of the compacted entries, unless the log is further already."""

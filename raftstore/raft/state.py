@@ -1,9 +1,9 @@
 """The variables of a Raft member (figure 2 of the paper) and the changes of role.
 
 The algorithm is split into layers, each a class on top of the one before, one concern per file:
-state -> replication -> reads -> membership -> election -> raft (dispatch). Each rule of the paper
-that safety rests on is a method of its own, so that a test can replace it by a defective one and
-see whether the checks notice.
+state -> replication -> lease -> reads -> membership -> election -> raft (dispatch). Each rule of
+the paper that safety rests on is a method of its own, so that a test can replace it by a defective
+one and see whether the checks notice.
 """
 
 from collections.abc import Callable

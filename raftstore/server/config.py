@@ -66,6 +66,10 @@ class MemberConfig:
     check_quorum: bool = True
     auto_compaction: Retention = KEEP_ALL
     """How much history stays when nobody asks for compactions; by default all."""
+    lease_reads: bool = False
+    """Whether the leader answers reads within its lease, without a round of heartbeats."""
+    max_clock_drift_percent: int = 10
+    """By so much the clock of one member may gain on that of another while there are leases."""
     lazy_commits: bool = False
     """Whether news of commits waits for the environment to call `Member.send_commits`."""
 
@@ -92,6 +96,9 @@ class MemberConfig:
             max_uncommitted_bytes=self.max_uncommitted_bytes,
             pre_vote=self.pre_vote,
             check_quorum=self.check_quorum,
+            lease_reads=self.lease_reads,
+            max_clock_drift_percent=self.max_clock_drift_percent,
+            clock_units_per_tick=self.tick_ns,
             lazy_commits=self.lazy_commits,
         )
 

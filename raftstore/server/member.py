@@ -104,7 +104,7 @@ class Member:
         self.store = Store(config.cluster_id, config.id)
         self._snapshots = Snapshots(config, self.store, disk, transport, session)
         source = self._snapshots.source(lambda: self.node)
-        self.node = RawNode(config.raft(), recovered, rng, source)
+        self.node = RawNode(config.raft(), recovered, rng, source, now_ns)
         self._chores = Chores(self.store)
         self.watches = WatchHub(self.store)
         self.alarms = Alarms(self.store)
