@@ -121,11 +121,13 @@ def _hand_back(message: Message, answer: Answer) -> None:
     message.reply(EVENTS if is_item else RESPONSE, answer.payload)
 
 
-async def check_store(target: Target, tls: ssl.SSLContext | None = None) -> list[str]:
-    """Look at a store before a new cluster begins in it; returns why endpoints do not answer.
+async def check_store(
+    target: Target, tls: ssl.SSLContext | None = None, *, empty: bool = True
+) -> list[str]:
+    """Look at a store before a cluster begins in it; returns why endpoints do not answer.
 
     Raises:
-        StoreUnreachableError: none answers, or the store holds a cluster already.
+        StoreUnreachableError: none answers, or the store should be `empty` and holds a cluster.
     """
     reasons: list[str] = []
     async with trio.open_nursery() as nursery:
@@ -139,7 +141,7 @@ async def check_store(target: Target, tls: ssl.SSLContext | None = None) -> list
     async with open_client(target, tls=tls) as client:
         wanted = RangeRequest(REGISTRY, REGISTRY_END, count_only=True)
         kept = (await client.range(wanted)).count
-    if kept:
+    if kept and empty:
         raise StoreUnreachableError(
             f"the store holds {kept} objects of another cluster under /registry; a run begins with "
             "an empty one: etcdctl del --prefix /registry/"

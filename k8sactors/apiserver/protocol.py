@@ -8,7 +8,8 @@ to `list` is `[200, revision, [[mod_revision, bytes], ...], continue_token, rema
 Watch: kind `WATCH`, payload `[resource, namespace, options]`; items of kind `EVENTS`, payload
 `[[type, mod_revision, bytes], ...]` with the types of `EventType`. An item `[ERROR, code, status]`
 ends the stream; with code 0 its time is over, and the client may resume at the last revision that
-it has seen. `WATCH_CANCEL` with `[id of the WATCH message]` ends it from the client's side.
+it has seen. With the option `acknowledge` the first item tells that the watch has begun, and may be
+empty. `WATCH_CANCEL` with `[id of the WATCH message]` ends it from the client's side.
 
 Health: kind `HEALTH`; answer `[ok, reason]`.
 

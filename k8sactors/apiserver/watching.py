@@ -130,7 +130,7 @@ class Watches:
             watch.scope, lambda items: self._send(watch, items), revision, bookmarks=bookmarks
         )
         watch.watcher = watcher
-        if initial:
+        if initial or watch.options.get("acknowledge"):
             watch.send(initial)
         cache.attach(watcher)
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "chaos": "k8sactors.cli.chaos:chaos",
     "compare": "k8sactors.cli.compare:compare",
     "run": "k8sactors.cli.run:run",
+    "serve": "k8sactors.cli.serve:serve",
     "validate": "k8sactors.cli.validate:validate",
     "zoo": "k8sactors.cli.zoo:zoo",
 }
@@ -28,6 +29,7 @@ Examples:
   k8sactors validate scenarios/*.yaml
   k8sactors chaos scenarios/chaos-stacked.yaml --seeds 1..20
   k8sactors zoo
+  k8sactors serve
 
 \b
 Shell completion (bash; zsh and fish alike):

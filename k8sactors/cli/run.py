@@ -19,7 +19,7 @@ from k8sactors.cli.options import (
     seed_option,
     topology_option,
 )
-from k8sactors.cli.store import check, read_store
+from k8sactors.cli.store import StoreAddress, check, store_options
 from k8sactors.observe.logs import LogFormat, LogLevel
 from k8sactors.observe.report import print_report
 from k8sactors.observe.trace_file import TraceFile
@@ -46,15 +46,7 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
     help="Write every delivered message to this file, one JSON object per line.",
 )
-@click.option(
-    "--store",
-    "store_url",
-    metavar="URL",
-    help="Keep the state in a real etcd, etcd://HOST:PORT,... (etcds:// for TLS), on real time.",
-)
-@click.option("--store-cacert", default="", help="CA of the store's certificate.")
-@click.option("--store-cert", default="", help="Certificate to show to the store.")
-@click.option("--store-key", default="", help="The certificate's key.")
+@store_options
 @log_level_option
 @log_format_option
 @json_option
@@ -64,10 +56,7 @@ def run(
     topology: str | None,
     manifests: tuple[Path, ...],
     trace: Path | None,
-    store_url: str | None,
-    store_cacert: str,
-    store_cert: str,
-    store_key: str,
+    store: StoreAddress | None,
     log_level: LogLevel,
     log_format: LogFormat,
     as_json: bool,
@@ -76,11 +65,6 @@ def run(
 
     Exit status: 0 all held, 1 one failed or a store cannot be used, 2 bad input.
     """
-    store = None
-    if store_url is not None:
-        store = read_store(store_url, store_cacert, store_cert, store_key)
-    elif store_cacert or store_cert or store_key:
-        raise click.UsageError("certificates for the store need --store etcds://...")
     scenario = read_scenario(
         file, seed=seed, topology=topology, manifests=manifests, as_json=as_json, store=store
     )

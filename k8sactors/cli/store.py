@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
@@ -40,8 +42,42 @@ def read_store(text: str, cacert: str = "", cert: str = "", key: str = "") -> St
     return StoreAddress(target.endpoints, _context(cacert, cert, key) if target.secure else None)
 
 
-def check(store: StoreAddress) -> None:
-    """See that the store answers and is free; else the program ends with status 1.
+def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--store` and its certificates, handed over as one `store`: a StoreAddress or None."""
+
+    @wraps(command)
+    def with_store(
+        store_url: str | None, store_cacert: str, store_cert: str, store_key: str, **others: Any
+    ) -> Any:
+        store = None
+        if store_url is not None:
+            store = read_store(store_url, store_cacert, store_cert, store_key)
+        elif store_cacert or store_cert or store_key:
+            raise click.UsageError("certificates for the store need --store etcds://...")
+        return command(store=store, **others)
+
+    decorated: Callable[..., Any] = with_store
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+_OPTIONS = (
+    click.option(
+        "--store",
+        "store_url",
+        metavar="URL",
+        help="Keep the state in a real etcd, etcd://HOST:PORT,... (etcds:// for TLS), on real "
+        "time.",
+    ),
+    click.option("--store-cacert", default="", help="CA of the store's certificate."),
+    click.option("--store-cert", default="", help="Certificate to show to the store."),
+    click.option("--store-key", default="", help="The certificate's key."),
+)
+
+
+def check(store: StoreAddress, *, empty: bool = True) -> None:
+    """See that the store answers and, if `empty`, is free; else the program ends with status 1.
 
     Raises:
         click.ClickException: see above.
@@ -52,7 +88,7 @@ def check(store: StoreAddress) -> None:
 
     target = Target(store.endpoints, store.tls is not None)
     try:
-        silent = trio.run(check_store, target, store.tls)
+        silent = trio.run(partial(check_store, target, store.tls, empty=empty))
     except (StoreUnreachableError, RaftStoreError) as error:
         raise click.ClickException(str(error)) from error
     for reason in silent:

@@ -4,7 +4,7 @@
 the monotonic clock run fast or slow from the moment it is set, and -1000000 stops them.
 """
 
-from k8sactors.simulation import EPOCH_NS, Simulation
+from k8sactors.simulation import Simulation
 
 _MILLION = 1_000_000
 
@@ -20,6 +20,7 @@ class HostClock:
 
     def __init__(self, simulation: Simulation) -> None:
         self._global_now_ns = simulation.now_ns
+        self._epoch_ns = simulation.epoch_ns
         # Whether this clock has always run at the right speed, as most do.
         self._true = True
         self._drift_ppm = 0
@@ -51,7 +52,7 @@ class HostClock:
 
     def wall_ns(self) -> int:
         """Nanoseconds since the Unix epoch as this host shows them."""
-        return EPOCH_NS + self.now_ns() + self.offset_ns
+        return self._epoch_ns + self.now_ns() + self.offset_ns
 
     def to_global_ns(self, delay_ns: int) -> int:
         """How long a delay measured on this host lasts in undisturbed time.

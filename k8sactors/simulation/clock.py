@@ -12,6 +12,7 @@ Time is an integer of nanoseconds; the float that trio sees is derived from it.
 import math
 import time
 from collections.abc import Callable
+from typing import Self
 
 import trio
 
@@ -30,6 +31,9 @@ IDLE_POLLS = 3
 
 class _Clock(trio.abc.Clock):
     """State shared by both clocks."""
+
+    epoch_ns = EPOCH_NS
+    """What wall clocks show at the start, in nanoseconds since the Unix epoch."""
 
     def __init__(self) -> None:
         self.timers = TimerQueue(self.now_ns)
@@ -90,12 +94,21 @@ class VirtualClock(_Clock):
 
 
 class RealClock(_Clock):
-    """The wall clock, `speed` times as fast (10.0: ten simulated seconds in a real one)."""
+    """The wall clock, `speed` times as fast (10.0: ten simulated seconds in a real one).
 
-    def __init__(self, speed: float = 1.0) -> None:
+    `epoch_ns` is what hosts' clocks show at its start; `RealClock.of_today` shows the real time.
+    """
+
+    @classmethod
+    def of_today(cls) -> Self:
+        """A clock that shows what other programs see."""
+        return cls(epoch_ns=time.time_ns())
+
+    def __init__(self, speed: float = 1.0, epoch_ns: int = EPOCH_NS) -> None:
         if not speed > 0:
             raise ValueError(f"speed must be above 0, got {speed}")
         self.speed = speed
+        self.epoch_ns = epoch_ns
         self._start_ns = time.perf_counter_ns()
         super().__init__()
 

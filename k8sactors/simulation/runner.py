@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import trio
 
-from k8sactors.simulation.clock import EPOCH_NS, RealClock, VirtualClock
+from k8sactors.simulation.clock import RealClock, VirtualClock
 from k8sactors.simulation.determinism import deterministic_scheduling
 from k8sactors.simulation.errors import (
     NotRunningError,
@@ -32,6 +32,7 @@ class Simulation:
     def __init__(self, seed: int, clock: VirtualClock | RealClock) -> None:
         self.seed = seed
         self.clock = clock
+        self.epoch_ns = clock.epoch_ns
         self.timers: TimerQueue = clock.timers
         self.trace = Trace()
         self.now_ns: Callable[[], int] = clock.now_ns
@@ -44,7 +45,7 @@ class Simulation:
 
     def wall_ns(self) -> int:
         """What an undisturbed wall clock shows: nanoseconds since the Unix epoch."""
-        return EPOCH_NS + self.now_ns()
+        return self.epoch_ns + self.now_ns()
 
     def random(self, name: str) -> Random:
         """The random stream called `name`: the same object for the same name."""

@@ -19,6 +19,7 @@ class Gateway:
 
     def __init__(self, backend: Backend) -> None:
         self.endpoint = Endpoint(backend)
+        self.counters = self.endpoint.counters
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -16,7 +16,7 @@ from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
-from raftstore.gateway.app import Gateway
+from raftstore.gateway.counting import Counters
 from raftstore.gateway.exchange import Receive, Send
 from raftstore.gateway.guard import GuardedStream
 from raftstore.server.tls import common_name
@@ -42,10 +42,24 @@ def http_config() -> Config:
     return config
 
 
+class Application(Protocol):
+    """What stands behind a port: an ASGI application that counts what comes and goes."""
+
+    @property
+    def counters(self) -> Counters:
+        """Of this port."""
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+    def close(self) -> None:
+        """Refuse everything from now on."""
+
+
 class _Caller:
     """The gateway as one TLS connection sees it: requests carry the name in its certificate."""
 
-    def __init__(self, gateway: Gateway, stream: trio.SSLStream[Any]) -> None:
+    def __init__(self, gateway: Application, stream: trio.SSLStream[Any]) -> None:
         self._gateway = gateway
         self._stream = stream
 
@@ -61,12 +75,12 @@ class Listener:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: Application,
         listener: trio.SocketListener,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._tls = tls
-        self._counters = gateway.endpoint.counters
+        self._counters = gateway.counters
         self._gateway = gateway
         self._listener = listener
         self._config = http_config()

@@ -119,10 +119,15 @@ def test_the_cluster_goes_on_when_an_endpoint_of_three_dies(tmp_path: Path) -> N
             await cluster.apply([DEPLOYMENT])
             await cluster.wait_available("deployments.apps/web")
             await trio.to_thread.run_sync(etcd.kill, 0)
+
+            async def grow() -> str | None:
+                # The patch may meet an election: its outcome is open then, and repeating harmless.
+                change = {"spec": {"replicas": 4}}
+                await cluster.client.patch("deployments.apps", "web", change, "default")
+                return None
+
             # What is seen of this by scheduler, controllers and kubelets comes from watches.
-            await cluster.client.patch(
-                "deployments.apps", "web", {"spec": {"replicas": 4}}, "default"
-            )
+            await cluster.wait_for(grow, "the deployment takes the change", timeout_s=40)
             await cluster.wait_available("deployments.apps/web", timeout_s=40)
             leader = cluster.store_leader()
             assert leader is not None
