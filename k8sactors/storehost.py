@@ -74,9 +74,10 @@ class StoreHost(Actor):
         kind = message.kind
         if kind == RAFT:
             sender, recipient, wire = message.payload
-            # A host may carry another member by now than the one that was meant.
             if recipient == self._config.id:
                 self.member.receive_peer(sender, wire)
+            else:
+                self.member.receive_stray(sender, wire)
         elif message.connection is None:
             return  # clients talk by connection; a stray datagram has nobody to answer
         elif kind == REQUEST:

@@ -55,7 +55,10 @@ class StoreCluster:
         self.take_down(name)
         open_disk(self._network.host(name)).erase()
         self.installed += 1
-        self._place(name, self._config(number, (self._peer(number, name, url),), joins=True))
+        others = [self._configs[known].peers for known in self.places]
+        known = {peer.id: peer for peers in others for peer in peers if peer.id in self.places}
+        peers = (self._peer(number, name, url), *known.values())
+        self._place(name, self._config(number, peers, joins=True))
 
     def take_down(self, name: str) -> None:
         """Stop whatever member is on a machine; nobody starts it again."""
@@ -94,6 +97,11 @@ class StoreCluster:
     def member_on(self, name: str) -> int | None:
         """The id of the member that should be on a machine."""
         return next((number for number, place in self.places.items() if place == name), None)
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether the store may run out of room."""
+        return bool(self._options.quota_bytes)
 
     @property
     def free_hosts(self) -> list[str]:
@@ -136,6 +144,7 @@ class StoreCluster:
             catch_up_entries=options.snapshot_entries // 4,
             max_entries_per_message=options.entries_per_message,
             election_ticks=options.election_ticks,
+            quota_bytes=options.quota_bytes,
         )
 
     @staticmethod

@@ -19,7 +19,8 @@ from raftstore.mvcc import Store
 
 DISK_FAILED = "DiskFailedError"
 DISK_ROTTEN = "CorruptWalError"
-EXPECTED_CRASHES = (DISK_FAILED, DISK_ROTTEN)
+PLANNED_CRASH = "PlannedCrashError"
+EXPECTED_CRASHES = (DISK_FAILED, DISK_ROTTEN, PLANNED_CRASH)
 """A member must stop when its disk fails, and must not start when it is rotten."""
 
 

@@ -15,7 +15,7 @@ from k8sactors.checkers.kv_history import ActionKind, History, Outcome, Refusal,
 from k8sactors.checkers.kv_wire import refused, to_message, to_outcome
 from k8sactors.simulation import MILLISECOND, SECOND
 from raftstore.client import StoreClient
-from raftstore.errors import RaftStoreError, StoreError, UnknownOutcomeError
+from raftstore.errors import NO_SPACE, RaftStoreError, StoreError, UnknownOutcomeError
 
 PREFIX = "/chaos/"
 REQUEST_TIMEOUT_NS = 3 * SECOND
@@ -79,7 +79,7 @@ class StoreLoad(Actor):
             known = refused(error.status)
             if known is None:
                 self._history.discard(operation)
-                if len(self.unexpected) < MOST_REMARKS:
+                if error.status != NO_SPACE and len(self.unexpected) < MOST_REMARKS:
                     self.unexpected.append(f"{self._name}: {request} was refused: {error}")
                 return
             outcome = known

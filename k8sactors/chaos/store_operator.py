@@ -6,13 +6,15 @@ is left: members that nobody wanted go, learners become voters.
 """
 
 from collections import deque
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import trio
 
 from k8sactors.actors import Actor
 from k8sactors.chaos.member_orders import POLL_S, MemberOrders
 from k8sactors.chaos.store_cluster import StoreCluster
+from k8sactors.chaos.store_upkeep import StoreUpkeep
+from k8sactors.checkers.kv_history import History
 from k8sactors.faults import orders
 from k8sactors.faults.fault import Parameters
 from k8sactors.simulation import SECOND
@@ -26,13 +28,14 @@ MOST_ORDERS = 20
 
 
 class StoreOperator(Actor):
-    """Knows the cluster's machines."""
+    """Knows the cluster's machines; its compactions stand in the history, as the clients' do."""
 
-    def __init__(self, cluster: StoreCluster) -> None:
+    def __init__(self, cluster: StoreCluster, history: History) -> None:
         self.done: dict[str, int] = {}
         self.settled = False
         """Whether, after `rest`, the members were last seen to be those that there should be."""
         self._cluster = cluster
+        self._history = history
         self._orders: deque[tuple[str, Parameters]] = deque()
         self._busy = False
         self._resting = False
@@ -58,6 +61,7 @@ class StoreOperator(Actor):
     async def main(self) -> None:
         """Carry out what was ordered, in turn."""
         self._members = MemberOrders(self._cluster, self.client)
+        self._upkeep = StoreUpkeep(self._cluster, self.client, self._history, self.ctx.now_ns)
         while not self._resting:
             while self._orders:
                 kind, parameters = self._orders.popleft()
@@ -69,24 +73,30 @@ class StoreOperator(Actor):
                 self._ordered = trio.Event()
                 await self._ordered.wait()
         while True:
-            self.settled = await self._members.settle()
+            self.settled = await self._members.settle() and await self._upkeep.make_room({})
             await trio.sleep(POLL_S)
 
     async def _carry_out(self, kind: str, parameters: Parameters) -> bool:
         if kind == orders.LeaderTransfer.kind:
             return await self._transfer(parameters["host"])
-        members = self._members
+        members, upkeep = self._members, self._upkeep
+        what: dict[str, Callable[[Parameters], Awaitable[bool]]] = {
+            orders.Compaction.kind: upkeep.compact,
+            orders.QuotaExceeded.kind: upkeep.fill,
+            orders.QuotaExceeded.relief: upkeep.make_room,
+        }
+        if kind in what:
+            return await what[kind](parameters)
         if not await members.reconcile():
             return False
-        what: dict[str, Any] = {
+        what = {
             orders.MemberAdd.kind: members.add,
             orders.MemberRemoval.kind: members.remove,
             orders.MemberReplacement.kind: members.replace,
             orders.LostDisk.kind: members.lose_disk,
             orders.BitRot.kind: members.rot_disk,
         }
-        done: bool = await what[kind](parameters)
-        return done
+        return await what[kind](parameters)
 
     async def _transfer(self, host: str) -> bool:
         """Ask the leader to hand over; only it can."""

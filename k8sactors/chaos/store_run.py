@@ -25,6 +25,7 @@ from k8sactors.chaos.store_watcher import STEADY, STYLES, StoreWatcher
 from k8sactors.checkers.kv_history import History
 from k8sactors.fabric import Crash, Host, Network, open_fabric
 from k8sactors.faults import PlannedFault, draw_plan, heal_everything, schedule_plan
+from k8sactors.faults.answers import AUDIENCE_HOST
 from k8sactors.faults.clock import ClockDrift, ClockFreeze
 from k8sactors.faults.fault import STORE_ACTOR
 from k8sactors.faults.orders import OPERATOR, OPERATOR_HOST
@@ -53,7 +54,8 @@ class StoreChaosRun:
             console = network.add_host(OPERATOR_HOST)
             loads = self._start_loads(console, cluster.endpoints)
             watchers = self._start_watchers(console, cluster.endpoints)
-            operator = StoreOperator(cluster)
+            watchers.append(self._start_audience(network, cluster.endpoints))
+            operator = StoreOperator(cluster, self._history)
             _spawn(console, OPERATOR, operator)
             plan = self._plan()
             find_leader = partial(_leader, cluster)
@@ -150,6 +152,12 @@ class StoreChaosRun:
             _spawn(console, watcher.name, watcher)
         return watchers
 
+    def _start_audience(self, network: Network, endpoints: list[str]) -> StoreWatcher:
+        """A watcher on a machine of its own, which may be slow to take what it is sent."""
+        watcher = StoreWatcher(AUDIENCE_HOST, endpoints, PREFIX, sync_ns=self._sync_ns)
+        _spawn(network.add_host(AUDIENCE_HOST), watcher.name, watcher)
+        return watcher
+
     def _exercised(
         self, network: Network, cluster: StoreCluster, watchers: list[StoreWatcher]
     ) -> dict[str, int]:
@@ -176,6 +184,9 @@ class StoreChaosRun:
             "watches compacted": sum(batch.compacted is not None for batch in batches),
             **{f"applied {op}": count for op, count in count_ops(monitor.truth()).items()},
         }
+        for disk in disks:
+            for place, count in disk.interrupted.items():
+                counts[f"crashed {place}"] = counts.get(f"crashed {place}", 0) + count
         for outcome in outcomes:
             if outcome.refusal is not None:
                 name = f"refused: {outcome.refusal.value}"

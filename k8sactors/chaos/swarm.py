@@ -14,6 +14,8 @@ from k8sactors.chaos.store_mix import FEATURES
 from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.chaos.store_run import run_store
 from k8sactors.faults import UnknownFaultError, check_kinds, draw_faults
+from k8sactors.faults.orders import QuotaExceeded
+from k8sactors.faults.sequence import InterruptedInstall
 from k8sactors.simulation import Random, named_stream
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -30,6 +32,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "swizzle-clog",
         "hold",
         "reset-connections",
+        "lose-answers",
     ),
     "process": (
         "kill-actor",
@@ -43,6 +46,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "pause-leader",
         "kill-host",
         "power-cut",
+        "crash-at",
     ),
     "disk": (
         "disk-latency",
@@ -52,6 +56,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "sync-failure",
         "torn-write",
     ),
+    "store": ("compact", "interrupt-install", "slow-watcher", "exceed-quota"),
     "membership": (
         "transfer-leader",
         "add-member",
@@ -77,6 +82,8 @@ CLIENTS = (2, 4, 6)
 FEATURE_SHARE = 0.5
 SPARES = (1, 2)
 """Machines for members to come, in a run whose members change."""
+QUOTA_BYTES = 200_000
+"""Several times what the load fills it with."""
 CHANGES = ("add-member", "remove-member", "replace-member", "lost-disk", "bit-rot")
 SETTLE_MS = 60_000
 
@@ -111,15 +118,19 @@ def draw_chaos(seed: int, members: int, kinds: Sequence[str]) -> StoreChaos:
     random = named_stream(seed, "chaos/swarm")
     share = random.choice(ENABLED_SHARES)
     enabled = [kind for kind in kinds if random.random() < share] or [random.choice(kinds)]
+    snapshot_entries = random.choice(SNAPSHOT_ENTRIES)
+    if InterruptedInstall.kind in enabled:
+        snapshot_entries = SNAPSHOT_ENTRIES[0]
     chaos = StoreChaos(
         members=members,
         spares=random.choice(SPARES) if any(kind in CHANGES for kind in enabled) else 0,
+        quota_bytes=QUOTA_BYTES if QuotaExceeded.kind in enabled else 0,
         clients=random.choice(CLIENTS),
         faults_ms=random.choice(FAULTS_MS),
         settle_ms=SETTLE_MS,
         latency_us=random.choice(LATENCIES_US),
         sync_latency_us=random.choice(SYNC_LATENCIES_US),
-        snapshot_entries=random.choice(SNAPSHOT_ENTRIES),
+        snapshot_entries=snapshot_entries,
         entries_per_message=random.choice(ENTRIES_PER_MESSAGE),
         think_ms=random.choice(THINK_MS),
         features=tuple(each for each in FEATURES if random.random() < FEATURE_SHARE),

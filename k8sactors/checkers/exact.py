@@ -335,6 +335,8 @@ class _Check:
                     perhaps.remove(cause)
                 elif entry.op == "lease_revoke":
                     self._expired(place)
+                elif content in failed and self._was_refused(place):
+                    continue
                 elif content in failed:
                     each = failed[content]
                     self._unasked(place, f"which certainly failed: {each.operation}", each)
@@ -342,6 +344,10 @@ class _Check:
                     self._unasked(place, "once more than it was asked for")
                 elif self._is_ours(entry.fields):
                     self._unasked(place, "which nobody asked for")
+
+    def _was_refused(self, place: int) -> bool:
+        reply = self.truth.replies[place]
+        return reply is not None and reply.refusal is not None
 
     def _unasked(self, place: int, what: str, each: _Asked | None = None) -> None:
         entry = self.truth.entries[place]

@@ -20,6 +20,7 @@ from raftstore.errors import (
     KEY_NOT_FOUND,
     LEASE_EXISTS,
     LEASE_NOT_FOUND,
+    NO_SPACE,
     Status,
 )
 from raftstore.wire import (
@@ -89,6 +90,11 @@ _SORT_KEYS: dict[int, Callable[[Version], Any]] = {
 }
 
 
+RAISE = 1
+NO_SPACE_ALARM = 1
+"""Numbers of etcd's AlarmRequest."""
+
+
 class RefusedError(Exception):
     """The request is answered by a status; nothing was done."""
 
@@ -120,6 +126,7 @@ class ReferenceStore:
         changes: every change of a key, in order.
         leases: the time to live of those that live, by id.
         compacted: the oldest revision that may be read, if it was ever compacted.
+        full: who has raised the alarm that there is no room, and has not cleared it.
     """
 
     states: dict[int, State] = field(factory=lambda: {EMPTY_REVISION: {}})
@@ -127,6 +134,7 @@ class ReferenceStore:
     changes: list[Change] = field(factory=list)
     leases: dict[int, int] = field(factory=dict)
     compacted: int = 0
+    full: set[int] = field(factory=set)
 
     @property
     def now(self) -> State:
@@ -144,7 +152,11 @@ class ReferenceStore:
             "lease_revoke": self._revoke,
         }.get(op)
         if carry_out is None:
+            if op == "alarm_set":
+                self._note_alarm(fields)
             return None
+        if self.full and _needs_room(op, fields):
+            return Reply(None, [], NO_SPACE)
         try:
             answer = carry_out(fields)
         except RefusedError as refused:
@@ -161,6 +173,11 @@ class ReferenceStore:
         if wanted > at:
             raise RefusedError(FUTURE_REVISION)
         return _read(self.states[wanted if wanted > 0 else at], fields)
+
+    def _note_alarm(self, fields: Sequence[Any]) -> None:
+        action, member, alarm = fields
+        if alarm == NO_SPACE_ALARM:
+            (self.full.add if action == RAISE else self.full.discard)(member)
 
     # -- requests -------------------------------------------------------------------------------
 
@@ -391,3 +408,14 @@ def _holds(state: State, compare: Sequence[Any]) -> bool:
     if not found and target == COMPARE_VALUE:
         return False
     return all(_RELATIONS[relation](_TARGETS[target](each), value) for each in found or [_ABSENT])
+
+
+def _needs_room(op: str, fields: Sequence[Any]) -> bool:
+    """Whether a request is refused while there is no room: if any branch of it puts, or grants."""
+    if op == "txn":
+        return any(
+            number == OP_PUT or (number == OP_TXN and _needs_room(op, operation))
+            for branch in fields[1:3]
+            for number, operation in branch
+        )
+    return op in {"put", "lease_grant"}

@@ -21,6 +21,14 @@ class Operator(Protocol):
         """Take an order; carry it out when those before it are done."""
 
 
+def give_order(network: Network, kind: str, parameters: Parameters) -> None:
+    """Tell the operator, if there is one."""
+    machine = network.hosts.get(OPERATOR_HOST)
+    operator = machine.actor(OPERATOR) if machine is not None else None
+    if operator is not None:
+        cast("Operator", operator).order(kind, parameters)
+
+
 class Order:
     """Something that the operator is told to do."""
 
@@ -33,10 +41,7 @@ class Order:
 
     def inject(self, network: Network, parameters: Parameters) -> None:
         """Give the order, if there is somebody to take it."""
-        machine = network.hosts.get(OPERATOR_HOST)
-        operator = machine.actor(OPERATOR) if machine is not None else None
-        if operator is not None:
-            cast("Operator", operator).order(self.kind, parameters)
+        give_order(network, self.kind, parameters)
 
     def undo(self, network: Network, parameters: Parameters) -> None:
         """Nothing: what is done is done."""
@@ -111,3 +116,42 @@ class BitRot(MemberReplacement):
     def draw(self, random: Random, targets: Targets) -> Parameters:
         """And which bit."""
         return {**super().draw(random, targets), "rot_seed": random.getrandbits(32)}
+
+
+class Compaction(Order):
+    """Forget history, with watchers and readers in the middle of it."""
+
+    kind = "compact"
+
+    def draw(self, random: Random, targets: Targets) -> Parameters:
+        """How many of the newest revisions stay."""
+        del targets
+        return {"kept": random.choice((0, 1, 10, 50))}
+
+    def describe(self, parameters: Parameters) -> str:
+        """One line for timelines."""
+        return f"compact all but {parameters['kept']} revisions"
+
+
+class QuotaExceeded(Order):
+    """Fill the store up to its quota, if it has one: it must refuse writes, and nothing else.
+
+    At the end the operator makes room again and clears the alarm.
+    """
+
+    kind = "exceed-quota"
+    relief = "make-room"
+
+    def draw(self, random: Random, targets: Targets) -> Parameters:
+        """There is nothing to choose."""
+        del random, targets
+        return {}
+
+    def undo(self, network: Network, parameters: Parameters) -> None:
+        """Order what ends it."""
+        give_order(network, self.relief, parameters)
+
+    def describe(self, parameters: Parameters) -> str:
+        """One line for timelines."""
+        del parameters
+        return "fill the store up to its quota"

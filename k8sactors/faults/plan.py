@@ -12,10 +12,12 @@ import attrs
 
 from k8sactors.fabric import Network
 from k8sactors.faults.actor_kill import ActorKill, ActorRestart
+from k8sactors.faults.answers import LostAnswers, SlowWatcher
 from k8sactors.faults.bandwidth import Bandwidth
 from k8sactors.faults.clock import ClockDrift, ClockFreeze, ClockStep
 from k8sactors.faults.clog import Clog, Hold
 from k8sactors.faults.connection_reset import ConnectionReset
+from k8sactors.faults.crash_point import CrashPoint
 from k8sactors.faults.degrade import Degrade
 from k8sactors.faults.disk import (
     DiskError,
@@ -39,15 +41,23 @@ from k8sactors.faults.leader import (
 )
 from k8sactors.faults.orders import (
     BitRot,
+    Compaction,
     LeaderTransfer,
     LostDisk,
     MemberAdd,
     MemberRemoval,
     MemberReplacement,
+    QuotaExceeded,
 )
 from k8sactors.faults.partition import Partition
 from k8sactors.faults.power_cut import PowerCut
-from k8sactors.faults.sequence import CrashLoop, FaultSequence, RollingRestart, SwizzleClog
+from k8sactors.faults.sequence import (
+    CrashLoop,
+    FaultSequence,
+    InterruptedInstall,
+    RollingRestart,
+    SwizzleClog,
+)
 from k8sactors.faults.slow_host import SlowHost
 from k8sactors.faults.split import Bridge, MajoritySplit, OneWay
 from k8sactors.simulation import MILLISECOND, Random, TimerQueue
@@ -84,12 +94,18 @@ ON_REQUEST = (
     MemberReplacement(),
     LostDisk(),
     BitRot(),
+    CrashPoint(),
+    LostAnswers(),
+    SlowWatcher(),
+    Compaction(),
+    QuotaExceeded(),
 )
 CATALOGUE: dict[str, Injector] = {
     injector.kind: injector for injector in (*EVERYWHERE, *ON_REQUEST)
 }
 SEQUENCES: dict[str, FaultSequence] = {
-    sequence.kind: sequence for sequence in (CrashLoop(), RollingRestart(), SwizzleClog())
+    sequence.kind: sequence
+    for sequence in (CrashLoop(), RollingRestart(), SwizzleClog(), InterruptedInstall())
 }
 DEFAULT_KINDS = tuple(injector.kind for injector in EVERYWHERE)
 

@@ -5,8 +5,12 @@ from typing import Protocol
 
 import attrs
 
+from k8sactors.faults.crash_point import STEPS
 from k8sactors.faults.fault import STORE_ACTOR, Parameters, Targets
 from k8sactors.simulation import Random
+
+SHORTEST_LAG_MS = 5_000
+"""A member that lags behind for less rarely lacks more than the log still holds."""
 
 
 @attrs.frozen
@@ -80,3 +84,27 @@ class SwizzleClog:
             end_ms = at_ms + half_ms + random.randrange(half_ms)
             others = [other for other in targets.hosts if other != host]
             yield Part(start_ms, end_ms - start_ms, "clog", {"host": host, "others": others})
+
+
+class InterruptedInstall:
+    """A member falls so far behind that it needs a snapshot, and crashes while it installs it."""
+
+    kind = "interrupt-install"
+
+    def unfold(
+        self, random: Random, targets: Targets, at_ms: int, duration_ms: int
+    ) -> Iterator[Part]:
+        """Cut it off for the first half; lie in wait for the second."""
+        host = random.choice(targets.store_hosts)
+        others = [other for other in targets.hosts if other != host]
+        half_ms = max(SHORTEST_LAG_MS, duration_ms // 2)
+        cut = {"a": [host], "b": others, "one_way": False}
+        yield Part(at_ms, half_ms, "partition", cut)
+        trap = {
+            "host": host,
+            "step": random.choice(STEPS),
+            "of": "an installed snapshot",
+            "passed": 0,
+            "power": random.choice((False, True)),
+        }
+        yield Part(at_ms + half_ms, half_ms, "crash-at", trap)

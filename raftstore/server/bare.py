@@ -107,7 +107,9 @@ class BareCluster:
     def _config(self, member_id: int) -> MemberConfig:
         if member_id <= len(self.founders):
             return MemberConfig(member_id, self.founders)
-        return MemberConfig(member_id, (Peer(member_id, f"member-{member_id}"),), joins=True)
+        own = Peer(member_id, f"member-{member_id}")
+        others = [peer for peer in self.peers if peer.id != member_id]
+        return MemberConfig(member_id, (own, *others), joins=True)
 
     def kill(self, member_id: int) -> None:
         """Cut a member's power: its memory and what its disk had not synced are gone."""

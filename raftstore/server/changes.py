@@ -80,6 +80,7 @@ class MemberChanges:
         self._node = node
         self._proposals = proposals
         self._monitor = monitor
+        self._first_known = [peer.id for peer in config.peers]
         own = [peer for peer in config.peers if peer.id == config.id]
         self._own_name = own[0].name if own else ""
         self._own_client_urls = own[0].client_urls if own else ()
@@ -102,6 +103,12 @@ class MemberChanges:
             raise StoreError(*STOPPED)
         if self.is_learner and op != "status" and linearizable:
             raise StoreError(*NOT_FOR_LEARNERS)
+
+    def known_others(self) -> list[int]:
+        """The ids of all other members of whom this one has heard."""
+        known = dict.fromkeys((*self._first_known, *self.section.by_id))
+        known.pop(self._id, None)
+        return list(known)
 
     def _note_removal(self) -> None:
         self.is_removed |= self._id in self.section.removed

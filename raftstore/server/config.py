@@ -27,7 +27,7 @@ class MemberConfig:
 
     id: int
     peers: tuple[Peer, ...]
-    """The members that found the cluster; of one that joins, only the member itself matters."""
+    """The members that found the cluster; of one that joins: itself, and those it may ask."""
     cluster_id: int = 1
     joins: bool = False
     """The member was added to a running cluster, from which it learns everything else."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import attrs
 
 from raftstore.raft import RecoveredState
+from raftstore.raft.messages import CONF_CHANGE
 from raftstore.raft.state import Rng
 from raftstore.storage import CorruptWalError, DiskFailedError, WalRecord, recover
 from raftstore.storage.faults import rotten, torn
@@ -41,6 +42,11 @@ class Disk(Protocol):
     def sync(self, on_synced: Callable[[], None]) -> None:
         """Make all that is written durable, then call back; perhaps before returning."""
 
+
+BEFORE_WRITE: Final = "before the write"
+BEFORE_SYNC: Final = "before the sync"
+AFTER_SYNC: Final = "after the sync"
+"""The steps of a write, for `SimulatedDisk.on_step`."""
 
 Timer = Callable[[int, Callable[[], None]], Any]
 """`after(delay_ns, callback)` of whoever keeps the time."""
@@ -116,6 +122,11 @@ class SimulatedDisk:
         """Why it takes nothing more, until it is opened again."""
         self.on_failure: Callable[[DiskFailedError], None] | None = None
         """Told of a failure, once; it must stop the member. Without it the failure is raised."""
+        self.on_step: Callable[[str, str], None] | None = None
+        """Told of each step of a write, with what is written (`describe`). What it raises ends the
+        process at that very point (fault: crash at a named point)."""
+        self.interrupted: dict[str, int] = {}
+        """How often `on_step` has raised, by what and when."""
         self._after = after
         self._sessions = 0
         self._epoch = 0
@@ -166,6 +177,8 @@ class SimulatedDisk:
 
     def append(self, record: WalRecord) -> None:
         """Write a record."""
+        if self.on_step is not None:
+            self._step(BEFORE_WRITE, [record])
         self._records.append(record)
         self.written += 1
         if record.snapshot is not None:
@@ -173,12 +186,13 @@ class SimulatedDisk:
 
     def sync(self, on_synced: Callable[[], None]) -> None:
         """Make what is written now durable, after the latency."""
+        if self.on_step is not None:
+            self._step(BEFORE_SYNC, self._unsynced(self.written))
         if self.faults is not NO_FAULTS or self.failed is not None:
             self._faulty_sync(on_synced)
             return
         if not self.sync_latency_ns or self._after is None:
-            self._complete(self.written)
-            on_synced()
+            self._finish(self.written, on_synced)
             return
         self._sync_later(self.sync_latency_ns, on_synced)
 
@@ -191,8 +205,7 @@ class SimulatedDisk:
             if self.faults.stalled:
                 self._held.append(complete)
                 return
-            self._complete(position)
-            on_synced()
+            self._finish(position, on_synced)
 
         if delay_ns and self._after is not None:
             self._after(delay_ns, complete)
@@ -212,6 +225,30 @@ class SimulatedDisk:
         if self.on_failure is None:
             raise self.failed
         self.on_failure(self.failed)
+
+    def _finish(self, position: int, on_synced: Callable[[], None]) -> None:
+        """A sync has succeeded."""
+        records = [] if self.on_step is None else self._unsynced(position)
+        self._complete(position)
+        if records:
+            self._step(AFTER_SYNC, records)
+        on_synced()
+
+    def _unsynced(self, position: int) -> list[WalRecord]:
+        """The records up to a position that are not durable yet."""
+        return self._records[self.synced - self._first + 1 : position - self._first + 1]
+
+    def _step(self, step: str, records: list[WalRecord]) -> None:
+        for record in records:
+            if self.on_step is None:
+                return
+            what = describe(record)
+            try:
+                self.on_step(step, what)
+            except Exception:
+                place = f"{step} of {what}"
+                self.interrupted[place] = self.interrupted.get(place, 0) + 1
+                raise
 
     def _error(self) -> DiskFailedError:
         reason = os.strerror(self.faults.error_number)
@@ -296,6 +333,7 @@ class SimulatedDisk:
 
     def heal(self) -> None:
         """End every fault that a disk gets over by itself; what was held back completes."""
+        self.on_step = None
         self.inject(**attrs.asdict(NO_FAULTS))
 
     def rot(self, rng: Rng) -> bool:
@@ -306,3 +344,21 @@ class SimulatedDisk:
         durable = self._records[: len(self._records) - (self.written - self.synced)]
         self._rotten = rotten(durable, rng, self.name) or self._rotten
         return self._rotten is not None
+
+
+def describe(record: WalRecord) -> str:
+    """What a record is about: one of `WRITTEN`."""
+    if record.snapshot is not None:
+        return "a snapshot" if record.hard_state is None else "an installed snapshot"
+    if any(entry.kind == CONF_CHANGE for entry in record.entries):
+        return "a change of members"
+    return "entries" if record.entries else "a vote or a commit"
+
+
+WRITTEN: Final = (
+    "a snapshot",
+    "an installed snapshot",
+    "a change of members",
+    "entries",
+    "a vote or a commit",
+)

@@ -15,6 +15,8 @@ LEADER_ANSWER: Final = 101
 """``[LEADER_ANSWER, number, store.response payload]``"""
 REMOVED: Final = 110
 """``[REMOVED]``: whoever gets this is no member any more."""
+INQUIRY: Final = 111
+"""``[INQUIRY]``: am I still a member? Only who is none any more is answered."""
 MAX_REMEMBERED: Final = 1_000
 
 

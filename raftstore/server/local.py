@@ -200,7 +200,8 @@ class LocalCluster:
         if member_id <= len(self._founders):
             return MemberConfig(member_id, self._founders, self._cluster_id)
         own = Peer(member_id, f"member-{member_id}")
-        return MemberConfig(member_id, (own,), self._cluster_id, joins=True)
+        others = [peer for peer in self.peers if peer.id != member_id]
+        return MemberConfig(member_id, (own, *others), self._cluster_id, joins=True)
 
     def start(self, member_id: int) -> Member:
         """Start a member on what its disk holds."""

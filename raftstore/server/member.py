@@ -48,7 +48,7 @@ from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
 from .config import MemberConfig
 from .credentials import Credentials, SeededEntropy
 from .disk import Disk
-from .forwarding import ASK_LEADER, LEADER_ANSWER, REMOVED, Forwarding, Transport
+from .forwarding import ASK_LEADER, INQUIRY, LEADER_ANSWER, REMOVED, Forwarding, Transport
 from .leases import LeaseKeeper
 from .membership import MEMBER_OPS, MEMBER_PUBLISH, check_shape
 from .moves import LeaderMoves
@@ -290,8 +290,16 @@ class Member:
             self._forwarding.answered(wire)
         elif kind == REMOVED:
             self.leave()
-        else:
+        elif kind != INQUIRY:
             self._snapshots.receive(sender_id, wire, self.node)
+
+    def receive_stray(self, sender_id: int, wire: list[Any]) -> None:
+        """Take a message for a member that was at this one's address before.
+
+        Only a former member sends to one, or somebody who will soon know better.
+        """
+        if sender_id in self._former_members:
+            self._tell_removed(sender_id, wire[0])
 
     def leave(self) -> None:
         """The cluster goes on without this member, as another one has told."""
@@ -299,7 +307,7 @@ class Member:
 
     def _tell_removed(self, member_id: int, kind: int) -> None:
         """A member that missed its removal would stand for election for ever."""
-        if kind in (PRE_VOTE, VOTE):
+        if kind in (PRE_VOTE, VOTE, INQUIRY):
             self._transport.send_peer(member_id, [REMOVED])
 
     def _asked_by_peer(self, sender_id: int, wire: list[Any]) -> None:
@@ -369,6 +377,8 @@ class Member:
             self._moves.expire(now_ns)
             self.changes.expire(now_ns)
         self._refuse_without_leader()
+        if self._leaderless_ticks or self.node.raft.election_elapsed > self.config.election_ticks:
+            self._inquire_after_silence()
         if self._unpublished and self._ticks >= self._publish_tick:
             self._publish()
         expired = self._leases.expired(self.node, self._ticks)
@@ -435,6 +445,19 @@ class Member:
         if self._leaderless_ticks >= 2 * self.config.election_ticks:
             self._proposals.refuse_waiting(NO_LEADER)
             self._reads.refuse_waiting()
+
+    def _inquire_after_silence(self) -> None:
+        """Ask all that are known, now and then, whether the cluster goes on without this member.
+
+        One that may not vote stands for no election, by which it would be told, and takes a leader
+        that has fallen silent for its leader for ever.
+        """
+        raft = self.node.raft
+        silent_ticks = max(self._leaderless_ticks, raft.election_elapsed)
+        if silent_ticks % (2 * self.config.election_ticks) or raft.role is Role.LEADER:
+            return
+        for number in self.changes.known_others():
+            self._transport.send_peer(number, [INQUIRY])
 
     # -- the batch ----------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k8sactors.checkers.reference import ReferenceStore, RefusedError, Reply
-from raftstore.errors import COMPACTED, FUTURE_REVISION, LEASE_NOT_FOUND, StoreError
+from raftstore.errors import COMPACTED, FUTURE_REVISION, LEASE_NOT_FOUND, NO_SPACE, StoreError
 from raftstore.mvcc import Store, check_request
+from raftstore.server.alarms import Alarms
 from raftstore.wire import (
     COMPARE_CREATE,
     COMPARE_LEASE,
@@ -18,6 +19,7 @@ from raftstore.wire import (
     OP_PUT,
     OP_RANGE,
     OP_TXN,
+    RangeRequest,
 )
 
 KEYS = st.sampled_from([b"a", b"b", b"ba", b"c"])
@@ -192,3 +194,31 @@ def test_the_past_stays_as_it_was_and_the_future_is_refused() -> None:
     assert store.apply("compact", [3]) == Reply(3, [])
     assert store.apply("compact", [3]) == Reply(None, [], COMPACTED)
     assert store.apply("member_publish", [1]) is None
+
+
+def test_while_there_is_no_room_both_refuse_the_same() -> None:
+    store, reference = Store(), ReferenceStore()
+    Alarms(store)
+    put = [b"a", b"1", 0, False, False, False]
+    nested = [[], [[OP_TXN, [[], [], [[OP_PUT, put]]]]], []]
+    reading = [[], [[OP_RANGE, RangeRequest(b"a").to_wire()]], []]
+    requests = [
+        ("put", put),
+        ("alarm_set", [1, 7, 1]),
+        ("put", put),
+        ("lease_grant", [5, 9]),
+        ("txn", nested),
+        ("txn", reading),
+        ("delete_range", [b"a", b"", False]),
+        ("alarm_set", [2, 7, 1]),
+        ("put", put),
+    ]
+    refused = []
+    for op, fields in requests:
+        answer = store.apply_wire(op, fields)
+        reply = reference.apply(op, fields)
+        if reply is not None:
+            assert (answer[0] != 0) == (reply.refusal is not None), op
+            refused.append(reply.refusal == NO_SPACE)
+    assert refused == [False, True, True, True, False, False, False]
+    assert reference.revision == store.revision

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from raftstore.raft import Configuration, Entry, HardState, Snapshot
+from raftstore.raft.messages import CONF_CHANGE
 from raftstore.server import SimulatedDisk, WalRecord
 from raftstore.server.bare import BareCluster
+from raftstore.server.disk import AFTER_SYNC, BEFORE_SYNC, BEFORE_WRITE, describe
 from raftstore.storage import CorruptWalError, DiskFailedError
 
 
@@ -218,3 +220,58 @@ def test_a_member_with_a_rotten_log_does_not_start_and_the_others_go_on() -> Non
     with pytest.raises(CorruptWalError, match="remove this member, erase its directory"):
         cluster.start(victim)
     assert _put(cluster, cluster.leader().id, b"k20")[0] == 0
+
+
+class _CrashHereError(Exception):
+    """The test's own crash."""
+
+
+def _write(disk: SimulatedDisk, index: int, promised: list[int]) -> None:
+    disk.append(_record(index))
+    disk.sync(lambda: promised.append(index))
+
+
+@pytest.mark.parametrize("power", [False, True])
+@pytest.mark.parametrize("step", [BEFORE_WRITE, BEFORE_SYNC, AFTER_SYNC])
+def test_a_crash_at_a_step_of_a_write_leaves_what_was_done_before_it(
+    step: str, *, power: bool
+) -> None:
+    disk = SimulatedDisk()
+    promised: list[int] = []
+    _write(disk, 1, promised)
+
+    def crash(at: str, what: str) -> None:
+        assert what == "entries"
+        if at == step:
+            raise _CrashHereError
+
+    disk.on_step = crash
+    with pytest.raises(_CrashHereError):
+        _write(disk, 2, promised)
+    if power:
+        disk.crash()
+    assert promised == [1]
+    is_kept = step == AFTER_SYNC or (step == BEFORE_SYNC and not power)
+    assert _indexes(disk) == ([1, 2] if is_kept else [1])
+    assert disk.interrupted == {f"{step} of entries": 1}
+
+
+def test_the_steps_of_one_sync_name_all_that_it_makes_durable() -> None:
+    snapshot = Snapshot(1, 1, Configuration((1,)), b"")
+    change = Entry(1, 2, CONF_CHANGE, b"")
+    records = [
+        WalRecord(HardState(1, 1, 0), [], None),
+        WalRecord(None, [change], None),
+        WalRecord(None, [], snapshot),
+    ]
+    timers = Timers()
+    disk = SimulatedDisk(timers.after, sync_latency_ns=1)
+    seen: list[tuple[str, str]] = []
+    for record in records:
+        disk.append(record)
+    disk.on_step = lambda step, what: seen.append((step, what))
+    disk.sync(lambda: None)
+    timers.run()
+    names = ["a vote or a commit", "a change of members", "a snapshot"]
+    assert seen == [(step, name) for step in (BEFORE_SYNC, AFTER_SYNC) for name in names]
+    assert describe(WalRecord(HardState(1, 1, 0), [], snapshot)) == "an installed snapshot"

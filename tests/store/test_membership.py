@@ -11,6 +11,8 @@ from raftstore.errors import StoreError
 from raftstore.raft import Role
 from raftstore.server import MemberConfig
 from raftstore.server.config import Peer
+from raftstore.server.disk import SimulatedDisk
+from raftstore.server.forwarding import INQUIRY, REMOVED
 from raftstore.server.local import LocalCluster
 from raftstore.server.membership import Membership
 from tests.store.test_local_cluster import on_virtual_time
@@ -366,3 +368,50 @@ async def test_members_join_and_leave_a_running_cluster() -> None:
         await cluster.wait_applied(53)
         found = await cluster.client(second).get(b"five")
         assert found is not None
+
+
+# Whoever missed the own removal
+
+
+def test_a_learner_that_missed_its_removal_asks_and_is_told() -> None:
+    scene = settled()
+    number = add(scene, is_learner=True)
+    scene.isolate(number)
+    assert scene.do(scene.leader().id, ("member_remove", [number]))[0] == 0
+    scene.advance(60)
+    assert not scene.members[number].removed
+    scene.heal()
+    scene.advance(60)
+    assert scene.members[number].removed
+
+
+def test_a_member_that_never_heard_of_its_cluster_asks_those_it_was_told_of() -> None:
+    scene = settled()
+    leader = scene.leader().id
+    answer = scene.do(leader, ("member_add", [["http://late:2380"], True]))
+    number = answer[1][1][0]
+    assert scene.do(leader, ("member_remove", [number]))[0] == 0
+    scene.disks[number] = SimulatedDisk()
+    late = scene.start(number)
+    scene.advance(60)
+    assert late.removed
+    assert not scene.leader().removed
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, list[Any]]] = []
+
+    def send_peer(self, member_id: int, wire: list[Any]) -> None:
+        self.sent.append((member_id, wire))
+
+
+def test_a_message_to_a_former_address_tells_its_sender_if_that_was_removed_too() -> None:
+    scene = settled()
+    gone = scene.followers()[0]
+    remove(scene, gone)
+    member = scene.leader()
+    member._transport = recorder = Recorder()
+    member.receive_stray(gone, [INQUIRY])
+    member.receive_stray(scene.followers()[0], [INQUIRY])
+    assert recorder.sent == [(gone, [REMOVED])]
