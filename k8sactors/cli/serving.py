@@ -22,7 +22,7 @@ from k8sactors.observe.logs import configure_logs
 from k8sactors.simulation import RealClock
 from k8sactors.topology import ClusterSpec
 from raftstore.gateway.listener import Listener
-from raftstore.gateway.serving import endpoint_url
+from raftstore.gateway.ports import endpoint_url
 
 BACKLOG = 128
 

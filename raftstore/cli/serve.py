@@ -58,6 +58,12 @@ One more, while they run:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the data here, a directory per member; without it, in memory.",
 )
+@click.option(
+    "--peer-port",
+    type=click.IntRange(0, MAX_PORT),
+    help="Of the first member, for members in other processes; the others follow. 0: unused ports. "
+    "[default: unused ports on 127.0.0.1]",
+)
 @click.option("--member", help="Be only this member; the others are other processes.")
 @click.option("--initial-cluster", help="All members' peer addresses: NAME=HOST:PORT,...")
 @click.option(
@@ -80,6 +86,7 @@ def serve(
     port: int,
     members: int | None,
     data_dir: Path | None,
+    peer_port: int | None,
     member: str | None,
     initial_cluster: str | None,
     initial_cluster_token: str,
@@ -101,7 +108,7 @@ def serve(
         raise click.ClickException(text) from error
     try:
         if member is not None:
-            place = _check_member(members, data_dir)
+            place = _check_member(members, peer_port, data_dir)
             cluster = (
                 None
                 if initial_cluster is None
@@ -112,25 +119,30 @@ def serve(
             options = MemberOptions(member, place, cluster, existing, host, port, *tls, policy)
             command.run_member(options)
             return
-        if initial_cluster or initial_cluster_state != NEW or security.peers.enabled:
+        if initial_cluster or initial_cluster_state != NEW:
             raise click.UsageError(
-                "the options --initial-cluster... and --peer... are for one member per process: "
-                "say which with --member"
+                "the options --initial-cluster... are for one member per process: say which with "
+                "--member"
             )
         data = None if data_dir is None else open_directory(data_dir, members, command.warn)
         count = members or DEFAULT_MEMBERS if data is None else data.members
-        if port + count - 1 > MAX_PORT:
-            raise click.UsageError(f"{count} members from port {port} on: there is none so high")
-        command.run(ServeOptions(host, port, count, security.clients, data, policy))
+        for first in (port, peer_port or 0):
+            if first + count - 1 > MAX_PORT:
+                text = f"{count} members from port {first} on: there is none so high"
+                raise click.UsageError(text)
+        everywhere = security.clients, data, peer_port, security.peers
+        command.run(ServeOptions(host, port, count, *everywhere, policy))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except StorageError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from error
+        raise click.ClickException(str(error)) from error
 
 
-def _check_member(members: int | None, data_dir: Path | None) -> Path:
+def _check_member(members: int | None, peer_port: int | None, data_dir: Path | None) -> Path:
+    if peer_port is not None:
+        raise click.UsageError("the peer address of --member stands in --initial-cluster")
     if members is not None:
         raise click.UsageError("--member is one; how many there are says --initial-cluster")
     if data_dir is None:

@@ -6,6 +6,7 @@ import ipaddress
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import click
 import trio
@@ -14,13 +15,13 @@ from raftstore.errors import ConfigurationError
 from raftstore.gateway.member_serving import (
     MemberOptions,
     bind_member,
-    contexts,
     open_member,
     serve_member,
 )
+from raftstore.gateway.ports import contexts
 from raftstore.gateway.serving import ServeOptions, bind, serve
 from raftstore.server.process import MemberRemovedError
-from raftstore.server.tls import TlsFiles, server_context
+from raftstore.server.tls import TlsFiles
 from raftstore.storage import StorageError
 
 
@@ -32,14 +33,14 @@ def run(options: ServeOptions) -> None:
         OSError: a port cannot be had.
         StorageError: the data directory cannot be used.
     """
-    tls = server_context(options.tls)
+    tls = contexts(options.tls, options.peer_tls)
     _warn_if_open(options.host, options.tls)
+    _warn_if_open(options.peer_host, options.peer_tls)
 
-    async def serve_cluster() -> None:
-        listeners = await bind(options)
-        await serve(options, listeners, tls, _report, warn)
+    async def serve_cluster(on_ready: Callable[[dict[str, str]], None]) -> None:
+        await serve(options, await bind(options), on_ready, warn, tls)
 
-    _run_until_signal(serve_cluster)
+    _run(serve_cluster)
 
 
 def run_member(options: MemberOptions) -> None:
@@ -51,30 +52,36 @@ def run_member(options: MemberOptions) -> None:
         OSError: a port cannot be had.
         StorageError: the data directory cannot be used.
     """
-    tls = contexts(options)
-    ready = False
+    tls = contexts(options.tls, options.peer_tls)
 
-    def report(url: str) -> None:
-        nonlocal ready
-        ready = True
-        click.echo(f"{options.name} {url}")
-        click.echo("ready")
-        sys.stdout.flush()
-
-    async def serve_one() -> None:
+    async def serve_one(on_ready: Callable[[dict[str, str]], None]) -> None:
         directory = await open_member(options, tls.dialling)
         _warn_if_open(options.host, options.tls)
         _warn_if_open(directory.address[0], options.peer_tls)
         listeners = await bind_member(options, directory.address)
-        await serve_member(options, directory, listeners, tls, (report, warn))
+        await serve_member(options, directory, listeners, tls, on_ready, warn)
 
-    try:
-        _run_until_signal(serve_one)
-    except MemberRemovedError as end:
-        if not ready:
-            raise
-        # What a running member was told to do has been done: etcd, too, ends with status 0.
-        click.echo(str(end), err=True)
+    _run(serve_one)
+
+
+def _run(serve_forever: Callable[[Callable[[dict[str, str]], None]], Awaitable[None]]) -> None:
+    ready = False
+
+    def on_ready(urls: dict[str, str]) -> None:
+        """One line per member, then one that says that requests may come."""
+        nonlocal ready
+        ready = True
+        for name, url in urls.items():
+            click.echo(f"{name} {url}")
+        click.echo("ready")
+        sys.stdout.flush()
+
+    failures: list[Exception] = trio.run(_until_signal, partial(serve_forever, on_ready))
+    if failures and ready and isinstance(failures[0], MemberRemovedError):
+        # What running members were told to do has been done: etcd, too, ends with status 0.
+        click.echo(str(failures[0]), err=True)
+    elif failures:
+        raise failures[0]
 
 
 def _warn_if_open(host: str, tls: TlsFiles) -> None:
@@ -87,12 +94,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _run_until_signal(serve_forever: Callable[[], Awaitable[None]]) -> None:
-    failures: list[Exception] = trio.run(_until_signal, serve_forever)
-    if failures:
-        raise failures[0]
 
 
 async def _until_signal(serve_forever: Callable[[], Awaitable[None]]) -> list[Exception]:
@@ -125,11 +126,3 @@ def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
 def warn(text: str) -> None:
     """Tell whoever looks after the process."""
     click.echo(f"warning: {text}", err=True)
-
-
-def _report(urls: list[str]) -> None:
-    """One line per member, then one that says that requests may come."""
-    for number, url in enumerate(urls, start=1):
-        click.echo(f"member-{number} {url}")
-    click.echo("ready")
-    sys.stdout.flush()

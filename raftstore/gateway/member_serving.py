@@ -14,13 +14,13 @@ import trio
 from raftstore.errors import ConfigurationError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.listener import Listener
-from raftstore.gateway.serving import BACKLOG, endpoint_url
+from raftstore.gateway.ports import Contexts, endpoint_url, listen
 from raftstore.server.config import MemberConfig, Peer, Policy
 from raftstore.server.initial_cluster import Address, InitialCluster, peer_url
 from raftstore.server.joining import check_new, find_place
 from raftstore.server.member_directory import MemberDirectory, find_member, founding_member
 from raftstore.server.process import MemberProcess
-from raftstore.server.tls import TlsFiles, client_context, server_context
+from raftstore.server.tls import TlsFiles
 from raftstore.storage import Identity
 
 SEED_BYTES: Final = 8
@@ -48,28 +48,6 @@ class MemberOptions:
     def peer_scheme(self) -> str:
         """How the other members are spoken to."""
         return "https" if self.peer_tls.enabled else "http"
-
-
-@attrs.frozen
-class Contexts:
-    """What the three kinds of connections need; None: plain TCP."""
-
-    clients: ssl.SSLContext | None
-    accepting: ssl.SSLContext | None
-    dialling: ssl.SSLContext | None
-
-
-def contexts(options: MemberOptions) -> Contexts:
-    """Read the certificates.
-
-    Raises:
-        ConfigurationError: one cannot be used.
-    """
-    return Contexts(
-        server_context(options.tls),
-        server_context(options.peer_tls),
-        client_context(options.peer_tls),
-    )
 
 
 async def open_member(options: MemberOptions, dialling: ssl.SSLContext | None) -> MemberDirectory:
@@ -113,21 +91,13 @@ async def bind_member(
     Raises:
         OSError: one cannot be had.
     """
-    clients = await _listen(options.host, options.port)
+    clients = await listen(options.host, options.port)
     try:
-        peers = await _listen(*address)
+        peers = await listen(*address)
     except OSError:
         await clients.aclose()
         raise
     return clients, peers
-
-
-async def _listen(host: str, port: int) -> trio.SocketListener:
-    first, *surplus = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
-    # A name may have several addresses; a member has one.
-    for listener in surplus:
-        await listener.aclose()
-    return first
 
 
 async def serve_member(
@@ -135,17 +105,18 @@ async def serve_member(
     directory: MemberDirectory,
     listeners: tuple[trio.SocketListener, trio.SocketListener],
     tls: Contexts,
-    report: tuple[Callable[[str], None], Callable[[str], None]],
+    on_ready: Callable[[dict[str, str]], None],
+    warn: Callable[[str], None],
 ) -> None:
     """Serve until cancelled.
 
-    `report` is told the URL for clients once the member knows a leader, and what goes wrong.
+    `on_ready` is told the member's name and URL for clients once it knows a leader, `warn` what is
+    repaired.
 
     Raises:
         MemberRemovedError: the cluster goes on without the member.
         StorageError: the member's directory cannot be used, or its disk has failed.
     """
-    on_ready, warn = report
     clients, peers = listeners
     url = endpoint_url(options.host, clients, tls.clients)
     config = _config(options, directory, url)
@@ -162,7 +133,7 @@ async def serve_member(
         nursery.start_soon(Listener(Gateway(process), clients, tls.clients).run)
         await process.wait_leader()
         await process.wait_published()
-        on_ready(url)
+        on_ready({options.name: url})
 
 
 def _config(options: MemberOptions, directory: MemberDirectory, url: str) -> MemberConfig:

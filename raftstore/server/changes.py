@@ -40,7 +40,7 @@ from raftstore.raft import (
     simple_change,
 )
 
-from .config import MemberConfig
+from .config import MemberConfig, Peer
 from .membership import (
     MEMBER_ADD,
     MEMBER_PROMOTE,
@@ -71,7 +71,7 @@ class MemberChanges:
     ) -> None:
         self.section = Membership(config.peers if not config.joins else ())
         store.extend(self.section, frozenset((MEMBER_PUBLISH,)))
-        self.section.on_change.append(self._note_removal)
+        self.section.on_change += [self._note_removal, self._note_announced]
         self.is_removed = False
         """Whether this member has been removed from the cluster."""
         self.waiting: deque[Request] = deque()
@@ -81,9 +81,9 @@ class MemberChanges:
         self._proposals = proposals
         self._monitor = monitor
         self._first_known = [peer.id for peer in config.peers]
-        own = [peer for peer in config.peers if peer.id == config.id]
-        self._own_name = own[0].name if own else ""
-        self._own_client_urls = own[0].client_urls if own else ()
+        self._own = next((peer for peer in config.peers if peer.id == config.id), Peer(config.id))
+        self._announces_peer_urls = config.announces_peer_urls
+        """Until it is known: what is changed later is the operator's wish."""
 
     # -- the member itself --------------------------------------------------------------------
 
@@ -113,6 +113,11 @@ class MemberChanges:
     def _note_removal(self) -> None:
         self.is_removed |= self._id in self.section.removed
 
+    def _note_announced(self) -> None:
+        record = self.section.by_id.get(self._id)
+        if record is not None and record.peer_urls == self._own.peer_urls:
+            self._announces_peer_urls = False
+
     @property
     def is_published(self) -> bool:
         """Whether the cluster knows this member, and all that is to be known about it."""
@@ -121,11 +126,15 @@ class MemberChanges:
     def to_publish(self) -> list[Any] | None:
         """What the cluster does not know yet about this member, as a request's fields."""
         record = self.section.by_id.get(self._id)
-        if record is None or not self._own_name:
+        own = self._own
+        if record is None or not own.name:
             return None
-        if (record.name, record.client_urls) == (self._own_name, self._own_client_urls):
+        peer_urls = own.peer_urls if self._announces_peer_urls else record.peer_urls
+        told = own.name, own.client_urls, peer_urls
+        if (record.name, record.client_urls, record.peer_urls) == told:
             return None
-        return [self._id, self._own_name, [*self._own_client_urls]]
+        fields: list[Any] = [self._id, own.name, [*own.client_urls]]
+        return [*fields, [*peer_urls]] if self._announces_peer_urls else fields
 
     # -- on the leader ------------------------------------------------------------------------
 

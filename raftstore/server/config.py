@@ -29,6 +29,8 @@ class MemberConfig:
     peers: tuple[Peer, ...]
     """The members that found the cluster; of one that joins: itself, and those it may ask."""
     cluster_id: int = 1
+    announces_peer_urls: bool = False
+    """Its peer addresses may be others at every start, and come through the log like its name."""
     joins: bool = False
     """The member was added to a running cluster, from which it learns everything else."""
     tick_ns: int = 100 * MILLISECOND_NS

@@ -30,12 +30,44 @@ class DataDirectory:
     path: Path
     cluster_id: int
     members: int
+    """How many founded it; they are numbered from 1."""
     notice: Callable[[str], None]
+    former: frozenset[int] = frozenset()
+    """Those of them that the cluster has gone on without."""
 
     def disk(self, peer: Peer) -> DirectoryDisk:
         """A member's disk, not yet open."""
         identity = Identity(self.cluster_id, peer.id)
         return DirectoryDisk(self.path / peer.name, identity, notice=self.notice)
+
+    def without(self, member_id: int) -> DataDirectory:
+        """Write down that the cluster goes on without a member.
+
+        Raises:
+            StorageError: the disk failed.
+        """
+        left = attrs.evolve(self, former=self.former | {member_id})
+        try:
+            left.save()
+        except OSError as error:
+            raise StorageError(f"cannot write {self.path / NAME}: {error}") from error
+        return left
+
+    def save(self) -> None:
+        """Write down what cluster it is.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        text = json.dumps(
+            {
+                "format": FORMAT,
+                "cluster_id": f"{self.cluster_id:x}",
+                "members": self.members,
+                "former": sorted(self.former),
+            }
+        )
+        FileSystem().write_whole(self.path / NAME, [text.encode() + b"\n"])
 
 
 def open_directory(path: Path, members: int | None, notice: Callable[[str], None]) -> DataDirectory:
@@ -51,13 +83,13 @@ def open_directory(path: Path, members: int | None, notice: Callable[[str], None
             return create(path, new_cluster_id(), members or DEFAULT_MEMBERS, notice)
     except OSError as error:
         raise StorageError(f"cannot use the data directory {path}: {error}") from error
-    cluster_id, count = found
+    cluster_id, count, former = found
     if members not in {None, count}:
         raise WrongDirectoryError(
-            f"{path}: holds a cluster of {count} members, not of {members}; leave out --members, "
-            "or name another directory"
+            f"{path}: holds a cluster that began with {count} members, not {members}; "
+            "leave out --members, or name another directory"
         )
-    return DataDirectory(path, cluster_id, count, notice)
+    return DataDirectory(path, cluster_id, count, notice, former)
 
 
 def check_empty(path: Path) -> None:
@@ -86,21 +118,22 @@ def create(
         OSError: the disk failed.
     """
     path.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"format": FORMAT, "cluster_id": f"{cluster_id:x}", "members": members})
-    FileSystem().write_whole(path / NAME, [text.encode() + b"\n"])
-    return DataDirectory(path, cluster_id, members, notice)
+    made = DataDirectory(path, cluster_id, members, notice)
+    made.save()
+    return made
 
 
-def _read(path: Path) -> tuple[int, int] | None:
+def _read(path: Path) -> tuple[int, int, frozenset[int]] | None:
     file = path / NAME
     if not file.exists():
         return None
     try:
         text: dict[str, Any] = json.loads(file.read_bytes())
         number, members = int(text["cluster_id"], 16), int(text["members"])
+        former = frozenset(map(int, text.get("former", ())))
         known = text["format"] == FORMAT and members > 0
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{file}: unreadable ({error!r}); restore it from a copy") from error
     if not known:
         raise StorageError(f"{file}: of an unknown format {text['format']}; use a newer version")
-    return number, members
+    return number, members, former

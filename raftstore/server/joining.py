@@ -17,6 +17,7 @@ import trio
 from raftstore.errors import ConfigurationError, StoreError
 from raftstore.server.initial_cluster import Address, InitialCluster, join_address
 from raftstore.server.membership import MemberRecord
+from raftstore.server.peers.host import addresses_of
 from raftstore.server.peers.link import check_answer, dial, reason_of
 from raftstore.server.peers.protocol import (
     MAX_LIST_BYTES,
@@ -25,7 +26,6 @@ from raftstore.server.peers.protocol import (
     ask_members,
     pack_frame,
 )
-from raftstore.server.process import addresses_of
 
 ASK_TIMEOUT_S: Final = 2.0
 JOIN_TIMEOUT_S: Final = 2.0

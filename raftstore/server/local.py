@@ -13,7 +13,7 @@ by themselves. Time is trio's, so a cluster also runs on a virtual clock. ::
 from __future__ import annotations
 
 import random  # noqa: TID251 - one seeded stream per life of a member
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, Final, Self
 
@@ -43,7 +43,8 @@ class LocalCluster:
     """Members 1 to `members`, each with a disk; an async context manager.
 
     Without `open_disk` the disks are simulated. A member whose disk fails stops, and `on_failure`
-    is told.
+    is told; one that the cluster goes on without stops as well, and `on_removed` is told. Of the
+    first `members`, those that are `former` are not started.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class LocalCluster:
         open_disk: OpenDisk | None = None,
         on_failure: OnFailure = lambda _peer, _error: None,
         credentials: Credentials | None = None,
+        former: Iterable[int] = (),
+        on_removed: Callable[[Peer], None] = lambda _peer: None,
     ) -> None:
         assert members > 0, "a cluster needs a member"
-        self.peers = tuple(Peer(number, f"member-{number}") for number in range(1, members + 1))
-        self._founders = self.peers
+        self._founders = tuple(Peer(n, f"member-{n}") for n in range(1, members + 1))
+        self.peers = tuple(peer for peer in self._founders if peer.id not in {*former})
         self._last_id = members
         self.network = Network()
         self.timers = LocalTimers()
@@ -72,6 +75,7 @@ class LocalCluster:
         self._changing: StoreClient | None = None
         self._cluster_id = cluster_id
         self._on_failure = on_failure
+        self._on_removed = on_removed
         self._seed = seed
         self._credentials = credentials
         self._configure = configure
@@ -109,6 +113,10 @@ class LocalCluster:
     def members(self) -> dict[int, Member]:
         """The members that run, by id."""
         return {member_id: task.member for member_id, task in self._tasks.items()}
+
+    def task(self, member_id: int) -> MemberTask:
+        """A member that runs, as other members reach it."""
+        return self._tasks[member_id]
 
     def leader(self) -> int | None:
         """The id of the running leader of the highest term that has committed in it."""
@@ -232,6 +240,8 @@ class LocalCluster:
             self.network.detach(task.id)
         if task.failure is not None:
             self._on_failure(Peer(task.id, f"member-{task.id}"), task.failure)
+        elif task.member.removed:
+            self._on_removed(Peer(task.id, f"member-{task.id}"))
 
     def kill(self, member_id: int) -> None:
         """Cut a member's power: memory and unsynced writes are lost, connections are reset."""

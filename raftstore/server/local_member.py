@@ -79,6 +79,11 @@ class MemberTask:
         self._raft = self.member.node.raft
         self._timers.after(self._tick_ns, self._tick)
 
+    @property
+    def over(self) -> bool:
+        """Whether it takes nothing any more."""
+        return self._over
+
     def kill(self) -> None:
         """End the task; it takes nothing more from now on."""
         self._over = True

@@ -35,7 +35,8 @@ MEMBER_PROMOTE: Final = "member_promote"
 MEMBER_OPS: Final = frozenset((MEMBER_ADD, MEMBER_REMOVE, MEMBER_UPDATE, MEMBER_PROMOTE))
 """Requests that change who belongs to the cluster."""
 MEMBER_PUBLISH: Final = "member_publish"
-"""``[id, name, client URLs]``: what a member says about itself."""
+"""``[id, name, client URLs, peer URLs]``: what a member says about itself; the last only from those
+whose peer addresses are others at every start."""
 MAX_LEARNERS: Final = 1
 """etcd: --max-learners."""
 MAX_URLS: Final = 16
@@ -116,10 +117,13 @@ class Membership:
         return [self.by_id[number].to_wire() for number in sorted(self.by_id)]
 
     def _publish(self, fields: list[Any], _now_ns: int) -> list[Any]:
-        number, name, client_urls = fields
+        number, name, client_urls, *peer_urls = fields
         record = self.by_id.get(number)
         if record is not None:
-            self.by_id[number] = record._replace(name=name, client_urls=tuple(client_urls))
+            record = record._replace(name=name, client_urls=tuple(client_urls))
+            for urls in peer_urls:
+                record = record._replace(peer_urls=tuple(urls))
+            self.by_id[number] = record
             self._changed()
         return [0, []]
 

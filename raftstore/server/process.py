@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import random  # noqa: TID251 - election timeouts of a process on real time
 import ssl
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
 
 from raftstore.client import Connection
-from raftstore.errors import ConfigurationError
 from raftstore.mvcc.snapshot import StateView
 from raftstore.raft import NO_MEMBER
 from raftstore.server.config import MemberConfig
 from raftstore.server.credentials import served
 from raftstore.server.disk import TaskDisk
-from raftstore.server.initial_cluster import Address, parse_address
 from raftstore.server.local_member import MemberTask
 from raftstore.server.local_network import Network
 from raftstore.server.local_timers import LocalTimers
 from raftstore.server.local_turns import Turns
-from raftstore.server.membership import MemberRecord
-from raftstore.server.peers.network import MAX_SENDERS, PeerNetwork
+from raftstore.server.peers.host import PeerHost
 from raftstore.storage import StorageError
 
 POLL_S: Final = 0.01
@@ -57,15 +52,13 @@ class MemberProcess:
     ) -> None:
         self._config = config
         self._listener = listener
-        self._peers = PeerNetwork(config.cluster_id, config.id, url, tls, self)
-        self._clients = Network(lambda _sender, member, frame: self._peers.send(member, frame))
+        self._peers = PeerHost(config.cluster_id, config.id, url, tls)
+        peers = self._peers.network
+        self._clients = Network(lambda _sender, member, frame: peers.send(member, frame))
         self._timers = LocalTimers()
         self._turns = Turns()
         self._disk = disk
         self._rng = random.Random(seed)
-        self._listed: dict[int, Address] = {}
-        self._met: dict[int, Address] = {}
-        self._addresses: dict[int, Address] = {}
         self.scope = trio.CancelScope()
         self._task: MemberTask | None = None
 
@@ -82,7 +75,7 @@ class MemberProcess:
                 nursery.start_soon(self._timers.run)
                 nursery.start_soon(self._turns.run)
                 nursery.start_soon(self._clients.break_refused)
-                await nursery.start(self._peers.run, self._listener)
+                await nursery.start(self._peers.network.run, self._listener)
                 task = MemberTask(
                     self._clients,
                     self._timers,
@@ -95,30 +88,8 @@ class MemberProcess:
                 )
                 self._task = self._clients.members[config.id] = task
                 nursery.start_soon(self._live, task)
-                task.member.changes.section.on_change.append(self._connect)
-                self._connect()
+                self._peers.attach(task)
                 task_status.started()
-
-    def _connect(self) -> None:
-        """Keep in touch with the members.
-
-        And with others: former ones may not know that they are, and new ones not be in the log yet.
-        What a member said about itself holds until the log says something new.
-        """
-        listed = addresses_of(self._running.member.changes.section.by_id)
-        for number, address in listed.items():
-            if self._listed.get(number) != address:
-                self._met.pop(number, None)
-        self._listed = listed
-        present = {**listed, **self._met}
-        taken = set(present.values())
-        others = {
-            number: address
-            for number, address in self._addresses.items()
-            if number not in present and address not in taken
-        }
-        self._addresses = {**present, **others}
-        self._peers.connect_to(self._addresses)
 
     async def _live(self, task: MemberTask) -> None:
         await task.live()
@@ -161,52 +132,9 @@ class MemberProcess:
     def statistics(self) -> dict[str, Any]:
         """What the member and its network tell about themselves."""
         member = self._running.member
-        return {**member.statistics(), **self._peers.statistics()}
+        return {**member.statistics(), **self._peers.network.statistics()}
 
     @property
     def _running(self) -> MemberTask:
         assert self._task is not None, "the process does not run"
         return self._task
-
-    # -- what other members ask and say -------------------------------------------------------
-
-    def take(self, sender: int, messages: list[Any], /) -> None:
-        """Messages of another member."""
-        self._running.deliver(partial(self._hand_in, sender, messages))
-
-    def _hand_in(self, sender: int, messages: list[Any]) -> None:
-        receive_peer = self._running.member.receive_peer
-        for wire in messages:
-            receive_peer(sender, wire)
-
-    def members(self) -> list[Any]:
-        """Who belongs to the cluster, for processes that are to join."""
-        return self._running.member.changes.section.to_wire()
-
-    def is_former(self, member_id: int, /) -> bool:
-        """Whether the cluster has gone on without that member."""
-        return member_id in self._running.member.changes.section.removed
-
-    def met(self, member_id: int, url: str, /) -> None:
-        """Another member has introduced itself: its word may be newer than the own log."""
-        if len(self._met) >= MAX_SENDERS and member_id not in self._met:
-            return
-        with suppress(ConfigurationError):
-            address = parse_address(url)
-            if address != self._addresses.get(member_id):
-                self._met[member_id] = address
-                self._connect()
-
-    def told_removed(self) -> None:
-        """Another member says that the cluster has gone on without this one."""
-        self._running.deliver(self._running.member.leave)
-
-
-def addresses_of(members: Mapping[int, MemberRecord]) -> dict[int, Address]:
-    """Where the members are, as far as it can be told."""
-    found: dict[int, Address] = {}
-    for number, record in members.items():
-        for url in record.peer_urls:
-            with suppress(ConfigurationError):
-                found.setdefault(number, parse_address(url))
-    return found

@@ -125,7 +125,9 @@ def test_a_defect_on_one_connection_leaves_the_others() -> None:
         async with LocalCluster(1) as cluster, trio.open_nursery() as nursery:
             nursery.cancel_scope.deadline = trio.current_time() + TIMEOUT_S
             await cluster.wait_leader()
-            (port,) = await bind(ServeOptions(port=0, members=1))
+            (bound,) = await bind(ServeOptions(port=0, members=1))
+            port = bound.clients
+            await bound.peers.aclose()
             gateway = Gateway(LocalBackend(cluster, 1))
             nursery.start_soon(FailingListener(gateway, port).run)
             number = port.socket.getsockname()[1]

@@ -132,8 +132,12 @@ def test_http_gives_the_same_data(served: Served) -> None:
 @pytest.mark.covers("ST-31")
 def test_the_members_are_listed_with_their_state(served: Served) -> None:
     listed = etcdctl(served.url, "member list -w simple").splitlines()[:-1]
-    expected = [f"{n}, started, member-{n}, , {url}, false" for n, url in enumerate(served.urls, 1)]
-    assert expected == [line.replace("URL", served.url) for line in listed]
+    expected = [
+        f"{n}, started, member-{n}, PEER, {url}, false" for n, url in enumerate(served.urls, 1)
+    ]
+    told = [line.replace("URL", served.url).split(", ") for line in listed]
+    assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+", words[3]) for words in told)
+    assert expected == [", ".join([*words[:3], "PEER", *words[4:]]) for words in told]
     status = etcdctl(served.url, "endpoint status --cluster -w fields")
     leaders = set(re.findall(r'"Leader" : (\d+)', status))
     assert len(leaders) == 1

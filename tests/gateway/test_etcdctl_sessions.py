@@ -25,7 +25,7 @@ SESSIONS = {
     "history": sessions.HISTORY,
     "cluster": sessions.CLUSTER,
 }
-# Commands that work on files, or take minutes, or change what a single member cannot.
+# Commands that work on files, or take minutes; members come and go in test_etcdctl_members.
 ELSEWHERE = {
     "check datascale",
     "check perf",

@@ -149,6 +149,8 @@ class PeerNetwork:
             sender = await self._meet(stream, reader)
             if sender is not None:
                 await self._listen_to(reader, sender)
+        except StoreError as refusal:
+            self._complain(tcp, refusal.message)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError, PeerProtocolError) as error:
             self._complain(tcp, str(error) or str(error.__cause__ or type(error).__name__))
         finally:
@@ -170,7 +172,7 @@ class PeerNetwork:
                     return await self._greet(stream, unpack(greeting))
                 except StoreError as refusal:
                     await stream.send_all(pack_frame(refusal.to_wire()))
-                    raise PeerProtocolError(refusal.message) from refusal
+                    raise
             finally:
                 del self._strangers[scope]
 

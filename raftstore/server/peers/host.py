@@ -1,0 +1,121 @@
+"""What a member has to do with members in other processes: who they are, and where."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from raftstore.errors import STOPPED, ConfigurationError, StoreError
+from raftstore.server.initial_cluster import Address, parse_address
+from raftstore.server.local_member import MemberTask
+from raftstore.server.membership import MemberRecord
+
+from .network import MAX_SENDERS, PeerNetwork
+
+
+class PeerHost:
+    """A member, as those in other processes meet it, from `attach` on.
+
+    `url` is how they reach it. `tls`: what the accepting and the dialling end need. Members
+    `beside` it are in the same process, and reached otherwise.
+    """
+
+    def __init__(
+        self,
+        cluster_id: int,
+        own_id: int,
+        url: str,
+        tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
+        beside: frozenset[int] = frozenset(),
+    ) -> None:
+        self.url = url
+        self.network = PeerNetwork(cluster_id, own_id, url, tls, self)
+        self._beside = beside
+        self._task: MemberTask | None = None
+        self._listed: dict[int, Address] = {}
+        self._met: dict[int, Address] = {}
+        self._addresses: dict[int, Address] = {}
+
+    def attach(self, task: MemberTask) -> None:
+        """The member runs: keep links to those that it knows."""
+        self._task = task
+        task.member.changes.section.on_change.append(self._connect)
+        self._connect()
+
+    @property
+    def _running(self) -> MemberTask:
+        if self._task is None or self._task.over:
+            raise StoreError(*STOPPED)
+        return self._task
+
+    def _connect(self) -> None:
+        """Keep in touch with the members.
+
+        And with others: former ones may not know that they are, and new ones not be in the log yet.
+        What a member said about itself holds until the log says something new.
+        """
+        listed = addresses_of(self._running.member.changes.section.by_id)
+        for number, address in listed.items():
+            if self._listed.get(number) != address:
+                self._met.pop(number, None)
+        self._listed = listed
+        present = {**listed, **self._met}
+        taken = set(present.values())
+        others = {
+            number: address
+            for number, address in self._addresses.items()
+            if number not in present and address not in taken
+        }
+        self._addresses = {
+            number: address
+            for number, address in {**present, **others}.items()
+            if number not in self._beside
+        }
+        self.network.connect_to(self._addresses)
+
+    # -- what other members ask and say -------------------------------------------------------
+
+    def take(self, sender: int, messages: list[Any], /) -> None:
+        """Messages of another member."""
+        self._running.deliver(partial(self._hand_in, sender, messages))
+
+    def _hand_in(self, sender: int, messages: list[Any]) -> None:
+        receive_peer = self._running.member.receive_peer
+        for wire in messages:
+            receive_peer(sender, wire)
+
+    def members(self) -> list[Any]:
+        """Who belongs to the cluster, for processes that are to join."""
+        return self._running.member.changes.section.to_wire()
+
+    def is_former(self, member_id: int, /) -> bool:
+        """Whether the cluster has gone on without that member."""
+        return member_id in self._running.member.changes.section.removed
+
+    def met(self, member_id: int, url: str, /) -> None:
+        """Another member has introduced itself: its word may be newer than the own log."""
+        if len(self._met) >= MAX_SENDERS and member_id not in self._met:
+            return
+        with suppress(ConfigurationError):
+            address = parse_address(url)
+            if address != self._addresses.get(member_id):
+                self._met[member_id] = address
+                self._connect()
+
+    def told_removed(self) -> None:
+        """Another member says that the cluster has gone on without this one."""
+        with suppress(StoreError):
+            self._running.deliver(self._running.member.leave)
+
+
+def addresses_of(members: Mapping[int, MemberRecord]) -> dict[int, Address]:
+    """Where the members are, as far as it can be told."""
+    found: dict[int, Address] = {}
+    for number, record in members.items():
+        for url in record.peer_urls:
+            with suppress(ConfigurationError):
+                found.setdefault(number, parse_address(url))
+    return found
