@@ -75,9 +75,9 @@ class MemberOrders:
 
     async def lose_disk(self, parameters: Parameters) -> bool:
         """A disk is exchanged for an empty one: its member must be removed, and a new one added."""
-        if not await self._may_lose_one():
-            return False
         number = self._member_at(parameters["host"])
+        if not await self._may_lose(number):
+            return False
         name = self.cluster.places[number]
         self.cluster.take_down(name)
         await self._remove_surely(number)
@@ -85,9 +85,9 @@ class MemberOrders:
 
     async def rot_disk(self, parameters: Parameters) -> bool:
         """A bit on a disk flips; its member does not start any more, and is replaced."""
-        if not await self._may_lose_one():
-            return False
         number = self._member_at(parameters["host"])
+        if not await self._may_lose(number):
+            return False
         name = self.cluster.places[number]
         if not self.cluster.rot(name, parameters["rot_seed"]):
             return False
@@ -142,10 +142,10 @@ class MemberOrders:
         found = (self.cluster.member_on(name) for name in (*hosts[start:], *hosts[:start]))
         return next(number for number in found if number is not None)
 
-    async def _may_lose_one(self) -> bool:
-        """Whether all that is known of the members is certain, and they can do without one."""
+    async def _may_lose(self, number: int) -> bool:
+        """Whether all that is known of the members is certain, and they can do without this one."""
         for _ in range(MOST_TRIES):
-            if await self._is_certain():
+            if await self._is_certain() and self.cluster.can_lose(number):
                 return True
             await trio.sleep(POLL_S)
         return False

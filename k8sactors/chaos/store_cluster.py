@@ -71,6 +71,16 @@ class StoreCluster:
         """Start a member that was taken down on what its disk has."""
         self._place(self.places[number], self._configs[number])
 
+    def can_lose(self, number: int) -> bool:
+        """Whether all others would do without this member whatever they forget in a power cut.
+
+        A change of members holds for a member when it has applied it, as in etcd: so whoever does
+        not know for good that the newest one is committed might still wait for the lost one's vote.
+        """
+        newest = max(self._monitor.configurations, default=0)
+        others = [open_disk(self._network.host(self.places[n])) for n in self.places if n != number]
+        return all(disk.durable_commit >= newest for disk in others)
+
     def rot(self, name: str, seed: int) -> bool:
         """Flip a bit of what a machine's disk holds, and start its member again; False: no bit."""
         host = self._network.host(name)

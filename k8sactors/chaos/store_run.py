@@ -52,9 +52,11 @@ class StoreChaosRun:
             cluster = StoreCluster(network, options, self._monitor)
             cluster.found()
             console = network.add_host(OPERATOR_HOST)
-            loads = self._start_loads(console, cluster.endpoints)
-            watchers = self._start_watchers(console, cluster.endpoints)
-            watchers.append(self._start_audience(network, cluster.endpoints))
+            # Wherever a member may be one day: clients that have lost all others look there.
+            endpoints = [f"{name}/{STORE_ACTOR}" for name in cluster.hosts]
+            loads = self._start_loads(console, endpoints)
+            watchers = self._start_watchers(console, endpoints)
+            watchers.append(self._start_audience(network, endpoints))
             operator = StoreOperator(cluster, self._history)
             _spawn(console, OPERATOR, operator)
             plan = self._plan()

@@ -64,6 +64,7 @@ class StoreClient(Operations):
 
     With `sync_ns` it asks the cluster so often who its members are, and uses their client addresses
     as its endpoints from then on: so it follows members that come and go (etcd: AutoSyncInterval).
+    When none of them answers any more it tries the ones that it was given as well.
 
     All methods must be called in the turn (thread, task context) in which `dial`'s connections and
     `after` call back.
@@ -82,6 +83,7 @@ class StoreClient(Operations):
     ) -> None:
         assert endpoints, "a client needs an endpoint"
         self.endpoints = list(endpoints)
+        self._given_endpoints = tuple(endpoints)
         self.dial = dial
         self.after = after
         self.tick = 0
@@ -231,6 +233,9 @@ class StoreClient(Operations):
         rounds = self._failures - len(self.endpoints)
         delay_ns = 0
         if rounds >= 0:
+            self.endpoints += [
+                endpoint for endpoint in self._given_endpoints if endpoint not in self.endpoints
+            ]
             delay_ns = min(BACKOFF_FIRST_NS << min(rounds, 10), BACKOFF_MAX_NS)
         self._reconnect = self.after(delay_ns, self._connect_if_needed)
 
@@ -333,6 +338,8 @@ class StoreClient(Operations):
         if current in self.endpoints:
             self._turn = self.endpoints.index(current)
         elif link is not None:
+            # It has not failed: those that are listed now have not been tried yet.
+            self._failures = -1
             self._move_on(link)
 
     # Trying again

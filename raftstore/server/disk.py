@@ -302,6 +302,12 @@ class SimulatedDisk:
             self.written = self.synced
             self._snapshots = [place for place in self._snapshots if place <= self.synced]
 
+    @property
+    def durable_commit(self) -> int:
+        """How far a member would know its log to be committed if the power went now."""
+        synced = self._records[: self.synced - self._first + 1]
+        return max((record.hard_state.commit for record in synced if record.hard_state), default=0)
+
     def erase(self) -> None:
         """Come back empty and sound, as a replaced disk does (fault: lost disk).
 

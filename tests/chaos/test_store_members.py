@@ -12,6 +12,7 @@ from k8sactors.chaos.shrink import shrink
 from k8sactors.chaos.store_cluster import StoreCluster
 from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.chaos.store_run import run_store
+from k8sactors.chaos.swarm import kinds_of, run_swarm
 from k8sactors.faults import PlannedFault
 from raftstore.server.member import Member
 
@@ -118,3 +119,24 @@ def test_seeds_with_changing_members_have_one_trace_in_every_process() -> None:
         ).stdout
 
     assert trace(1) == trace(77)
+
+
+# What campaigns have found
+
+
+@pytest.mark.parametrize(
+    ("members", "seed", "kinds"),
+    [
+        # A member that was removed before it had heard of anybody ran for ever.
+        (3, 347, ("membership", "network", "process", "disk", "clock")),
+        # A client's members were all replaced while it was asleep: it never found the others.
+        (3, 1180, ("membership", "network", "process", "disk", "clock", "store")),
+        # A disk was given up while the other members did not know yet who may vote.
+        (3, 1303, ("membership", "network", "process", "disk", "clock", "store")),
+    ],
+)
+def test_seeds_that_have_found_something_find_nothing(
+    members: int, seed: int, kinds: tuple[str, ...]
+) -> None:
+    outcome = run_swarm(members, kinds_of(kinds), seed)
+    assert [str(finding) for finding in outcome.findings] == []

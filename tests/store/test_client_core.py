@@ -465,6 +465,20 @@ def test_a_client_leaves_a_member_that_is_no_longer_listed_and_its_watch_goes_on
     assert world.results == []
 
 
+def test_a_client_whose_members_are_all_gone_goes_back_to_the_endpoints_it_was_given() -> None:
+    world = _synced_world("a", "b")
+    world.advance(3)
+    world.greet()
+    world.answer(_members([4, "four", ["http://d:1"], ["d"], False]))
+    assert world.client.endpoints == ["d"]
+    world.call("put", PUT_FIELDS, 60)
+    for _ in range(3):
+        world.last.break_()
+        world.advance(1)
+    assert world.client.endpoints == ["d", "a", "b"]
+    assert {connection.endpoint for connection in world.connections[2:]} & {"a", "b"}
+
+
 def test_a_list_without_anybody_who_serves_changes_nothing() -> None:
     world = _synced_world("a", "b")
     world.advance(3)
