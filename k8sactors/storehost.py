@@ -12,6 +12,7 @@ from typing import Any, cast
 from k8sactors.actors import Actor, Connection, Message
 from k8sactors.fabric import Host
 from raftstore.errors import StoreError
+from raftstore.raft import Message as RaftMessage
 from raftstore.raft import RaftMonitor
 from raftstore.server import Member, MemberConfig, SimulatedDisk
 from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
@@ -112,6 +113,10 @@ class StoreHost(Actor):
         address = self._addresses.get(member_id)
         if address is not None:
             self.ctx.datagram(address, RAFT, [self._config.id, member_id, wire])
+
+    def send_message(self, message: RaftMessage) -> None:
+        """Part of the member's transport."""
+        self.send_peer(message.to, message.to_wire())
 
     def _schedule_tick(self) -> None:
         """Wake up when the next tick that matters is due, on a grid that all members share."""

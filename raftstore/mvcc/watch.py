@@ -119,7 +119,7 @@ class WatchHub:
 
     def collect(self) -> list[Item]:
         """All items due, as (sink, WatchResponse fields), since the last call."""
-        if self._notified != self._store.revision or self._waiting:
+        if self._notified != self._store.space.revision or self._waiting:
             self._advance()
         out = self._out
         if out:

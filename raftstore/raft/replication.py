@@ -35,8 +35,9 @@ class Replication(RaftState):
             raise UncommittedLimitError("too many bytes are not committed yet")
         self.uncommitted_bytes += size
         term, first, number = self.term, self.log.last_index + 1, int(kind)
+        new = tuple.__new__
         self.log.append(
-            [Entry(term, index, number, data) for index, data in enumerate(payloads, first)]
+            [new(Entry, (term, index, number, data)) for index, data in enumerate(payloads, first)]
         )
 
     def pass_proposal(self, entries: list[Entry]) -> None:

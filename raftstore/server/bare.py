@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from raftstore.raft import RaftMonitor
+from raftstore.raft import Message, RaftMonitor
 from raftstore.raft.quorum import VoteResult
 from raftstore.raft.state import Rng
 
@@ -31,6 +31,9 @@ class _Outbox:
             self.frames[member_id] = [wire]
         else:
             frame.append(wire)
+
+    def send_message(self, message: Message) -> None:
+        self.send_peer(message.to, message.to_wire())
 
 
 def _take(outbox: _Outbox) -> list[tuple[int, list[list[Any]]]]:

@@ -6,6 +6,7 @@ Between members they travel beside Raft's messages, told apart by the first fiel
 from typing import Any, Final, Protocol
 
 from raftstore.errors import TIMEOUT, TOO_MANY_REQUESTS, StoreError
+from raftstore.raft import Message
 
 from .requests import Request
 
@@ -25,6 +26,13 @@ class Transport(Protocol):
 
     def send_peer(self, member_id: int, wire: list[Any], /) -> None:
         """Send plain msgpack data to a member."""
+
+
+class MemberTransport(Transport, Protocol):
+    """What a member needs of the network."""
+
+    def send_message(self, message: Message, /) -> None:
+        """Send a Raft message to the member that it names; what it holds never changes again."""
 
 
 class Forwarding:

@@ -1,9 +1,10 @@
 """A store cluster inside one trio program: members as tasks, for embedding, tests and measurements.
 
-Members and clients exchange msgpack frames over trio memory channels; nothing is shared. A member
-drains what has arrived, handles it as one batch, and then sends one frame per destination. The
-requests of all tasks that share a client leave in one frame as well, so batches grow with the load
-by themselves. Time is trio's, so a cluster also runs on a virtual clock. ::
+Members and clients exchange msgpack frames; members hand each other Raft's messages as they are,
+since those, and the entries in them, never change. A member drains what has arrived, handles it as
+one batch, and then sends one frame per destination. The requests of all tasks that share a client
+leave in one frame as well, so batches grow with the load by themselves.
+Time is trio's, so a cluster also runs on a virtual clock. ::
 
     async with LocalCluster(members=3) as cluster:
         client = cluster.client()

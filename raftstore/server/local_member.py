@@ -18,12 +18,12 @@ import msgpack
 import trio
 
 from raftstore.errors import StoreError
-from raftstore.raft import RaftMonitor
+from raftstore.raft import Message, RaftMonitor
 from raftstore.raft.state import Rng
 from raftstore.server.config import MemberConfig
 from raftstore.server.credentials import Credentials
 from raftstore.server.disk import TaskDisk
-from raftstore.server.local_network import MAX_QUEUED_FRAMES, LocalConnection, Network
+from raftstore.server.local_network import MAX_QUEUED_FRAMES, Handed, LocalConnection, Network
 from raftstore.server.local_timers import LocalTimer, LocalTimers
 from raftstore.server.local_turns import Turns
 from raftstore.server.member import Member
@@ -32,7 +32,7 @@ from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
-Item = bytes | LocalConnection | Callable[[], None]
+Item = bytes | LocalConnection | Handed | Callable[[], None]
 Answers = list[tuple[str, int, list[Any]]]
 
 
@@ -59,6 +59,7 @@ class MemberTask:
         self._turns = turns
         self._turn_ns = timers.now_ns()
         self._peer_frames: dict[int, list[Any]] = {}
+        self._peer_messages: dict[int, list[Message]] = {}
         self._client_frames: dict[int, Answers] = {}
         self._tick_ns = config.tick_ns
         self._disk = disk
@@ -96,6 +97,14 @@ class MemberTask:
             self._peer_frames[member_id] = [wire]
         else:
             frame.append(wire)
+
+    def send_message(self, message: Message) -> None:
+        """The member's transport for Raft's own messages."""
+        messages = self._peer_messages.get(message.to)
+        if messages is None:
+            self._peer_messages[message.to] = [message]
+        else:
+            messages.append(message)
 
     def after(self, delay_ns: int, callback: Callable[[], None]) -> LocalTimer:
         """A timer whose callback runs in the member's own turn."""
@@ -162,6 +171,12 @@ class MemberTask:
             self._flush()
 
     def _handle(self, item: Item) -> None:
+        if isinstance(item, tuple):
+            sender, handed = item
+            receive_message = self.member.receive_message
+            for message in handed:
+                receive_message(sender, message)
+            return
         if isinstance(item, LocalConnection):
             frame = item.take_frame()
             if frame is None:
@@ -206,10 +221,14 @@ class MemberTask:
     def _flush(self) -> None:
         if self._raft.commit_unsent:
             self._linger()
+        if self._peer_messages:
+            handed, self._peer_messages = self._peer_messages, {}
+            for member_id, messages in handed.items():
+                self._network.hand_over(self.id, member_id, messages)
         if self._peer_frames:
             frames, self._peer_frames = self._peer_frames, {}
-            for member_id, messages in frames.items():
-                self._network.to_member(self.id, member_id, _pack((True, self.id, messages)))
+            for member_id, wires in frames.items():
+                self._network.to_member(self.id, member_id, _pack((True, self.id, wires)))
         if self._client_frames:
             answers, self._client_frames = self._client_frames, {}
             for client, items in answers.items():
@@ -220,7 +239,7 @@ class MemberTask:
 
         If something leaves for another member anyway, its clients may wait for the news.
         """
-        if self._peer_frames or not self._client_frames:
+        if self._peer_messages or self._peer_frames or not self._client_frames:
             self.member.send_commits()
         else:
             self._turns.linger(self._send_commits)

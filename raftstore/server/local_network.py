@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import msgpack
 
+from raftstore.raft import Message
 from raftstore.server.local_timers import Gate
 
 CLOSE: Final = "store.close"
@@ -21,10 +22,14 @@ MAX_QUEUED_FRAMES: Final = 10_000
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
 
+Handed = tuple[int, list[Message]]
+"""Raft's messages from a member of the same program, by reference."""
+
+
 class Receiver(Protocol):
     """A running member, as the network sees it."""
 
-    def deliver(self, item: bytes | LocalConnection, /) -> bool:
+    def deliver(self, item: bytes | LocalConnection | Handed, /) -> bool:
         """Take a frame, or the connection on which one waits; False if it is gone or overloaded."""
 
 
@@ -159,6 +164,15 @@ class Network:
             self.outside(sender, member, frame)
         elif not (self._cut and (sender, member) in self._cut):
             receiver.deliver(frame)
+
+    def hand_over(self, sender: int, member: int, messages: list[Message]) -> None:
+        """Carry Raft's messages between members, as they are within the program."""
+        receiver = self.members.get(member)
+        if receiver is None:
+            wires = [message.to_wire() for message in messages]
+            self.outside(sender, member, _pack((True, sender, wires)))
+        elif not (self._cut and (sender, member) in self._cut):
+            receiver.deliver((sender, messages))
 
     def to_client(self, connection_id: int, frame: bytes) -> None:
         """Hand a frame to a client, if it is still there."""

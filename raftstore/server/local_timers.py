@@ -64,12 +64,16 @@ class LocalTimers:
 
     def __init__(self) -> None:
         self._queue: list[tuple[int, int, LocalTimer]] = []
+        self._current_time_s: Callable[[], float] | None = None
         self._last = 0
         self._gate = Gate()
 
     def now_ns(self) -> int:
-        """Trio's time."""
-        return int(trio.current_time() * SECOND_NS)
+        """Trio's time; from the first call on these are the timers of one run of it."""
+        current_time_s = self._current_time_s
+        if current_time_s is None:
+            current_time_s = self._current_time_s = trio.lowlevel.current_clock().current_time
+        return int(current_time_s() * SECOND_NS)
 
     def after(self, delay_ns: int, callback: Callable[[], None]) -> LocalTimer:
         """Call back after a delay, in the timers' task."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from trio.lowlevel import checkpoint
+from trio.lowlevel import cancel_shielded_checkpoint, checkpoint
 
 from raftstore.server.local_timers import Gate
 
@@ -68,8 +68,8 @@ class Turns:
     async def _let_others_run(self) -> None:
         # A task that was resumed runs in the next round of the event loop, before this one or
         # after it. In the round after that it has run.
-        await checkpoint()
-        await checkpoint()
+        await cancel_shielded_checkpoint()
+        await cancel_shielded_checkpoint()
         self._gate.close()
         if not self._due:
             callbacks, self._lingering = self._lingering, {}

@@ -48,12 +48,19 @@ from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
 from .config import MemberConfig
 from .credentials import Credentials, SeededEntropy
 from .disk import Disk
-from .forwarding import ASK_LEADER, INQUIRY, LEADER_ANSWER, REMOVED, Forwarding, Transport
+from .forwarding import (
+    ASK_LEADER,
+    INQUIRY,
+    LEADER_ANSWER,
+    REMOVED,
+    Forwarding,
+    MemberTransport,
+)
 from .leases import LeaseKeeper
 from .membership import MEMBER_OPS, MEMBER_PUBLISH, check_shape
 from .moves import LeaderMoves
 from .observing import Observer
-from .proposals import ENTRIES_FIELD, PassedOn, Proposals
+from .proposals import PassedOn, Proposals
 from .quota import Quota
 from .reads import ReadQueue
 from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond
@@ -82,7 +89,7 @@ class Member:
         self,
         config: MemberConfig,
         disk: Disk,
-        transport: Transport,
+        transport: MemberTransport,
         rng: Rng,
         now_ns: Callable[[], int],
         monitor: RaftMonitor | None = None,
@@ -271,19 +278,12 @@ class Member:
             request.respond(refusal.to_wire())
 
     def receive_peer(self, sender_id: int, wire: list[Any]) -> None:
-        """Take a message of another member."""
+        """Take what another member has sent with `Transport.send_peer`, or a packed message."""
         kind = wire[0]
-        if sender_id in self._former_members:
-            self._tell_removed(sender_id, kind)
-            return
         if kind < ASK_LEADER:
-            if kind == PROPOSE and not self._passed_on.is_new(sender_id, wire[ENTRIES_FIELD]):
-                return
-            try:
-                self.node.step(Message.from_wire(wire))
-            except (ProposalDroppedError, ConfigurationError):
-                # The member that passed the proposal on answers its client when time is over.
-                return
+            self.receive_message(sender_id, Message.from_wire(wire))
+        elif sender_id in self._former_members:
+            self._tell_removed(sender_id, kind)
         elif kind == ASK_LEADER:
             self._asked_by_peer(sender_id, wire)
         elif kind == LEADER_ANSWER:
@@ -300,6 +300,19 @@ class Member:
         """
         if sender_id in self._former_members:
             self._tell_removed(sender_id, wire[0])
+
+    def receive_message(self, sender_id: int, message: Message) -> None:
+        """Take a Raft message of another member; it stays as it is."""
+        if sender_id in self._former_members:
+            self._tell_removed(sender_id, message.kind)
+            return
+        if message.kind == PROPOSE and not self._passed_on.is_new(sender_id, message.entries):
+            return
+        try:
+            self.node.step(message)
+        except (ProposalDroppedError, ConfigurationError):
+            # The member that passed the proposal on answers its client when time is over.
+            return
 
     def leave(self) -> None:
         """The cluster goes on without this member, as another one has told."""
@@ -473,14 +486,14 @@ class Member:
             self.changes.propose()
         if self._reads.waiting:
             self._reads.ask(node, self._ticks)
-        if self._snapshots.receiving:
+        if self._snapshots.receiver.receiving is not None:
             self._snapshots.load(node, 1)
         messages = node.take_only_messages()
         if messages:
             self._send(messages)
         while node.has_ready():
             self._carry_out(node.ready())
-        if self._reads:
+        if self._reads.confirmed:
             self._reads.serve(node.raft.log.applied)
         for push, payload in self.watches.collect():
             push(payload)
@@ -494,12 +507,11 @@ class Member:
         self.finish_batch()
 
     def _send(self, messages: list[Message]) -> None:
-        send = self._transport.send_peer
         for message in messages:
             if message.kind == SNAPSHOT:
                 self._snapshots.send(message)
             else:
-                send(message.to, message.to_wire())
+                self._transport.send_message(message)
 
     def _carry_out(self, ready: Ready) -> None:
         if ready.soft_state is not None:

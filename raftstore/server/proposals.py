@@ -18,15 +18,11 @@ from raftstore.errors import (
     Status,
     StoreError,
 )
-from raftstore.raft import ProposalDroppedError, RawNode, UncommittedLimitError
+from raftstore.raft import Entry, ProposalDroppedError, RawNode, UncommittedLimitError
 
 from .config import MemberConfig
 from .requests import KEY_SLICE, Request, RequestKeys, Respond, encode
 
-ENTRIES_FIELD: Final = 7
-"""Place of the entries in a message of Raft."""
-DATA_FIELD: Final = 3
-"""Place of the data in an entry."""
 MAX_REMEMBERED: Final = 4_096
 """Batches of one other member."""
 
@@ -55,7 +51,7 @@ class PassedOn:
         self._seen: dict[int, dict[bytes, None]] = {}
         self._floor: dict[int, bytes] = {}
 
-    def is_new(self, sender_id: int, entries: list[Any]) -> bool:
+    def is_new(self, sender_id: int, entries: list[Entry]) -> bool:
         """Whether a batch comes for the first time, by the key of its first request.
 
         Keys of a member grow. One older than what is remembered is taken for known: its client is
@@ -63,7 +59,7 @@ class PassedOn:
         """
         if not entries:
             return False
-        key = entries[0][DATA_FIELD][KEY_SLICE]
+        key = entries[0].data[KEY_SLICE]
         seen = self._seen.setdefault(sender_id, {})
         if key in seen or key <= self._floor.get(sender_id, b""):
             return False

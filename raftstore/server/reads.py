@@ -49,7 +49,7 @@ class ReadQueue:
         self._answer = answer
         self._max_requests = max_requests
         self._rounds: dict[bytes, Round] = {}
-        self._confirmed: list[tuple[int, list[Request]]] = []
+        self.confirmed: list[tuple[int, list[Request]]] = []
 
     def __len__(self) -> int:
         return self._count
@@ -77,21 +77,21 @@ class ReadQueue:
         for state in states:
             asked = self._rounds.pop(state.context, None)
             if asked is not None:
-                self._confirmed.append((state.index, asked.requests))
+                self.confirmed.append((state.index, asked.requests))
 
     def serve(self, applied: int) -> None:
         """Answer the confirmed reads whose index is applied."""
-        if not self._confirmed:
+        if not self.confirmed:
             return
         later = []
-        for index, requests in self._confirmed:
+        for index, requests in self.confirmed:
             if index > applied:
                 later.append((index, requests))
                 continue
             self._count -= len(requests)
             for request in requests:
                 request.respond(self._answer(request.op, request.fields))
-        self._confirmed = later
+        self.confirmed = later
 
     def retry(self, tick: int) -> None:
         """Let the reads of unanswered rounds wait again: a message was lost."""
@@ -119,8 +119,8 @@ class ReadQueue:
         self.waiting = self._expire(self.waiting, now_ns)
         for asked in self._rounds.values():
             asked.requests = self._expire(asked.requests, now_ns)
-        self._confirmed = [
-            (index, self._expire(requests, now_ns)) for index, requests in self._confirmed
+        self.confirmed = [
+            (index, self._expire(requests, now_ns)) for index, requests in self.confirmed
         ]
 
     def _expire(self, requests: list[Request], now_ns: int) -> list[Request]:

@@ -44,8 +44,9 @@ class Snapshots:
         self._passed_bytes = 0
         """Applied since the newest one."""
         self._log_base = 0
+        """Where the history begins that a snapshot in memory keeps alive; 0: there is none."""
         self._sender = SnapshotSender(transport, session << 32)
-        self._receiver = SnapshotReceiver(transport)
+        self.receiver = SnapshotReceiver(transport)
 
     # -- the own ones -------------------------------------------------------------------------
 
@@ -67,7 +68,12 @@ class Snapshots:
 
         It needs no sync of its own: until it is durable the disk keeps the log that it replaces.
         """
-        if not self._is_due():
+        passed = self.applied - self.index
+        if (
+            passed < self._interval_entries
+            and self._passed_bytes < self._interval_bytes
+            and not (passed and self._store.space.history.log_base > self._log_base > 0)
+        ):
             return
         snapshot = self._present(node)
         self.index = snapshot.index
@@ -75,8 +81,9 @@ class Snapshots:
         self.count += 1
         self._disk.append(WalRecord(None, [], snapshot))
         space = self._store.space
-        self._log_base = space.log_base
-        if not self._disk.keeps_references:
+        if self._disk.keeps_references:
+            self._log_base = space.log_base
+        else:
             share = (len(space.live) + len(space.history)) // FILE_SHARE
             self._interval_entries = max(self._config.snapshot_entries, share)
             share_bytes = space.size_bytes // FILE_SHARE
@@ -84,18 +91,6 @@ class Snapshots:
         keep_from = min(self._keep_from(node), node.raft.log.stable)
         if keep_from > node.raft.log.offset:
             node.compact(keep_from)
-
-    def _is_due(self) -> bool:
-        passed = self.applied - self.index
-        return passed > 0 and (
-            passed >= self._interval_entries
-            or self._passed_bytes >= self._interval_bytes
-            or self._holds_dropped_history()
-        )
-
-    def _holds_dropped_history(self) -> bool:
-        """Whether a snapshot in memory keeps alive what a compaction has dropped since."""
-        return self._disk.keeps_references and self._store.space.log_base > self._log_base > 0
 
     def _keep_from(self, node: RawNode) -> int:
         """The index from whose successor on the log must stay.
@@ -128,16 +123,16 @@ class Snapshots:
         if wire[0] != SNAPSHOT_PART:
             self._sender.answered(sender, wire, node)
         else:
-            self._receiver.take(sender, wire, node.raft.term)
+            self.receiver.take(sender, wire, node.raft.term)
 
     @property
     def receiving(self) -> bool:
         """Whether a snapshot is arriving."""
-        return self._receiver.in_progress
+        return self.receiver.receiving is not None
 
     def load(self, node: RawNode, max_parts: int) -> None:
         """Take in parts that have arrived; with the last one, hand the snapshot to Raft."""
-        complete = self._receiver.load(max_parts)
+        complete = self.receiver.load(max_parts)
         if complete is not None:
             node.step(complete)
 
@@ -153,14 +148,14 @@ class Snapshots:
         self._store.install(loaded)
         self.index = self.applied = snapshot.index
         self._passed_bytes = 0
-        self._log_base = loaded.space.log_base
+        self._log_base = loaded.space.log_base if self._disk.keeps_references else 0
 
     def tick(self, node: RawNode) -> None:
         """Time has passed."""
         if self._sender:
             self._sender.tick(node)
-        if self._receiver.in_progress:
-            self._receiver.tick()
+        if self.receiver.receiving is not None:
+            self.receiver.tick()
             # Where no batches come, ticks must do.
             self.load(node, WINDOW_PARTS)
 
@@ -175,7 +170,7 @@ class Snapshots:
             "snapshot_index": self.index,
             "snapshots_sending": len(self._sender),
             "snapshot_parts_sent": self._sender.sent_parts,
-            "snapshot_parts_received": self._receiver.received_parts,
+            "snapshot_parts_received": self.receiver.received_parts,
         }
 
 

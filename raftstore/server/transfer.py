@@ -164,14 +164,9 @@ class SnapshotReceiver:
     def __init__(self, transport: Transport) -> None:
         self.received_parts = 0
         self._transport = transport
-        self._receiving: Receiving | None = None
+        self.receiving: Receiving | None = None
         self._newest: dict[int, tuple[int, int]] = {}
         """The number of the newest transfer of each sender, and what of it was answered last."""
-
-    @property
-    def in_progress(self) -> bool:
-        """Whether a snapshot is arriving."""
-        return self._receiving is not None
 
     def take(self, sender: int, wire: list[Any], own_term: int) -> None:
         """Take a part; `load` will look at it."""
@@ -179,7 +174,7 @@ class SnapshotReceiver:
         if term < own_term:
             self._answer(sender, number, REFUSED)
             return
-        receiving = self._receiving
+        receiving = self.receiving
         if receiving is None or (receiving.sender, receiving.number) != (sender, number):
             receiving = self._begin(sender, number, term, place)
             if receiving is None:
@@ -196,7 +191,7 @@ class SnapshotReceiver:
 
         With the last part, Raft's message with the state, ready to be installed.
         """
-        receiving = self._receiving
+        receiving = self.receiving
         if receiving is None or receiving.taken not in receiving.waiting:
             return None
         try:
@@ -221,12 +216,12 @@ class SnapshotReceiver:
             return None
         if number < newest:
             return None
-        if self._receiving is not None:
-            if self._receiving.term > term:
+        if self.receiving is not None:
+            if self.receiving.term > term:
                 return None
-            self._drop(self._receiving)
-        self._receiving = Receiving(sender, number, term)
-        return self._receiving
+            self._drop(self.receiving)
+        self.receiving = Receiving(sender, number, term)
+        return self.receiving
 
     def _load(self, receiving: Receiving, max_parts: int) -> Message | None:
         for _ in range(max_parts):
@@ -241,7 +236,7 @@ class SnapshotReceiver:
             receiving.taken += 1
             self.received_parts += 1
             if is_last:
-                self._receiving = None
+                self.receiving = None
                 return self._complete(receiving.head, receiving.loader)
         return None
 
@@ -259,7 +254,7 @@ class SnapshotReceiver:
 
     def tick(self) -> None:
         """Drop what nobody goes on sending."""
-        receiving = self._receiving
+        receiving = self.receiving
         if receiving is not None:
             receiving.silent_ticks += 1
             if receiving.silent_ticks >= 2 * GIVE_UP_TICKS:
@@ -267,4 +262,4 @@ class SnapshotReceiver:
 
     def _drop(self, receiving: Receiving) -> None:
         self._newest[receiving.sender] = receiving.number, REFUSED
-        self._receiving = None
+        self.receiving = None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from raftstore.raft import Message
+from raftstore.raft.messages import APPEND, APPEND_RESPONSE, HEARTBEAT, PROPOSE, VOTE
+from raftstore.server import Member
 from raftstore.server.config import Peer
 from raftstore.server.local import LocalCluster
 from raftstore.server.local_turns import Turns
@@ -87,16 +92,16 @@ def test_what_lingers_waits_for_the_tasks_resumed_and_for_the_turns_they_cause()
 
 @contextmanager
 def frames_counted(cluster: LocalCluster) -> Iterator[list[int]]:
-    """The receiver of every frame from member to member."""
+    """The receiver of every batch of Raft messages from member to member."""
     receivers: list[int] = []
-    carry = cluster.network.to_member
+    hand_over = cluster.network.hand_over
 
-    def count(sender: int, member: int, frame: bytes) -> None:
+    def count(sender: int, member: int, messages: list[Message]) -> None:
         receivers.append(member)
-        carry(sender, member, frame)
+        hand_over(sender, member, messages)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster.network, "to_member", count)
+        patch.setattr(cluster.network, "hand_over", count)
         yield receivers
 
 
@@ -121,6 +126,41 @@ async def put_while_time_stands_still(clock: MockClock) -> None:
 def test_news_of_commits_ride_on_the_next_append_or_leave_when_there_is_none() -> None:
     clock = MockClock(autojump_threshold=0)
     trio.run(put_while_time_stands_still, clock, clock=clock)
+
+
+def test_a_raft_message_stays_as_it_was_sent_whoever_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Members of one program share messages: what one did to them would happen to the others."""
+    receive = Member.receive_message
+    seen: list[tuple[Message, list[Any]]] = []
+
+    def receive_and_keep(member: Member, sender: int, message: Message) -> None:
+        seen.append((message, copy.deepcopy(message.to_wire())))
+        receive(member, sender, message)
+
+    monkeypatch.setattr(Member, "receive_message", receive_and_keep)
+
+    async def main() -> None:
+        async with LocalCluster() as cluster:
+            first = await cluster.wait_leader()
+            clients = [cluster.client(number) for number in (1, 2, 3)]
+            for number, client in enumerate(clients * 3):
+                await client.put(b"key-%d" % number, b"value")
+            await clients[0].get(b"key-0")
+            await clients[first - 1].move_leader(first % 3 + 1)
+            await clients[1].put(b"key", b"value")
+            cluster.kill(first)
+            await cluster.wait_leader()
+            cluster.start(first)
+            put = await clients[0].put(b"key", b"other")
+            await cluster.wait_applied(put.header.revision)
+
+    with_limit(main)
+    kinds = {message.kind for message, _ in seen}
+    assert {APPEND, APPEND_RESPONSE, PROPOSE, VOTE, HEARTBEAT} <= kinds
+    for message, wire in seen:
+        assert message.to_wire() == wire
 
 
 def test_a_disk_that_fails_in_a_turn_stops_its_member_alone() -> None:

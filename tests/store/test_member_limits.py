@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 import pytest
 
-from raftstore.raft import RaftMonitor
+from raftstore.raft import Entry, RaftMonitor
 from raftstore.raft.messages import PROPOSE
 from raftstore.server import Member, MemberConfig
 from raftstore.server.bare import BareCluster
@@ -240,8 +240,9 @@ def test_a_late_copy_of_a_proposal_is_done_by_no_later_leader() -> None:
 def test_memory_of_what_was_passed_on_is_bounded_and_forgets_towards_refusal() -> None:
     passed_on = PassedOn()
 
-    def entries(number: int) -> list[list[Any]]:
-        return [[0, 0, 0, b"\x93\xc4\x0e" + b"\0\2\0\0\0\1" + number.to_bytes(8, "big")]]
+    def entries(number: int) -> list[Entry]:
+        data = b"\x93\xc4\x0e" + b"\0\2\0\0\0\1" + number.to_bytes(8, "big")
+        return [Entry(0, 0, 0, data)]
 
     count = MAX_REMEMBERED + 10
     assert all(passed_on.is_new(2, entries(number)) for number in range(1, count + 1))

@@ -333,7 +333,7 @@ def test_parts_of_an_older_term_and_damaged_parts_are_refused(wires: Wires) -> N
         receiver.take(1, [*part[:4], data, False], 2)
         assert receiver.load(1) is None
     assert wires.take()[-1] == [SNAPSHOT_TAKEN, parts[0][1], REFUSED]
-    assert not receiver.in_progress
+    assert receiver.receiving is None
 
 
 def test_a_transfer_of_a_newer_term_takes_the_place_of_another(wires: Wires) -> None:
@@ -360,6 +360,6 @@ def test_what_nobody_goes_on_sending_is_dropped(wires: Wires) -> None:
     receiver = SnapshotReceiver(wires)
     receiver.take(1, wires.take()[0], 2)
     for _ in range(2 * GIVE_UP_TICKS):
-        assert receiver.in_progress
+        assert receiver.receiving is not None
         receiver.tick()
-    assert not receiver.in_progress
+    assert receiver.receiving is None
