@@ -21,13 +21,9 @@ from raftstore.raft import messages as kinds
 from raftstore.raft.progress import Inflights
 from raftstore.raft.raft import Raft
 
+from .nodes import FixedRng
+
 Make = Callable[..., Any]
-
-
-class FixedRng:
-    def randrange(self, start: int, stop: int, /) -> int:
-        del stop
-        return start
 
 
 def leader_of_three(**settings: Any) -> Raft:
