@@ -133,7 +133,9 @@ def _server(statistics: dict[str, Any]) -> list[Metric]:
         GaugeMetricFamily(
             "etcd_server_is_leader", "Leads.", value=int(leader == own and leader != 0)
         ),
-        GaugeMetricFamily("etcd_server_is_learner", "Has no vote.", value=0),
+        GaugeMetricFamily(
+            "etcd_server_is_learner", "Has no vote.", value=int(statistics.get("is_learner", False))
+        ),
     ]
 
 

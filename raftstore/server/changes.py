@@ -190,7 +190,7 @@ class MemberChanges:
         section.check_started(op, fields)
         voters = [record.id for record in section.voters()]
         connected = [number for number in voters if raft.is_connected(number)]
-        if op == MEMBER_ADD and not fields[2] and len(connected) < len(voters):
+        if op == MEMBER_ADD and len(connected) < len(voters):
             raise StoreError(*UNHEALTHY)
         # One that is down can be removed: the others work without it already.
         leaving = op == MEMBER_REMOVE and fields[0] in connected

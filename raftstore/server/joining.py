@@ -9,7 +9,7 @@ acknowledged, and could elect a second leader.
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
@@ -66,10 +66,21 @@ async def ask(address: Address, tls: Tls) -> RunningCluster:
             answer = check_answer(await FrameReader(stream).read(MAX_LIST_BYTES))
     try:
         cluster_id, members = answer
-        records = [MemberRecord.from_wire(fields) for fields in members]
+        return RunningCluster(address, cluster_id, _records(members))
     except (TypeError, ValueError) as error:
         raise PeerProtocolError("the answer is no list of members") from error
-    return RunningCluster(address, cluster_id, {record.id: record for record in records})
+
+
+def _records(members: Any) -> dict[int, MemberRecord]:
+    """The members of a list, by id; TypeError or ValueError if it is none."""
+    found: dict[int, MemberRecord] = {}
+    for fields in members:
+        number, name, peer_urls, client_urls, _ = fields
+        texts = [name, *peer_urls, *client_urls]
+        if not isinstance(number, int) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("fields of other types")
+        found[number] = MemberRecord.from_wire(fields)
+    return found
 
 
 async def ask_all(
@@ -86,7 +97,9 @@ async def ask_all(
             problems[address] = "no answer"
         except StoreError as refusal:
             problems[address] = refusal.message
-        except (OSError, trio.BrokenResourceError, PeerProtocolError) as error:
+        except PeerProtocolError as error:
+            problems[address] = str(error)
+        except (OSError, trio.BrokenResourceError) as error:
             problems[address] = reason_of(error)
 
     async with trio.open_nursery() as nursery:

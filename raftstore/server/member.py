@@ -625,6 +625,7 @@ class Member:
             **self.store.statistics(),
             "alarms": [NAMES[alarm] for _, alarm in self.alarms.to_wire()],
             "quota_bytes": self._quota.limit_bytes,
+            "is_learner": self.changes.is_learner,
             "pending_proposals": len(self._proposals.pending),
             "pending_bytes": self._proposals.pending_bytes,
             "pending_reads": len(self._reads),

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from raftstore.cli import main
 from raftstore.server import joining
-from tests.gateway.served import Served, launch, post, wait_ready
+from tests.gateway.served import Served, ask, launch, post, wait_ready
 
 ETCDCTL = shutil.which("etcdctl")
 NAMES = ("a", "b", "c")
@@ -236,7 +236,9 @@ def test_a_learner_joins_and_is_promoted(members: Members) -> None:
     assert (status, answer["message"]) == (503, "etcdserver: rpc not supported for learner")
     status, answer = post(learner, "/v3/kv/range", {"key": encoded("known"), "serializable": True})
     assert base64.b64decode(answer["kvs"][0]["value"]) == b"to all"
+    assert b"\netcd_server_is_learner 1.0\n" in ask(learner, "GET", "/metrics")[1]
     change(members.running["a"], "promote", ID=number)
+    assert b"\netcd_server_is_learner 0.0\n" in ask(learner, "GET", "/metrics")[1]
     assert read(learner, "known") == "to all"
     change(members.running["a"], "remove", ID=number)
     status, _ = members.end_of(members.running.pop("e"))

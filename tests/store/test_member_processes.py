@@ -38,7 +38,8 @@ PLAIN: Tls = (None, None)
 class Processes:
     """Three members with ports of their own; any of them can be stopped and started again."""
 
-    def __init__(self, tls: dict[int, Tls]) -> None:
+    def __init__(self, tls: dict[int, Tls], **settings: int) -> None:
+        self.settings = {"tick_ns": 20_000_000, **settings}
         self.disks = {number: SimulatedDisk() for number in (1, 2, 3)}
         self.running: dict[int, MemberProcess] = {}
         self.addresses: dict[str, tuple[str, int]] = {}
@@ -66,15 +67,17 @@ class Processes:
         config = MemberConfig(
             number, self.cluster.peers("http"), cluster_id=self.cluster.cluster_id
         )
-        config = attrs.evolve(config, tick_ns=20_000_000)
-        host, port = self.addresses[f"m{number}"]
-        process = self.running[number] = MemberProcess(
+        await self.run(attrs.evolve(config, **self.settings), listener)
+
+    async def run(self, config: MemberConfig, listener: trio.SocketListener) -> None:
+        host, port = listener.socket.getsockname()[:2]
+        process = self.running[config.id] = MemberProcess(
             config,
-            self.disks[number],
+            self.disks.setdefault(config.id, SimulatedDisk()),
             listener,
             f"http://{host}:{port}",
-            self._tls.get(number, PLAIN),
-            seed=number,
+            self._tls.get(config.id, PLAIN),
+            seed=config.id,
         )
         assert self._nursery is not None
         await self._nursery.start(process.run)
@@ -96,8 +99,8 @@ class Processes:
 
 
 @asynccontextmanager
-async def processes(tls: dict[int, Tls] | None = None) -> AsyncIterator[Processes]:
-    cluster = Processes(tls or {})
+async def processes(tls: dict[int, Tls] | None = None, **settings: int) -> AsyncIterator[Processes]:
+    cluster = Processes(tls or {}, **settings)
     with trio.fail_after(TIMEOUT_S):
         async with trio.open_nursery() as nursery:
             await cluster.open(nursery)
@@ -173,7 +176,7 @@ async def test_who_wants_to_join_is_told_the_members() -> None:
         assert [name for _, name, *_ in members] == ["m1", "m2", "m3"]
 
 
-def _write_certificates(ca: trustme.CA, directory: Path) -> TlsFiles:
+def write_certificates(ca: trustme.CA, directory: Path) -> TlsFiles:
     pair = ca.issue_cert("127.0.0.1", common_name="peer")
     pair.private_key_pem.write_to_path(directory / "peer.key")
     for blob in pair.cert_chain_pems:
@@ -185,7 +188,7 @@ def _write_certificates(ca: trustme.CA, directory: Path) -> TlsFiles:
 
 
 async def test_members_speak_tls_with_certificates_on_both_ends(tmp_path: Path) -> None:
-    files = _write_certificates(trustme.CA(), tmp_path)
+    files = write_certificates(trustme.CA(), tmp_path)
     tls = server_context(files), client_context(files)
     async with processes({1: tls, 2: tls, 3: tls}) as cluster:
         await cluster.running[2].wait_leader()
@@ -198,8 +201,8 @@ async def test_a_member_with_a_certificate_of_another_ca_stays_outside(tmp_path:
     ours, other = tmp_path / "ours", tmp_path / "other"
     ours.mkdir()
     other.mkdir()
-    files = _write_certificates(trustme.CA(), ours)
-    stranger = _write_certificates(trustme.CA(), other)
+    files = write_certificates(trustme.CA(), ours)
+    stranger = write_certificates(trustme.CA(), other)
     tls = server_context(files), client_context(files)
     strange = server_context(stranger), client_context(stranger)
     async with processes({1: tls, 2: tls, 3: strange}) as cluster:
@@ -248,7 +251,7 @@ def test_all_members_derive_the_same_ids() -> None:
 def test_certificate_files_that_cannot_be_used_are_named(
     tmp_path: Path, names: tuple[str, ...], complaint: str
 ) -> None:
-    _write_certificates(trustme.CA(), tmp_path)
+    write_certificates(trustme.CA(), tmp_path)
     places = {"cert": "peer.crt", "key": "peer.key", "absent": "absent"}
     arguments = [str(tmp_path / places[name]) if name in places else name for name in names]
     with pytest.raises(ConfigurationError, match=complaint):
@@ -256,7 +259,7 @@ def test_certificate_files_that_cannot_be_used_are_named(
 
 
 def test_versions_below_tls_1_2_are_not_spoken(tmp_path: Path) -> None:
-    files = _write_certificates(trustme.CA(), tmp_path)
+    files = write_certificates(trustme.CA(), tmp_path)
     for context in (server_context(files), client_context(files)):
         assert context is not None
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2

@@ -190,6 +190,14 @@ def test_a_learner_is_no_part_of_the_quorum() -> None:
     assert scene.leader().id == 1
 
 
+def test_nobody_is_added_while_a_voter_is_away() -> None:
+    scene = settled()
+    scene.kill(scene.followers()[0])
+    scene.advance(30)
+    for is_learner in (False, True):
+        assert refusal(scene.add_member(is_learner=is_learner)) == errors.UNHEALTHY
+
+
 # Refusals, with etcd's words
 
 
