@@ -214,12 +214,13 @@ class MemberOrders:
             await trio.sleep(POLL_S)
 
     async def _try_to_remove(self, number: int) -> bool:
+        state = self.cluster.state_of(number)
         try:
             await self._ask(lambda client: client.member_remove(number, timeout_ns=TIMEOUT_NS))
         except RaftStoreError as error:
             if not isinstance(error, StoreError) or error.status != MEMBER_NOT_FOUND:
                 return False
-        self.cluster.forget(number)
+        self.cluster.forget(number, state)
         return True
 
     async def _promote(self, number: int) -> bool:
@@ -233,6 +234,7 @@ class MemberOrders:
                 if status == MEMBER_NOT_FOUND:
                     return False
             else:
+                self.cluster.changes["promoted"] += 1
                 return True
             await trio.sleep(POLL_S)
         return False

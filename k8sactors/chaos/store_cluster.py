@@ -28,8 +28,8 @@ class StoreCluster:
         self.addresses: dict[int, str] = {}
         """What members find each other by: addresses of all members that ever were."""
         self.disks: list[SimulatedDisk] = []
-        self.installed = 0
-        """How many members were started after the founders."""
+        self.changes = {"added": 0, "removed": 0, "leaders": 0, "dead": 0, "promoted": 0}
+        """How many members were added, removed (leaders and dead ones among them) and promoted."""
         self.rot_accepted: list[int] = []
         """Members that started on a disk with a flipped bit."""
         self._configs: dict[int, MemberConfig] = {}
@@ -54,7 +54,7 @@ class StoreCluster:
         """A member that was added to the cluster starts on a machine, with an empty disk."""
         self.take_down(name)
         open_disk(self._network.host(name)).erase()
-        self.installed += 1
+        self.changes["added"] += 1
         others = [self._configs[known].peers for known in self.places]
         known = {peer.id: peer for peers in others for peer in peers if peer.id in self.places}
         peers = (self._peer(number, name, url), *known.values())
@@ -95,9 +95,19 @@ class StoreCluster:
         if isinstance(actor, StoreHost) and actor.started:
             self.rot_accepted.append(actor.member.id)
 
-    def forget(self, number: int) -> None:
-        """A member was removed from the cluster: it should stop by itself."""
-        self.places.pop(number, None)
+    def state_of(self, number: int) -> str:
+        """Whether a member is one of the "leaders" or the "dead"; empty: it is neither."""
+        carrier = [host for host in self.carriers if host.member.id == number]
+        if not carrier:
+            return "dead"
+        return "leaders" if carrier[0].member.is_leader else ""
+
+    def forget(self, number: int, state: str = "") -> None:
+        """A member was removed from the cluster, in a state: it should stop by itself."""
+        if self.places.pop(number, None) is not None:
+            self.changes["removed"] += 1
+            if state:
+                self.changes[state] += 1
 
     def new_url(self, name: str) -> str:
         """A peer URL that none has had: so a member can be told by it before its id is known."""

@@ -172,7 +172,11 @@ class StoreChaosRun:
         counts = {
             "leaders elected": len(monitor.leaders),
             "member starts": monitor.starts,
-            "members added": cluster.installed,
+            "members added": cluster.changes["added"],
+            "members removed": cluster.changes["removed"],
+            "members removed that led": cluster.changes["leaders"],
+            "members removed that were dead": cluster.changes["dead"],
+            "learners promoted": cluster.changes["promoted"],
             "snapshots installed": monitor.installed_snapshots,
             "log entries replaced": monitor.replaced_entries,
             "datagrams lost": network.dropped_datagrams,

@@ -96,6 +96,11 @@ class MemberReplacement(Order):
         """Whom, and how the new one joins."""
         return {**super().draw(random, targets), "learner": random.choice((False, True))}
 
+    def describe(self, parameters: Parameters) -> str:
+        """One line for timelines."""
+        joins = "a learner" if parameters["learner"] else "a voter"
+        return f"{super().describe(parameters)} and add {joins}"
+
 
 class LostDisk(MemberReplacement):
     """A disk is lost for good; the only sound way back is as a new member.
@@ -116,6 +121,10 @@ class BitRot(MemberReplacement):
     def draw(self, random: Random, targets: Targets) -> Parameters:
         """And which bit."""
         return {**super().draw(random, targets), "rot_seed": random.getrandbits(32)}
+
+    def describe(self, parameters: Parameters) -> str:
+        """One line for timelines."""
+        return f"{super().describe(parameters)} ({parameters['rot_seed']})"
 
 
 class Compaction(Order):

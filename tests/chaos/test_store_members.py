@@ -46,6 +46,10 @@ def test_every_order_is_carried_out_in_a_cluster_that_is_well() -> None:
         "bit-rot": 1,
     }
     assert outcome.exercised["members added"] == 5
+    assert outcome.exercised["members removed"] == 4
+    assert outcome.exercised["members removed that led"] == 1
+    assert outcome.exercised["members removed that were dead"] == 3
+    assert outcome.exercised["learners promoted"] == 2
     assert outcome.exercised["starts refused for bit rot"] >= 1
 
 

@@ -143,6 +143,10 @@ def test_a_replay_file_gives_back_what_was_written(tmp_path: Path) -> None:
         ("{format: 1, seed: 1, faults: [{kind: kill-host, at_ms: 1, duration_ms: 1}]}", "host"),
         ("{format: 1, seed: 1, faults: [{kind: kill-host, host: etcd-1}]}", "at_ms"),
         ("{format: 1, seed: 1, faults: [7]}", "mapping"),
+        (
+            "{format: 1, seed: 1, faults: [{kind: lost-disk, host: e, at_ms: 1, duration_ms: 1}]}",
+            "learner",
+        ),
     ],
 )
 def test_a_bad_replay_file_is_refused_with_what_is_wrong(
