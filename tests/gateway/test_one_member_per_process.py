@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import shutil
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,10 +17,14 @@ from click.testing import CliRunner
 
 from raftstore.cli import main
 from raftstore.server import joining
+from tests.gateway.etcdctl import ETCDCTL, etcdctl
 from tests.gateway.served import Served, ask, launch, post, wait_ready
 
-ETCDCTL = shutil.which("etcdctl")
+needs_etcdctl = pytest.mark.skipif(
+    ETCDCTL is None, reason="etcdctl is not installed (Debian: apt-get install etcd-client)"
+)
 NAMES = ("a", "b", "c")
+EXISTING = "--initial-cluster-state", "existing", "--initial-cluster"
 MAX_ATTEMPTS = 10
 COMMAND_TIMEOUT_S = 10.0
 
@@ -140,9 +144,7 @@ def test_all_killed_at_once_come_back_with_everything(members: Members) -> None:
     assert read(members.running["c"], "kept") == "durably"
 
 
-@pytest.mark.skipif(
-    ETCDCTL is None, reason="etcdctl is not installed (Debian: apt-get install etcd-client)"
-)
+@needs_etcdctl
 def test_etcdctl_sees_three_members(members: Members) -> None:
     assert ETCDCTL is not None
     urls = ",".join(served.url for served in members.running.values())
@@ -156,93 +158,107 @@ def test_etcdctl_sees_three_members(members: Members) -> None:
     assert (done.stdout + done.stderr).count("is healthy") == 3
 
 
-def change(served: Served, verb: str, **fields: object) -> dict[str, Any]:
-    status, answer = post(served, f"/v3/cluster/member/{verb}", fields)
-    assert status == 200, answer
-    return answer
+def ctl(members: Members, command: str) -> str:
+    return etcdctl(members.running["a"].url, command)
 
 
-def add(members: Members, name: str, *, is_learner: bool = False) -> str:
+def add(members: Members, name: str, *options: str) -> str:
     """Add a member; returns its id. A killed one that has just come back is not healthy yet."""
-    urls = [f"http://{members.addresses[name]}"]
+    words = " ".join(
+        ["member add", name, f"--peer-urls=http://{members.addresses[name]}", *options]
+    )
     for _ in range(MAX_ATTEMPTS):
-        request = {"peerURLs": urls, "isLearner": is_learner}
-        status, answer = post(members.running["a"], "/v3/cluster/member/add", request)
-        if status == 200:
-            return str(answer["member"]["ID"])
-        assert "unhealthy" in answer["message"]
+        said = ctl(members, words)
+        found = re.match(r"Member +([0-9a-f]+) added to cluster", said)
+        if found:
+            return found[1]
+        assert "unhealthy" in said
         trio.run(trio.sleep, 0.2)
-    raise AssertionError(answer)
+    raise AssertionError(said)
+
+
+def remove(members: Members, name: str, number: str) -> str:
+    """Remove a member; returns what its process says about it."""
+    assert f"Member {number:>16} removed from cluster" in ctl(members, f"member remove {number}")
+    status, said = members.end_of(members.running.pop(name))
+    assert status == 0
+    return said
 
 
 def listed(served: Served) -> dict[str, dict[str, Any]]:
-    found = change(served, "list", linearizable=True)["members"]
-    return {member.get("name", ""): member for member in found}
+    status, answer = post(served, "/v3/cluster/member/list", {"linearizable": True})
+    assert status == 200, answer
+    return {member.get("name", ""): member for member in answer["members"]}
 
 
-def test_a_member_joins_and_leaves_a_running_cluster(
+def refuse_who_does_not_fit(members: Members, cluster: str) -> None:
+    """Nobody but `d` may join now, and not with other members than there are."""
+    a, d, e = (members.addresses[name] for name in "ade")
+    for name, wrong, complaint in (
+        ("x", cluster, "no member 'x' in the initial cluster"),
+        ("d", f"{cluster},e={e}", f"{e} is no member's"),
+        ("d", f"d={d},a={a}", "is a member's"),
+        ("d", f"d={d},e={e}", "cannot ask any member"),
+        ("d", f"d={d}", "name its members too"),
+        ("a", cluster, "already been bootstrapped"),
+        ("z", cluster.replace("a=", "z="), "is the peer address of member a, not of z"),
+    ):
+        said = members.refused(name, *EXISTING, wrong, directory="wrong")
+        assert complaint in said
+    assert not (members.directory / "wrong").exists()
+
+
+def promote(members: Members, name: str, number: str) -> None:
+    """A learner shows what it has to those who do not mind its age; then it is promoted."""
+    learner = members.running[name]
+    status, answer = post(learner, "/v3/kv/range", {"key": encoded("before")})
+    assert (status, answer["message"]) == (503, "etcdserver: rpc not supported for learner")
+    request = {"key": encoded("before"), "serializable": True}
+    status, answer = post(learner, "/v3/kv/range", request)
+    assert base64.b64decode(answer["kvs"][0]["value"]) == b"joining"
+    assert b"\netcd_server_is_learner 1.0\n" in ask(learner, "GET", "/metrics")[1]
+    assert f"Member {number:>16} promoted" in ctl(members, f"member promote {number}")
+    assert b"\netcd_server_is_learner 0.0\n" in ask(learner, "GET", "/metrics")[1]
+
+
+@needs_etcdctl
+@pytest.mark.covers("ST-32")
+def test_three_become_five_and_three_again_and_keep_the_data(
     members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(joining, "JOIN_TIMEOUT_S", 0.1)
     first = members.running["a"]
     assert put(first, "before", "joining")
     with_d = f"{members.initial_cluster},d={members.addresses['d']}"
-    existing = "--initial-cluster-state", "existing", "--initial-cluster"
-    assert "add it first, with etcdctl member add" in members.refused("d", *existing, with_d)
-    number = add(members, "d")
+    assert "add it first, with etcdctl member add" in members.refused("d", *EXISTING, with_d)
+    fourth = add(members, "d")
     assert "clientURLs" not in listed(first)[""]
-    for name, cluster, complaint in (
-        ("x", with_d, "no member 'x' in the initial cluster"),
-        ("d", f"{with_d},e={members.addresses['e']}", f"{members.addresses['e']} is no member's"),
-        ("d", f"d={members.addresses['d']},a={members.addresses['a']}", "is a member's"),
-        ("d", f"d={members.addresses['d']},e={members.addresses['e']}", "cannot ask any member"),
-        ("d", f"d={members.addresses['d']}", "name its members too"),
-        ("a", with_d, "already been bootstrapped"),
-        ("z", with_d.replace("a=", "z="), "is the peer address of member a, not of z"),
-    ):
-        assert complaint in members.refused(name, *existing, cluster, directory="wrong")
-    assert not (members.directory / "wrong").exists()
-    members.start("d", options=(*existing, with_d))
-    fourth = members.running["d"]
-    assert listed(first)["d"]["clientURLs"] == [fourth.url]
-    assert read(fourth, "before") == "joining"
-    # A follower, for nobody to have to wait for an election.
+    refuse_who_does_not_fit(members, with_d)
+    members.start("d", options=(*EXISTING, with_d))
+    assert listed(first)["d"]["clientURLs"] == [members.running["d"].url]
+    assert read(members.running["d"], "before") == "joining"
+    fifth = add(members, "e", "--learner")
+    members.start("e", options=(*EXISTING, f"{with_d},e={members.addresses['e']}"))
+    promote(members, "e", fifth)
+    # Followers, for nobody to have to wait for an election: three of five are enough.
     lost = "b" if members.leader() != "b" else "c"
+    gone = "d" if members.leader() != "d" else "e"
     members.kill(lost)
-    assert put(fourth, "without", lost)
-    # What it needs to come back lies in its directory.
-    members.kill("d")
+    members.kill(gone)
+    assert put(first, "without", "two")
     members.start(lost)
-    members.start("d", options=("--host", "127.0.0.1"))
-    assert read(members.running["d"], "without") == lost
-    change(first, "remove", ID=number)
-    status, said = members.end_of(members.running.pop("d"))
-    assert status == 0
+    # What it needs to come back lies in its directory.
+    members.start(gone, options=("--host", "127.0.0.1"))
+    assert read(members.running[gone], "without") == "two"
+    said = remove(members, "d", fourth)
     assert "has been permanently removed from the cluster" in said
+    remove(members, "e", fifth)
     assert set(listed(first)) == set(NAMES)
+    assert [read(first, key) for key in ("before", "without")] == ["joining", "two"]
     again = members.launch("d", "--host", "127.0.0.1")
     _, text = again.communicate(timeout=COMMAND_TIMEOUT_S)
     assert again.returncode == 1
     assert "has been permanently removed from the cluster" in text.decode()
-
-
-def test_a_learner_joins_and_is_promoted(members: Members) -> None:
-    with_e = f"{members.initial_cluster},e={members.addresses['e']}"
-    assert put(members.running["b"], "known", "to all")
-    number = add(members, "e", is_learner=True)
-    members.start("e", options=("--initial-cluster-state", "existing", "--initial-cluster", with_e))
-    learner = members.running["e"]
-    status, answer = post(learner, "/v3/kv/range", {"key": encoded("known")})
-    assert (status, answer["message"]) == (503, "etcdserver: rpc not supported for learner")
-    status, answer = post(learner, "/v3/kv/range", {"key": encoded("known"), "serializable": True})
-    assert base64.b64decode(answer["kvs"][0]["value"]) == b"to all"
-    assert b"\netcd_server_is_learner 1.0\n" in ask(learner, "GET", "/metrics")[1]
-    change(members.running["a"], "promote", ID=number)
-    assert b"\netcd_server_is_learner 0.0\n" in ask(learner, "GET", "/metrics")[1]
-    assert read(learner, "known") == "to all"
-    change(members.running["a"], "remove", ID=number)
-    status, _ = members.end_of(members.running.pop("e"))
-    assert status == 0
 
 
 def test_a_member_that_has_lost_its_directory_does_not_begin_anew(members: Members) -> None:
@@ -263,6 +279,11 @@ def test_a_directory_is_one_members_and_goes_with_it_to_another_address(members:
     moved = members.initial_cluster.replace(members.addresses["a"], members.addresses["e"])
     members.start("a", options=("--initial-cluster", moved))
     assert put(members.running["a"], "moved", "on")
+    assert listed(members.running["a"])["a"]["peerURLs"] == [f"http://{members.addresses['a']}"]
+    request = {"ID": "1", "peerURLs": [f"http://{members.addresses['e']}"]}
+    status, answer = post(members.running["b"], "/v3/cluster/member/update", request)
+    assert (status, answer["members"][0]["peerURLs"]) == (200, request["peerURLs"])
+    assert put(members.running["a"], "moved", "for good")
     members.kill("a")
 
 
