@@ -206,3 +206,94 @@ def test_members_come_and_go_in_long_random_runs(
     heals(network)
     assert len(network.monitor.configurations) > 1
     assert not network.monitor.violations
+
+
+class Weather:
+    """What a network does to each message: times in rounds, chances in percent."""
+
+    def __init__(
+        self, *, loss: int = 0, doubled: int = 0, delayed: int = 0, longest: int = 0
+    ) -> None:
+        self.loss, self.doubled, self.delayed, self.longest = loss, doubled, delayed, longest
+        self.lost_messages = self.doubled_messages = self.overtaken_messages = 0
+        self._under_way: list[tuple[int, int, Any]] = []
+        self._sent = 0
+        self._arrived = 0
+
+    def carry(self, network: Any, now: int, chance: random.Random) -> None:
+        """Take what was sent, deliver what is due: in the order of arrival."""
+        for message in network.in_flight:
+            if chance.randrange(100) < self.loss:
+                self.lost_messages += 1
+                continue
+            copies = 1 + (chance.randrange(100) < self.doubled)
+            self.doubled_messages += copies - 1
+            for _ in range(copies):
+                late = chance.randrange(100) < self.delayed
+                when = now + (chance.randrange(self.longest + 1) if late else 0)
+                self._sent += 1
+                self._under_way.append((when, self._sent, message))
+        network.in_flight = []
+        due = sorted(one for one in self._under_way if one[0] <= now)
+        self._under_way = [one for one in self._under_way if one[0] > now]
+        for _, number, message in due:
+            self.overtaken_messages += number < self._arrived
+            self._arrived = max(self._arrived, number)
+            network.step(message)
+
+
+WEATHERS: dict[str, dict[str, int]] = {
+    "loss": {"loss": 30},
+    "duplication": {"doubled": 60, "delayed": 30, "longest": 8},
+    "delay": {"delayed": 100, "longest": 6},
+    "reordering": {"delayed": 40, "longest": 25},
+    "everything": {"loss": 15, "doubled": 30, "delayed": 50, "longest": 15},
+}
+
+
+@pytest.mark.parametrize("name", WEATHERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_members_change_in_any_weather(
+    make_network: Callable[..., Any], name: str, seed: int
+) -> None:
+    """The cluster works on, not only afterwards: entries are committed and members change."""
+    chance = random.Random(f"{name}/{seed}")
+    network = make_network(
+        3,
+        seed=seed,
+        founded=True,
+        max_inflight_messages=chance.choice((2, 256)),
+        max_inflight_bytes=chance.choice((20, 1 << 20)),
+        max_entries_per_message=chance.choice((2, 4096)),
+        snapshot_resend_heartbeats=10,
+        election_ticks=20,
+    )
+    weather = Weather(**WEATHERS[name])
+    for now in range(3000):
+        for node_id in network.ids:
+            network.sync(node_id)
+            network.begin(node_id)
+            if chance.random() < 0.5:
+                network.nodes[node_id].tick()
+        weather.carry(network, now, chance)
+        node_id = chance.choice(network.ids)
+        what = chance.random()
+        if what < 0.2:
+            network.propose(node_id)
+        elif what < 0.25:
+            network.read(node_id)
+        elif what < 0.28:
+            change(network, node_id, chance.randrange(10_000))
+        elif what < 0.29:
+            network.snapshot(node_id)
+        elif what < 0.293:
+            network.crash(node_id)
+        elif what < 0.295:
+            network.nodes[node_id].transfer_leader(chance.choice(network.ids))
+    assert (weather.lost_messages > 0) is (weather.loss > 0)
+    assert (weather.doubled_messages > 0) is (weather.doubled > 0)
+    assert (weather.overtaken_messages > 0) is (weather.longest > 0)
+    assert max(node.raft.log.committed for node in network.nodes.values()) > 50
+    assert len(network.monitor.configurations) > 3
+    assert len(network.confirmed) > 10
+    heals(network)
