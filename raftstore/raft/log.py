@@ -102,6 +102,8 @@ class RaftLog:
             raise CompactedError(low)
         start = low - self.offset - 1
         found = self.entries[start : start + max_count]
+        if len(found) == 1:
+            return found, len(found[0].data)
         size = sum(map(len, map(entry_data, found)))
         if size > max_bytes and len(found) > 1:
             sizes = list(accumulate(map(len, map(entry_data, found))))
@@ -178,16 +180,12 @@ class RaftLog:
             )
             self.committed = index
 
-    def unstable_entries(self) -> list[Entry]:
-        """What the disk does not have yet."""
-        return self.entries[self.stable - self.offset :]
-
     def next_committed(self, max_bytes: int) -> list[Entry]:
         """What may be applied now; nothing while a snapshot waits to be installed."""
         applied = self.applied
         if applied >= self.committed or self.pending_snapshot is not None:
             return []
-        return self.slice(applied + 1, self.committed - applied, max_bytes)
+        return self.sized_slice(applied + 1, self.committed - applied, max_bytes)[0]
 
     def stable_to(self, index: int, term: int) -> None:
         """The disk has synced up to here, unless the entry was replaced meanwhile."""

@@ -197,7 +197,7 @@ class RawNode:
         self._outstanding = True
         raft = self.raft
         log = raft.log
-        entries = log.unstable_entries() if log.stable < log.last_index else []
+        entries = log.entries[log.stable - log.offset :] if log.stable < log.last_index else []
         snapshot = log.pending_snapshot
         committed = log.committed
         term, vote, commit = self._hard_state
@@ -214,7 +214,10 @@ class RawNode:
         read_states, raft.read_states = raft.read_states, []
         after_persist, raft.messages_after_persist = raft.messages_after_persist, []
         if after_persist:
-            after_persist, self._own_messages = self._split_own(after_persist)
+            own_id = raft.id
+            self._own_messages = [message for message in after_persist if message.to == own_id]
+            if self._own_messages:
+                after_persist = [message for message in after_persist if message.to != own_id]
         return Ready(
             entries,
             log.next_committed(raft.config.max_committed_bytes_per_ready)
@@ -228,13 +231,6 @@ class RawNode:
             snapshot,
             must_sync,
         )
-
-    def _split_own(self, messages: list[Message]) -> tuple[list[Message], list[Message]]:
-        own_id = self.raft.id
-        own = [message for message in messages if message.to == own_id]
-        if not own:
-            return messages, own
-        return [message for message in messages if message.to != own_id], own
 
     def advance(self, ready: Ready) -> None:
         """The Ready is persisted, sent and applied."""

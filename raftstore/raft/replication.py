@@ -140,7 +140,7 @@ class Replication(RaftState):
         False if nothing was sent.
         """
         progress = self.progress[member]
-        if progress.is_paused():
+        if progress.paused or progress.state is ProgressState.SNAPSHOT:
             return False
         previous = progress.next - 1
         log = self.log

@@ -8,7 +8,7 @@ one and see whether the checks notice.
 
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from .config import RaftConfig, RecoveredState
 from .configuration import Configuration
@@ -62,6 +62,7 @@ class ReadState(NamedTuple):
 TERMLESS = frozenset((PROPOSE, READ_INDEX))
 """Requests passed on to the leader: they are no part of the algorithm and belong to no term."""
 _WITH_OWN_TERM = frozenset((VOTE, VOTE_RESPONSE, PRE_VOTE, PRE_VOTE_RESPONSE)) | TERMLESS
+_new_tuple: Final = tuple.__new__
 _AFTER_PERSIST = frozenset((APPEND_RESPONSE, VOTE_RESPONSE, PRE_VOTE_RESPONSE))
 
 
@@ -209,7 +210,7 @@ class RaftState:
 
     def hard_state(self) -> HardState:
         """What the disk must know."""
-        return HardState(self.term, self.vote, self.log.committed)
+        return _new_tuple(HardState, (self.term, self.vote, self.log.committed))
 
     def committed_in_own_term(self) -> bool:
         """Whether the leader knows what is committed (Raft section 8)."""
