@@ -13,12 +13,12 @@ from typing import Any, Final, Protocol
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.exchange import Receive, Send
 from raftstore.gateway.guard import GuardedStream
+from raftstore.gateway.turntaking import Connection
 from raftstore.server.tls import common_name
 
 MAX_CONNECTIONS: Final = 2_000
@@ -121,5 +121,5 @@ class Listener:
         if self._tls is not None:
             carrier = trio.SSLStream(carrier, self._tls, server_side=True, https_compatible=True)
             app = _Caller(self._gateway, carrier)
-        server = TCPServer(ASGIWrapper(app), self._config, self._context, {}, carrier)
+        server = Connection(ASGIWrapper(app), self._config, self._context, {}, carrier)
         await server.run()
