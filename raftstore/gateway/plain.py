@@ -17,6 +17,7 @@ from raftstore.errors import NO_LEADER, RaftStoreError, StoreError
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import Exchange
+from raftstore.gateway.peer_metrics import peer_metrics
 from raftstore.server.answers import VERSION
 from raftstore.wire import RangeRequest
 
@@ -115,6 +116,7 @@ class _EndpointCollector(Collector):
             if key in statistics
         ]
         found += _server(statistics)
+        found += peer_metrics(statistics)
         found += _traffic(self._endpoint.counters)
         return found
 

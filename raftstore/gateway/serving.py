@@ -63,11 +63,12 @@ class ServeOptions:
 
 
 class LocalBackend:
-    """A member of a cluster in this process."""
+    """A member of a cluster in this process; `host`: as those in other processes meet it."""
 
-    def __init__(self, cluster: LocalCluster, member_id: int) -> None:
+    def __init__(self, cluster: LocalCluster, member_id: int, host: PeerHost | None = None) -> None:
         self._cluster = cluster
         self._member_id = member_id
+        self._host = host
 
     def connect(self, on_close: Callable[[str], None], /) -> Connection:
         """A connection to the member."""
@@ -92,7 +93,10 @@ class LocalBackend:
     def statistics(self) -> dict[str, Any]:
         """What the member tells about itself."""
         member = self._cluster.members.get(self._member_id)
-        return {} if member is None else member.statistics()
+        if member is None:
+            return {}
+        traffic = {} if self._host is None else self._host.network.statistics()
+        return {**member.statistics(), **traffic}
 
 
 async def bind(options: ServeOptions) -> list[MemberPorts]:
@@ -236,7 +240,7 @@ class _Serving:
 
     async def _serve_clients(self, number: int) -> None:
         assert self._cluster is not None
-        gateway = Gateway(LocalBackend(self._cluster, number))
+        gateway = Gateway(LocalBackend(self._cluster, number, self._hosts[number]))
         listener = Listener(gateway, self._ports[number].clients, self._tls.clients)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listener.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import subprocess
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from typing import Any
 import trio
 
 from tests.gateway.real import unused_ports
-from tests.gateway.served import Served, launch, post, start, wait_ready
+from tests.gateway.served import Served, ask, launch, post, start, wait_ready
 
 STOP_TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 40
@@ -77,6 +78,14 @@ def test_a_member_of_its_own_joins_stays_over_a_restart_and_outlives_one(tmp_pat
         stack.callback(kill, fourth.process)
         assert read(fourth) == "before"
         put(fourth, "by the fourth")
+        for served, own, other in ((three, 1, 4), (fourth, 4, 1)):
+            text = ask(served, "GET", "/metrics")[1].decode()
+            active = f'etcd_network_active_peers{{Local="{own}",Remote="{other}"}} 1.0\n'
+            assert active in text
+        # It speaks with the leader, whoever that is.
+        for counter in ("sent_bytes_total{To", "received_bytes_total{From"):
+            counts = re.findall(rf'etcd_network_peer_{counter}="\d"}} (\d+)', text)
+            assert sum(map(int, counts)) > 0
         call(fourth, "/v3/cluster/member/remove", ID="3")
         assert set(members(three)) == {"member-1", "member-2", "d"}
         for _ in range(MAX_ATTEMPTS):

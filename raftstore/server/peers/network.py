@@ -85,7 +85,7 @@ class PeerNetwork:
         self._strangers: dict[trio.CancelScope, None] = {}
         self._senders: dict[int, trio.CancelScope] = {}
         self._complaints: dict[tuple[str, str], float] = {}
-        self.received_bytes = 0
+        self._received_bytes: dict[int, int] = {}
 
     def send(self, member: int, frame: bytes) -> None:
         """Carry a frame to another member; one that cannot be delivered is lost."""
@@ -109,13 +109,13 @@ class PeerNetwork:
             self._nursery.start_soon(link.run)
 
     def statistics(self) -> dict[str, Any]:
-        """Traffic with the other members."""
+        """Traffic with the other members, by id."""
         links = self._links
         return {
-            "peers_connected": sum(link.connected for link in links.values()),
+            "peers_active": {member: link.connected for member, link in links.items()},
             "peer_sent_bytes": {member: link.sent_bytes for member, link in links.items()},
             "peer_dropped_frames": {member: link.dropped_frames for member, link in links.items()},
-            "peer_received_bytes": self.received_bytes,
+            "peer_received_bytes": dict(self._received_bytes),
             "peer_strangers": len(self._strangers),
             "peer_senders": len(self._senders),
         }
@@ -206,8 +206,9 @@ class PeerNetwork:
             payload = await reader.read()
             if payload is None:
                 return
-            self.received_bytes += len(payload)
-            self._host.take(sender, check_messages(payload, sender))
+            messages = check_messages(payload, sender)
+            self._received_bytes[sender] = self._received_bytes.get(sender, 0) + len(payload)
+            self._host.take(sender, messages)
 
     def _complain(self, tcp: trio.SocketStream, text: str) -> None:
         """Say it, but the same about the same host only now and then."""
