@@ -11,12 +11,14 @@ from multiprocessing import get_context
 
 import attrs
 
-from k8sactors.chaos.bugs import BUGS, Bug
+from k8sactors.chaos.bug import Bug
+from k8sactors.chaos.bugs import BUGS
 from k8sactors.checkers.findings import Finding
 from k8sactors.observe.logs import configure_logs
+from k8sactors.observe.stopwatch import Stopwatch
 
-SEEDS = 200
-FEWEST_CONTROL_SEEDS = 10
+SEEDS = 500
+FEWEST_CONTROL_SEEDS = 5
 
 
 @attrs.frozen
@@ -26,20 +28,24 @@ class Hunt:
     Attributes:
         number: the bug's row in the zoo.
         name: the bug.
+        origin: where it is known from.
         finding: what caught it, None if nothing did.
         checks: all checks that noticed something in that run.
         seeds: how many seeds it took; the last one caught it.
         virtual_seconds: simulated time of all these seeds.
+        wall_seconds: how long they took.
         control_seeds: how many seeds the sound build was run with.
         false_alarms: what was found in the sound build, each with its seed.
     """
 
     number: int
     name: str
+    origin: str
     finding: Finding | None
     checks: tuple[str, ...]
     seeds: int
     virtual_seconds: float
+    wall_seconds: float
     control_seeds: int = 0
     false_alarms: tuple[tuple[int, str], ...] = ()
 
@@ -49,10 +55,10 @@ class Hunt:
         return self.finding is not None and not self.false_alarms
 
 
-def hunt(bug: Bug, seeds: int) -> Hunt:
+def hunt(bug: Bug, seeds: int, fewest_control_seeds: int = FEWEST_CONTROL_SEEDS) -> Hunt:
     """Run the defective build until the bug is caught, then the sound one over the same seeds."""
-    caught = _catch(bug, seeds)
-    count = min(seeds, max(caught.seeds, FEWEST_CONTROL_SEEDS))
+    caught = catch(bug, seeds)
+    count = min(seeds, max(caught.seeds, fewest_control_seeds))
     alarms = [
         (seed, str(finding))
         for seed in range(1, count + 1)
@@ -61,23 +67,39 @@ def hunt(bug: Bug, seeds: int) -> Hunt:
     return attrs.evolve(caught, control_seeds=count, false_alarms=tuple(alarms))
 
 
-def _catch(bug: Bug, seeds: int) -> Hunt:
+def catch(bug: Bug, seeds: int) -> Hunt:
+    """Run the defective build until the bug is caught, or the seeds are used up."""
+    watch = Stopwatch()
     virtual_seconds = 0.0
+    finding: Finding | None = None
+    checks: tuple[str, ...] = ()
+    seed = 0
     with bug.switched_on():
-        for seed in range(1, seeds + 1):
+        while finding is None and seed < seeds:
+            seed += 1
             outcome = bug.campaign(seed)
             virtual_seconds += outcome.virtual_seconds
-            named = [finding for finding in outcome.findings if finding.check in bug.checks]
+            named = [each for each in outcome.findings if each.check in bug.checks]
             if named:
                 finding = min(named, key=lambda each: bug.checks.index(each.check))
                 checks = outcome.checks
-                return Hunt(bug.number, bug.name, finding, checks, seed, virtual_seconds)
-    return Hunt(bug.number, bug.name, None, (), seeds, virtual_seconds)
+    return Hunt(
+        number=bug.number,
+        name=bug.name,
+        origin=bug.origin,
+        finding=finding,
+        checks=checks,
+        seeds=seed,
+        virtual_seconds=virtual_seconds,
+        wall_seconds=watch.seconds,
+    )
 
 
 def hunt_all(numbers: Sequence[int], seeds: int, jobs: int) -> Iterator[Hunt]:
     """Hunt several bugs, each in a process; results come as they are ready."""
     work = partial(_hunt_number, seeds=seeds)
+    # Those of whole clusters take longest: first, or the other cores would wait for them.
+    numbers = sorted(numbers, reverse=True)
     if jobs == 1:
         yield from map(work, numbers)
         return

@@ -51,6 +51,7 @@ def zoo(numbers: tuple[str, ...], seeds: int, jobs: int, as_json: bool) -> None:
         click.echo(json.dumps({**figures, "wall_seconds": round(watch.seconds, 3)}))
     else:
         console.print(_table(hunts))
+        console.print(_sound_build(hunts))
         for each in hunts:
             for seed, alarm in each.false_alarms:
                 console.print(Text(f"false alarm of bug {each.number}, seed {seed}: {alarm}"))
@@ -77,29 +78,36 @@ def _hunt(numbers: list[int], seeds: int, jobs: int, console: Console | None) ->
 def _table(hunts: list[Hunt]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold dim")
     table.add_column("#", justify="right", style="dim")
-    table.add_column("defect", ratio=1)
+    table.add_column("defect", ratio=3)
+    table.add_column("known from", ratio=1, style="dim")
     table.add_column("caught by", no_wrap=True)
-    table.add_column("seeds", justify="right")
-    table.add_column("virtual time", justify="right", no_wrap=True)
-    table.add_column("sound build", no_wrap=True)
+    for column in ("seeds", "virtual", "wall"):
+        table.add_column(column, justify="right", no_wrap=True)
     for each in hunts:
         caught = (
             Text("not caught", style="bold red")
             if each.finding is None
             else Text(each.finding.check, style="green")
         )
-        sound = f"{each.control_seeds} seeds passed"
-        if each.false_alarms:
-            sound = f"{len(each.false_alarms)} false alarms"
         table.add_row(
             str(each.number),
             each.name,
+            each.origin,
             caught,
             str(each.seeds),
             span(each.virtual_seconds),
-            Text(sound, style="red" if each.false_alarms else "green"),
+            span(each.wall_seconds),
         )
     return table
+
+
+def _sound_build(hunts: list[Hunt]) -> Text:
+    """What became of the unbroken system over the same seeds."""
+    seeds = sum(each.control_seeds for each in hunts)
+    alarms = sum(len(each.false_alarms) for each in hunts)
+    found = f"{alarms} false alarms" if alarms else "nothing found"
+    style = "bold red" if alarms else "green"
+    return Text(f"sound build, the same {seeds} seeds: ").append(found, style=style)
 
 
 def _to_json(each: Hunt) -> dict[str, Any]:
@@ -107,12 +115,14 @@ def _to_json(each: Hunt) -> dict[str, Any]:
     return {
         "bug": each.number,
         "name": each.name,
+        "origin": each.origin,
         "caught": finding is not None,
         "check": finding.check if finding else None,
         "message": finding.message if finding else None,
         "checks": list(each.checks),
         "seeds": each.seeds,
         "virtual_seconds": round(each.virtual_seconds, 3),
+        "wall_seconds": round(each.wall_seconds, 3),
         "control_seeds": each.control_seeds,
         "false_alarms": [list(alarm) for alarm in each.false_alarms],
     }

@@ -230,7 +230,7 @@ class WatchHub:
             first = watcher.next_revision
             if first > space.revision + 1:
                 continue
-            if first < space.compact_revision:
+            if self.has_lost(first):
                 self._cancel_compacted(watcher)
                 continue
             # Revisions before the first one hold nothing.
@@ -243,6 +243,10 @@ class WatchHub:
             del self._waiting[watcher.id]
             watcher.group.synced[watcher.id] = watcher
 
+    def has_lost(self, first: int) -> bool:
+        """Whether history that a watch from this revision on needs is compacted."""
+        return first < self._store.space.compact_revision
+
     def _cancel_compacted(self, watcher: Watcher) -> None:
         self._remove(watcher)
         space = self._store.space
@@ -254,9 +258,14 @@ class WatchHub:
         self._advance()
         for group in self._groups.values():
             for watcher in group.synced.values():
-                watcher.next_revision = self._notified + 1
+                watcher.next_revision = self.resumption(watcher)
                 self._waiting[watcher.id] = watcher
             group.synced = {}
+
+    def resumption(self, watcher: Watcher) -> int:
+        """The first revision that a synced watcher has not got."""
+        del watcher
+        return self._notified + 1
 
     def _resume(self) -> None:
         """The state has been replaced: history is replayed from it by the next `collect`."""

@@ -60,8 +60,16 @@ class Snapshots:
         return lambda: self._present(node())
 
     def _present(self, node: RawNode) -> Snapshot:
-        raft, at = node.raft, self.applied
+        raft, at = node.raft, self.covered_index(node)
         return Snapshot(at, raft.log.term(at), raft.configuration, self._store.view())
+
+    def covered_index(self, node: RawNode) -> int:
+        """Up to where the log is in the state: what is applied, whatever else is committed.
+
+        It is kept in one record with the state; entries up to it are never applied again.
+        """
+        del node
+        return self.applied
 
     def advance(self, node: RawNode) -> None:
         """Make a snapshot if one is due, and shorten the log.

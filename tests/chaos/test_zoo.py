@@ -6,18 +6,21 @@ import attrs
 import pytest
 from click.testing import CliRunner
 
-from k8sactors.chaos.bugs import BUGS, Bug
+from k8sactors.chaos.bug import Bug
+from k8sactors.chaos.bugs import BUGS
 from k8sactors.chaos.zoo import hunt
 from k8sactors.cli.main import cli
 
-# How many seeds each defect of the store gets here; it takes one or two.
+# The defects that nearly every seed of their campaign shows. The others take longer than a test
+# may; `make zoo` hunts them all.
+QUICK = (3, 8, 10)
 SEEDS = 20
 
 
 @pytest.mark.covers("DC-08")
-@pytest.mark.parametrize("number", [1, 3, 5, 8])
+@pytest.mark.parametrize("number", QUICK)
 def test_a_defect_is_caught_by_its_check_and_the_sound_build_passes(number: int) -> None:
-    found = hunt(BUGS[number], SEEDS)
+    found = hunt(BUGS[number], SEEDS, fewest_control_seeds=1)
     assert found.finding is not None
     assert found.finding.check in BUGS[number].checks
     assert found.false_alarms == ()
