@@ -18,6 +18,13 @@ REMOVED: Final = 110
 """``[REMOVED]``: whoever gets this is no member any more."""
 INQUIRY: Final = 111
 """``[INQUIRY]``: am I still a member? Only who is none any more is answered."""
+SHAPES: Final[dict[int, tuple[type, ...]]] = {
+    ASK_LEADER: (int, int, str, list),
+    LEADER_ANSWER: (int, int, list),
+    REMOVED: (int,),
+    INQUIRY: (int,),
+}
+"""The types of the fields: a peer port lets nothing else in."""
 MAX_REMEMBERED: Final = 1_000
 
 

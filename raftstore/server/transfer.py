@@ -28,6 +28,11 @@ from .forwarding import Transport
 
 SNAPSHOT_PART: Final = 102
 SNAPSHOT_TAKEN: Final = 103
+SHAPES: Final[dict[int, tuple[type, ...]]] = {
+    SNAPSHOT_PART: (int, int, int, int, bytes, bool),
+    SNAPSHOT_TAKEN: (int, int, int),
+}
+"""The types of the fields: a peer port lets nothing else in."""
 REFUSED: Final = -1
 WINDOW_PARTS: Final = 8
 """So many parts are under way at once: half a MiB."""

@@ -12,6 +12,7 @@ import trio.testing
 from raftstore.errors import MEMBER_REMOVED, StoreError
 from raftstore.raft import Message
 from raftstore.raft.messages import APPEND, HEARTBEAT
+from raftstore.server import forwarding, transfer
 from raftstore.server.forwarding import ASK_LEADER
 from raftstore.server.peers import network
 from raftstore.server.peers.link import PeerLink, check_answer
@@ -217,10 +218,20 @@ async def test_messages_of_another_form_end_the_connection_before_the_member_see
     assert port.host.taken == []
 
 
+def test_every_kind_of_message_has_a_form() -> None:
+    kinds = {
+        value
+        for module in (forwarding, transfer)
+        for value in vars(module).values()
+        if isinstance(value, int) and ASK_LEADER <= value < forwarding.MAX_REMEMBERED
+    }
+    assert kinds == {*forwarding.SHAPES, *transfer.SHAPES}
+
+
 def test_messages_of_the_right_form_pass() -> None:
     append = [APPEND, OWN, OTHER, 3, 0, 0, 0, [[1, 2, 0, b"data"]], False, 0, b"", None]
     asking = [ASK_LEADER, 1, "lease_keep_alive", [1]]
-    messages = [HEARTBEAT_OF_OTHER, append, asking]
+    messages = [HEARTBEAT_OF_OTHER, append, asking, [forwarding.INQUIRY]]
     payload = pack_frame([True, OTHER, messages])[4:]
     assert check_messages(payload, OTHER) == messages
     with pytest.raises(PeerProtocolError, match="of its own"):

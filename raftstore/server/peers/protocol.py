@@ -22,8 +22,7 @@ import msgpack
 
 from raftstore.errors import FAILED_PRECONDITION, INVALID_ARGUMENT, RaftStoreError, StoreError
 from raftstore.raft.messages import MessageKind
-from raftstore.server.forwarding import ASK_LEADER, LEADER_ANSWER, REMOVED
-from raftstore.server.transfer import SNAPSHOT_PART, SNAPSHOT_TAKEN
+from raftstore.server import forwarding, transfer
 
 MAGIC: Final = "raftstore-peer"
 VERSION: Final = 1
@@ -43,13 +42,7 @@ _SHORT: Final = 7
 """Fields of a Raft message that says no more than where it belongs."""
 _LONG: Final = 12
 _ENTRY: Final = (int, int, int, bytes)
-_SHAPES: Final[dict[int, tuple[type, ...]]] = {
-    ASK_LEADER: (int, int, str, list),
-    LEADER_ANSWER: (int, int, list),
-    SNAPSHOT_PART: (int, int, int, int, bytes, bool),
-    SNAPSHOT_TAKEN: (int, int, int),
-    REMOVED: (int,),
-}
+_SHAPES: Final = {**forwarding.SHAPES, **transfer.SHAPES}
 
 
 class PeerProtocolError(RaftStoreError):
