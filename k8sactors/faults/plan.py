@@ -47,6 +47,7 @@ from k8sactors.faults.orders import (
     MemberAdd,
     MemberRemoval,
     MemberReplacement,
+    Order,
     QuotaExceeded,
 )
 from k8sactors.faults.partition import Partition
@@ -108,6 +109,11 @@ SEQUENCES: dict[str, FaultSequence] = {
     for sequence in (CrashLoop(), RollingRestart(), SwizzleClog(), InterruptedInstall())
 }
 DEFAULT_KINDS = tuple(injector.kind for injector in EVERYWHERE)
+
+OF_CLUSTERS = tuple(
+    kind for kind, injector in CATALOGUE.items() if not isinstance(injector, (Order, LostAnswers))
+)
+"""The kinds that can strike a Kubernetes cluster; the others need the store's own operator."""
 
 SHORTEST_FAULT_MS = 200
 LEADER_POLL_MS = 20

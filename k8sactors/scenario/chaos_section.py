@@ -2,7 +2,7 @@
 
 import attrs
 
-from k8sactors.faults import CATALOGUE
+from k8sactors.faults import OF_CLUSTERS
 from k8sactors.scenario.binding import Choice, Duration, Integer, ListOf, setting
 from k8sactors.simulation import SECOND
 
@@ -21,7 +21,7 @@ class ChaosSection:
         default=300 * SECOND,
     )
     kinds: list[str] = setting(
-        ListOf(Choice(tuple(CATALOGUE)), 0),
+        ListOf(Choice(OF_CLUSTERS), 0),
         "the faults that each seed chooses from; by default those that strike at random",
         default=[],
     )

@@ -144,39 +144,39 @@ def test_a_user_by_grpc(fresh: Served) -> None:
 
 def test_keys_transactions_and_leases_by_json(served: Served) -> None:
     client = etcd3gw.client(port=served.port, api_path="/v3/", timeout=TIMEOUT_S)
-    client.put("json/a", "1")
-    client.put("json/b", "2")
-    assert client.get("json/a") == [b"1"]
-    found = client.get_prefix("json/", sort_order="descend", sort_target="key")
+    client.put("by-json/a", "1")
+    client.put("by-json/b", "2")
+    assert client.get("by-json/a") == [b"1"]
+    found = client.get_prefix("by-json/", sort_order="descend", sort_target="key")
     assert [(value, about["key"]) for value, about in found] == [
-        (b"2", b"json/b"),
-        (b"1", b"json/a"),
+        (b"2", b"by-json/b"),
+        (b"1", b"by-json/a"),
     ]
-    assert client.create("json/c", "3")
-    assert not client.create("json/c", "4")
-    assert client.replace("json/c", "3", "5")
-    assert not client.replace("json/c", "3", "6")
-    assert client.delete("json/a")
-    assert not client.delete("json/a")
+    assert client.create("by-json/c", "3")
+    assert not client.create("by-json/c", "4")
+    assert client.replace("by-json/c", "3", "5")
+    assert not client.replace("by-json/c", "3", "6")
+    assert client.delete("by-json/a")
+    assert not client.delete("by-json/a")
     lease = client.lease(ttl=60)
-    client.put("json/l", "kept", lease=lease)
+    client.put("by-json/l", "kept", lease=lease)
     assert 0 < lease.ttl() <= 60
-    assert lease.keys() == [b"json/l"]
+    assert lease.keys() == [b"by-json/l"]
     assert lease.refresh() == 60
     assert lease.revoke()
-    assert client.get("json/l") == []
-    client.delete_prefix("json/")
-    assert client.get_prefix("json/") == []
+    assert client.get("by-json/l") == []
+    client.delete_prefix("by-json/")
+    assert client.get_prefix("by-json/") == []
     assert client.status()["version"] == "3.6.0"
     assert len(client.members()) == 3
 
 
 def test_watches_and_locks_by_json(served: Served) -> None:
     client = etcd3gw.client(port=served.port, api_path="/v3/", timeout=TIMEOUT_S)
-    events, cancel = client.watch("json/w", start_revision=1)
-    client.put("json/w", "1")
+    events, cancel = client.watch("by-json/w", start_revision=1)
+    client.put("by-json/w", "1")
     event = next(iter(events))
-    assert (event["kv"]["key"], event["kv"]["value"]) == (b"json/w", b"1")
+    assert (event["kv"]["key"], event["kv"]["value"]) == (b"by-json/w", b"1")
     cancel()
     with client.lock("json-lock", ttl=20) as lock:
         assert lock.is_acquired()
