@@ -16,6 +16,7 @@ from raftstore.server import MemberConfig, joining
 from raftstore.server.config import Peer
 from raftstore.server.initial_cluster import Address, InitialCluster
 from raftstore.server.joining import check_new, find_place
+from raftstore.server.peers import host
 from raftstore.server.tls import client_context, server_context
 from tests.store.test_bad_members import Port
 from tests.store.test_member_processes import Processes, processes, write_certificates
@@ -77,6 +78,18 @@ async def test_the_cluster_goes_on_with_the_new_member_when_the_others_leave() -
         kv = await client.get(b"kept")
         assert kv is not None
         assert len((await client.member_list()).members) == 3
+
+
+async def test_a_former_member_is_dialled_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "GRACE_S", 0.05)
+    async with processes() as cluster:
+        await cluster.running[1].wait_leader()
+        gone = 2 if cluster.leader() != 2 else 3
+        cluster.stop(gone)
+        await cluster.client(1).member_remove(gone)
+        while gone in cluster.running[1].statistics()["peers_active"]:  # noqa: ASYNC110 - polled
+            await trio.sleep(0.01)
+        assert len(cluster.running[1].statistics()["peers_active"]) == 1
 
 
 async def test_the_place_is_found_over_tls(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from raftstore.errors import STOPPED, ConfigurationError, StoreError
 from raftstore.server.initial_cluster import Address, parse_address
@@ -14,6 +14,9 @@ from raftstore.server.local_member import MemberTask
 from raftstore.server.membership import MemberRecord
 
 from .network import MAX_SENDERS, PeerNetwork
+
+GRACE_S: Final = 3.0
+"""How long a former member is kept in touch with."""
 
 
 class PeerHost:
@@ -38,6 +41,7 @@ class PeerHost:
         self._listed: dict[int, Address] = {}
         self._met: dict[int, Address] = {}
         self._addresses: dict[int, Address] = {}
+        self._leaving: set[int] = set()
 
     def attach(self, task: MemberTask) -> None:
         """The member runs: keep links to those that it knows."""
@@ -54,10 +58,12 @@ class PeerHost:
     def _connect(self) -> None:
         """Keep in touch with the members.
 
-        And with others: former ones may not know that they are, and new ones not be in the log yet.
-        What a member said about itself holds until the log says something new.
+        And with others, for new ones may not be in the log yet; with former ones for a moment, to
+        let them hear that they are. What a member said about itself holds until the log says
+        something new.
         """
-        listed = addresses_of(self._running.member.changes.section.by_id)
+        section = self._running.member.changes.section
+        listed = addresses_of(section.by_id)
         for number, address in listed.items():
             if self._listed.get(number) != address:
                 self._met.pop(number, None)
@@ -75,6 +81,17 @@ class PeerHost:
             if number not in self._beside
         }
         self.network.connect_to(self._addresses)
+        for number in self._addresses:
+            if number in section.removed and number not in self._leaving:
+                self._leaving.add(number)
+                self.network.after(GRACE_S, partial(self._part_from, number))
+
+    def _part_from(self, number: int) -> None:
+        """Should a former member come again, it is told at once."""
+        self._addresses.pop(number, None)
+        self._met.pop(number, None)
+        self.network.connect_to(self._addresses)
+        self.network.disconnect(number)
 
     # -- what other members ask and say -------------------------------------------------------
 

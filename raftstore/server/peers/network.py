@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import trio
@@ -107,6 +107,22 @@ class PeerNetwork:
             link = PeerLink(address, greeting, self._dialling_tls, self._refused)
             self._links[member] = link
             self._nursery.start_soon(link.run)
+
+    def disconnect(self, member: int) -> None:
+        """End the connection from a member."""
+        scope = self._senders.get(member)
+        if scope is not None:
+            scope.cancel()
+
+    def after(self, delay_s: float, callback: Callable[[], None]) -> None:
+        """Call back, unless the network has ended by then."""
+
+        async def wait() -> None:
+            await trio.sleep(delay_s)
+            callback()
+
+        assert self._nursery is not None, "the network does not run"
+        self._nursery.start_soon(wait)
 
     def statistics(self) -> dict[str, Any]:
         """Traffic with the other members, by id."""
