@@ -42,7 +42,7 @@ contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -q
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered -q
 
 scenarios: $(VENV)/.installed
 	$(BIN)/k8sactors validate scenarios/*.yaml
