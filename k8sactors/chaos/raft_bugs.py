@@ -2,20 +2,25 @@
 
 from functools import partial
 
+import attrs
+
 from k8sactors.chaos.bug import Bug
+from k8sactors.chaos.partial_partition import CHECK
 from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.chaos.store_run import run_store
 from k8sactors.faults import Pace
-from raftstore.raft import Message, RawNode
+from raftstore.raft import Message, RaftConfig, RawNode
 from raftstore.raft.messages import VOTE_RESPONSE
 from raftstore.raft.raft import Raft
 from raftstore.raft.reads import Reads
 from raftstore.raft.replication import Replication
 from raftstore.raft.state import RaftState
+from raftstore.server import MemberConfig
 from raftstore.server.reads import ReadQueue, Round
 
 ONE_NAME = b"the same"
 _admit_older_term = Raft.admit_older_term
+_raft_config = MemberConfig.raft
 
 
 def _commit_any_term(_: Replication, _index: int) -> bool:
@@ -44,6 +49,10 @@ def _ask_under_one_name(queue: ReadQueue, node: RawNode, tick: int) -> None:
         joined = rounds[ONE_NAME].requests if ONE_NAME in rounds else []
         rounds[ONE_NAME] = Round(joined + queue.waiting, tick)
         queue.waiting = []
+
+
+def _without_pre_vote_and_check_quorum(config: MemberConfig) -> RaftConfig:
+    return attrs.evolve(_raft_config(config), pre_vote=False, check_quorum=False)
 
 
 COUNTED_OLD_TERM = Bug(
@@ -176,6 +185,25 @@ REUSED_READ_NAME = Bug(
     checks=("linearizability", "revision-order", "exact-answer"),
 )
 
+UNSETTLED_ELECTIONS = Bug(
+    number=13,
+    name="partial partition without PreVote and CheckQuorum: elections never settle",
+    origin="Cloudflare, 2020-11-02",
+    owner=MemberConfig,
+    function="raft",
+    replacement=_without_pre_vote_and_check_quorum,
+    campaign=partial(
+        run_store,
+        StoreChaos(
+            clients=2,
+            faults_ms=5_000,
+            kinds=("kill-leader", "partition"),
+            partial_partition=True,
+        ),
+    ),
+    checks=(CHECK,),
+)
+
 BUGS = (
     COUNTED_OLD_TERM,
     FORGOTTEN_VOTE,
@@ -183,4 +211,5 @@ BUGS = (
     UNCONFIRMED_READ,
     EARLY_READ,
     REUSED_READ_NAME,
+    UNSETTLED_ELECTIONS,
 )

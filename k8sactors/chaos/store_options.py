@@ -16,6 +16,7 @@ class StoreChaos:
     Attributes:
         spares: machines beside the founding members', for members that are added.
         quota_bytes: how much room the store may take; 0: as much as it wants.
+        partial_partition: whether elections must settle under one, before all is healed.
         features: what clients ask for beside reads and writes of single keys (`store_mix`).
         plan: the faults; None: each seed draws them from `kinds` at a `pace`.
     """
@@ -33,6 +34,7 @@ class StoreChaos:
     election_ticks: int = 10
     think_ms: int = 1_500
     quota_bytes: int = 0
+    partial_partition: bool = False
     features: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     pace: Pace = DEFAULT_PACE

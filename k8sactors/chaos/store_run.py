@@ -13,6 +13,7 @@ import trio
 import k8sactors.simulation as simulation_module
 from k8sactors.actors import Actor
 from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.partial_partition import PartialPartition
 from k8sactors.chaos.store_cluster import StoreCluster
 from k8sactors.chaos.store_judge import DISK_FAILED, DISK_ROTTEN, judge_members, judge_run
 from k8sactors.chaos.store_load import PREFIX, StoreLoad
@@ -67,6 +68,12 @@ class StoreChaosRun:
             await trio.sleep(options.faults_ms / 1000)
             heal_everything(network)
             settling = Settling(options.settle_ms, self._history, self._monitor, cluster)
+            if options.partial_partition:
+                # An order to hand over would be one more reason for an election.
+                operator.rest()
+                phase = PartialPartition(options, network, cluster, settling.report)
+                kind = await phase.endure(sim.random("chaos/partial"))
+                self._struck[f"endured {kind}"] = 1
             prober = Prober(cluster, operator, settling.report)
             _spawn(console, "prober", prober)
             await settling.run(loads, watchers, prober, operator)

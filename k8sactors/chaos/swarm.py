@@ -86,6 +86,8 @@ QUOTA_BYTES = 200_000
 """Several times what the load fills it with."""
 CHANGES = ("add-member", "remove-member", "replace-member", "lost-disk", "bit-rot")
 SETTLE_MS = 60_000
+PARTIAL_PARTITION_SHARE = 0.2
+"""Of the runs whose members stay the same."""
 
 
 def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -135,6 +137,9 @@ def draw_chaos(seed: int, members: int, kinds: Sequence[str]) -> StoreChaos:
         think_ms=random.choice(THINK_MS),
         features=tuple(each for each in FEATURES if random.random() < FEATURE_SHARE),
     )
+    if not chaos.spares:
+        partial = named_stream(seed, "chaos/partial").random() < PARTIAL_PARTITION_SHARE
+        chaos = attrs.evolve(chaos, partial_partition=partial)
     return _with_plan(chaos, random, enabled)
 
 
