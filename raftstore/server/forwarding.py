@@ -14,6 +14,9 @@ ASK_LEADER: Final = 100
 """``[ASK_LEADER, number, op, fields]``"""
 LEADER_ANSWER: Final = 101
 """``[LEADER_ANSWER, number, store.response payload]``"""
+PROPOSALS_REFUSED: Final = 104
+"""``[PROPOSALS_REFUSED, keys, code, message]``: writes that were passed on, and certainly not
+appended; their keys one after the other."""
 REMOVED: Final = 110
 """``[REMOVED]``: whoever gets this is no member any more."""
 INQUIRY: Final = 111
@@ -21,6 +24,7 @@ INQUIRY: Final = 111
 SHAPES: Final[dict[int, tuple[type, ...]]] = {
     ASK_LEADER: (int, int, str, list),
     LEADER_ANSWER: (int, int, list),
+    PROPOSALS_REFUSED: (int, bytes, str, str),
     REMOVED: (int,),
     INQUIRY: (int,),
 }

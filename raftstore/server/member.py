@@ -18,16 +18,15 @@ from raftstore.errors import (
     INVALID_ARGUMENT,
     NO_LEADER,
     NOT_LEADER,
+    Status,
     StoreError,
 )
 from raftstore.mvcc import Store, WatchHub, check_request
 from raftstore.mvcc.lease import LEASE_CHECKPOINT
 from raftstore.raft import (
     NO_MEMBER,
-    ConfigurationError,
     Entry,
     Message,
-    ProposalDroppedError,
     RaftMonitor,
     RawNode,
     Ready,
@@ -52,6 +51,7 @@ from .forwarding import (
     ASK_LEADER,
     INQUIRY,
     LEADER_ANSWER,
+    PROPOSALS_REFUSED,
     REMOVED,
     Forwarding,
     MemberTransport,
@@ -60,10 +60,11 @@ from .leases import LeaseKeeper
 from .membership import MEMBER_OPS, MEMBER_PUBLISH, check_shape
 from .moves import LeaderMoves
 from .observing import Observer
-from .proposals import PassedOn, Proposals
+from .passing import PassedOn
+from .proposals import Proposals
 from .quota import Quota
 from .reads import ReadQueue
-from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond
+from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond, split_keys
 from .snapshots import Snapshots
 
 KEEP_ALIVE: Final = "lease_keep_alive"
@@ -133,7 +134,7 @@ class Member:
         self._guarded = False
         """Whether something stands between clients and the member: accounts, or its own part."""
         self._proposals = Proposals(self._keys, config)
-        self._passed_on = PassedOn()
+        self._passed_on = PassedOn(self.node, transport)
         self.changes = MemberChanges(config, self.store, self.node, self._proposals, monitor)
         self._answers.own["member_list"] = self.changes.member_list
         self.auth.on_switch.append(lambda _on: self._update_guard())
@@ -290,6 +291,9 @@ class Member:
             self._asked_by_peer(sender_id, wire)
         elif kind == LEADER_ANSWER:
             self._forwarding.answered(wire)
+        elif kind == PROPOSALS_REFUSED:
+            _, keys, code, text = wire
+            self._proposals.refuse(split_keys(keys), Status(code, text))
         elif kind == REMOVED:
             self.leave()
         elif kind != INQUIRY:
@@ -308,13 +312,10 @@ class Member:
         if sender_id in self._former_members:
             self._tell_removed(sender_id, message.kind)
             return
-        if message.kind == PROPOSE and not self._passed_on.is_new(sender_id, message.entries):
-            return
-        try:
+        if message.kind == PROPOSE:
+            self._passed_on.take(sender_id, message)
+        else:
             self.node.step(message)
-        except (ProposalDroppedError, ConfigurationError):
-            # The member that passed the proposal on answers its client when time is over.
-            return
 
     def leave(self) -> None:
         """The cluster goes on without this member, as another one has told."""

@@ -1,10 +1,20 @@
 """Requests to move the leadership, from their arrival to the word of the new leader."""
 
-from raftstore.errors import INVALID_ARGUMENT, NOT_LEADER, TIMEOUT, StoreError
+from typing import Final
+
+from raftstore.errors import (
+    INVALID_ARGUMENT,
+    NOT_LEADER,
+    TIMEOUT,
+    TOO_MANY_REQUESTS,
+    StoreError,
+)
 from raftstore.mvcc import Store
 from raftstore.raft import NO_MEMBER, RawNode, Role
 
 from .requests import Request
+
+MAX_WAITING: Final = 64
 
 
 class LeaderMoves:
@@ -33,6 +43,8 @@ class LeaderMoves:
             return
         if not raft.may_take_over(target):
             raise StoreError(INVALID_ARGUMENT, "etcdserver: bad leader transferee")
+        if len(self._begun) >= MAX_WAITING:
+            raise StoreError(*TOO_MANY_REQUESTS)
         self._begun.append((target, request))
         self._node.transfer_leader(target)
 

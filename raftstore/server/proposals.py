@@ -18,13 +18,10 @@ from raftstore.errors import (
     Status,
     StoreError,
 )
-from raftstore.raft import Entry, ProposalDroppedError, RawNode, UncommittedLimitError
+from raftstore.raft import ProposalDroppedError, RawNode, UncommittedLimitError
 
 from .config import MemberConfig
-from .requests import KEY_SLICE, Request, RequestKeys, Respond, encode
-
-MAX_REMEMBERED: Final = 4_096
-"""Batches of one other member."""
+from .requests import Request, RequestKeys, Respond, encode
 
 # What the constructor of a named tuple does, without its call: every write passes here.
 _new_tuple: Final = tuple.__new__
@@ -38,37 +35,6 @@ class OwnBatch(NamedTuple):
 
     last_index: int
     keys: list[bytes]
-
-
-class PassedOn:
-    """The proposals that other members have passed on to this one: each is taken once.
-
-    Messages may be doubled, and a write is no less wrong for being done twice. Raft itself lets
-    only the leader of one term take a proposal, so that it is enough to remember while running.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[int, dict[bytes, None]] = {}
-        self._floor: dict[int, bytes] = {}
-
-    def is_new(self, sender_id: int, entries: list[Entry]) -> bool:
-        """Whether a batch comes for the first time, by the key of its first request.
-
-        Keys of a member grow. One older than what is remembered is taken for known: its client is
-        told that nobody knows what became of it, as if the message had been lost.
-        """
-        if not entries:
-            return False
-        key = entries[0].data[KEY_SLICE]
-        seen = self._seen.setdefault(sender_id, {})
-        if key in seen or key <= self._floor.get(sender_id, b""):
-            return False
-        seen[key] = None
-        if len(seen) > MAX_REMEMBERED:
-            oldest = next(iter(seen))
-            del seen[oldest]
-            self._floor[sender_id] = max(oldest, self._floor.get(sender_id, b""))
-        return True
 
 
 class Proposals:
@@ -188,7 +154,7 @@ class Proposals:
         while own and own[0].last_index <= applied:
             own.popleft()
         while self._doubtful and self._doubtful[0].last_index <= applied:
-            self._refuse(self._doubtful.popleft().keys, LEADER_CHANGED)
+            self.refuse(self._doubtful.popleft().keys, LEADER_CHANGED)
 
     def take(self, key: bytes) -> Request | None:
         """The request of an entry that is applied now, if it was made here and still waits."""
@@ -197,7 +163,8 @@ class Proposals:
             self.pending_bytes -= request.size_bytes
         return request
 
-    def _refuse(self, keys: list[bytes], status: Status) -> None:
+    def refuse(self, keys: list[bytes], status: Status) -> None:
+        """Answer writes of which is known what became of them."""
         for key in keys:
             request = self.take(key)
             if request is not None:
@@ -206,7 +173,7 @@ class Proposals:
     def refuse_waiting(self, status: Status) -> None:
         """Answer what was never proposed."""
         keys, self._waiting_keys, self.waiting = self._waiting_keys, [], []
-        self._refuse(keys, status)
+        self.refuse(keys, status)
 
     def expire(self, now_ns: int) -> None:
         """Answer what has waited too long."""
@@ -227,7 +194,7 @@ class Proposals:
                 status = TIMEOUT_LEADER_FAILED
             else:
                 status = TIMEOUT
-            self._refuse([key], status)
+            self.refuse([key], status)
         self._forget_answered()
 
     def _forget_answered(self) -> None:

@@ -19,6 +19,9 @@ from raftstore.raft import Entry
 from .alarms import ACTIVATE, ALARM_SET, NO_SPACE_ALARM, Alarms, cost_bytes
 from .requests import Respond, decode
 
+MAX_WAITING = 1_000
+"""So many refusals wait until all members know of the lack of room; others are told at once."""
+
 Submit = Callable[[str, list[Any], Respond], None]
 
 
@@ -43,7 +46,7 @@ class Quota:
 
     def refuse(self, respond: Respond) -> None:
         """Answer that there is no room, when all members know it."""
-        if self._own_alarm in self._alarms:
+        if self._own_alarm in self._alarms or len(self._refused) >= MAX_WAITING:
             respond(list(NO_SPACE))
             return
         self._refused.append(respond)

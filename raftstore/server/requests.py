@@ -35,6 +35,11 @@ class Request(NamedTuple):
     """Of its entry, if it is a write."""
 
 
+def split_keys(joined: bytes) -> list[bytes]:
+    """Keys that stand one after the other."""
+    return [joined[place : place + _KEY_BYTES] for place in range(0, len(joined), _KEY_BYTES)]
+
+
 class RequestKeys:
     """The source of keys of one session of one member."""
 

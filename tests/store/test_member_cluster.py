@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from raftstore.raft import InvariantViolationError, RaftMonitor
+from raftstore.raft import InvariantViolationError, Message, RaftMonitor
+from raftstore.raft.messages import HEARTBEAT
 from raftstore.raft.raft import Raft
 from raftstore.server import Member, MemberConfig
 from raftstore.server.bare import BareCluster, _take
@@ -214,6 +215,33 @@ def test_a_deposed_leader_answers_no_linearizable_read(scene: Scene) -> None:
     scene.advance(100)
     assert not stale or stale[0][0] != 0 or value_in(stale[0]) == b"new"
     assert value_in(scene.do(old.id, get(b"a"))) == b"new"
+
+
+@pytest.mark.covers("ST-06")
+def test_members_talk_all_the_time_and_replace_a_leader_that_is_cut_off(scene: Scene) -> None:
+    old = scene.leader()
+    term = old.node.raft.term
+    heard: dict[int, int] = {}
+    for member in scene.members.values():
+        step = member.node.step
+
+        def count(message: Message, step: Callable[[Message], None] = step) -> None:
+            if message.kind == HEARTBEAT:
+                heard[message.to] = heard.get(message.to, 0) + 1
+            step(message)
+
+        member.node.step = count  # type: ignore[method-assign]
+    scene.advance(20)
+    assert heard == dict.fromkeys(scene.followers(), 20)
+    scene.isolate(old.id)
+    scene.advance(60)
+    new = next(m for m in scene.members.values() if m is not old and m.is_leader)
+    assert new.node.raft.term > term
+    scene.heal()
+    scene.advance(20)
+    assert scene.leader() is new
+    assert not old.is_leader
+    assert old.node.raft.leader == new.id
 
 
 def test_a_serializable_read_needs_nobody(scene: Scene) -> None:

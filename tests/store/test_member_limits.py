@@ -6,11 +6,11 @@ from typing import Any
 import attrs
 import pytest
 
-from raftstore.raft import Entry, RaftMonitor
+from raftstore.raft import RaftMonitor
 from raftstore.raft.messages import PROPOSE
 from raftstore.server import Member, MemberConfig
 from raftstore.server.bare import BareCluster
-from raftstore.server.proposals import MAX_REMEMBERED, PassedOn
+from raftstore.server.passing import MAX_REMEMBERED
 
 Answer = list[Any]
 TOO_MANY = ["ResourceExhausted", "etcdserver: too many requests"]
@@ -172,6 +172,35 @@ def test_requests_for_the_leader_beyond_the_bound_are_refused() -> None:
 # The log
 
 
+@pytest.mark.covers("DC-10")
+def test_the_log_is_bounded_in_entries_and_a_late_follower_catches_up_by_snapshot() -> None:
+    limits = {"snapshot_entries": 1_000, "catch_up_entries": 100, "max_lag_bytes": 0}
+    cluster = cluster_of(**limits)
+    leader = cluster.leader()
+    late = follower_of(cluster, leader)
+    cluster.kill(late.id)
+    longest = 0
+    for batch in range(100):
+        asked = [ask(leader, put(b"k%d" % (number % 50))) for number in range(100)]
+        cluster.settle()
+        assert all(answers[0][0] == 0 for answers in asked)
+        longest = max(longest, len(leader.node.raft.log.entries))
+        if batch == 50:
+            revision = leader.store.revision
+            assert cluster.call(leader.id, "compact", [revision, False])[0] == 0
+    assert leader.store.revision == 10_001
+    assert longest <= 1_000 + 100 + 100
+    old = get(b"k1")
+    old[1][3] = revision - 1
+    refused = cluster.call(leader.id, *old)
+    assert refused == ["OutOfRange", "etcdserver: mvcc: required revision has been compacted"]
+    late = cluster.start(late.id)
+    cluster.advance(10)
+    assert late.store.revision == leader.store.revision
+    assert late.statistics()["snapshot_parts_received"] > 0
+    assert cluster.call(late.id, *old) == refused
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_the_log_is_bounded_in_bytes_however_large_the_writes(cut: bool) -> None:
     cluster = cluster_of(snapshot_bytes=50_000, catch_up_bytes=20_000, max_lag_bytes=20_000)
@@ -238,15 +267,50 @@ def test_a_late_copy_of_a_proposal_is_done_by_no_later_leader() -> None:
 
 
 def test_memory_of_what_was_passed_on_is_bounded_and_forgets_towards_refusal() -> None:
-    passed_on = PassedOn()
+    passed_on = cluster_of(1).leader()._passed_on
 
-    def entries(number: int) -> list[Entry]:
-        data = b"\x93\xc4\x0e" + b"\0\2\0\0\0\1" + number.to_bytes(8, "big")
-        return [Entry(0, 0, 0, data)]
+    def key(number: int) -> bytes:
+        return b"\0\2\0\0\0\1" + number.to_bytes(8, "big")
 
     count = MAX_REMEMBERED + 10
-    assert all(passed_on.is_new(2, entries(number)) for number in range(1, count + 1))
-    assert not any(passed_on.is_new(2, entries(number)) for number in range(1, count + 1))
+    assert all(passed_on.is_new(2, key(number)) for number in range(1, count + 1))
+    assert not any(passed_on.is_new(2, key(number)) for number in range(1, count + 1))
     assert len(passed_on._seen[2]) == MAX_REMEMBERED
-    assert passed_on.is_new(3, entries(1))
-    assert not passed_on.is_new(2, [])
+    assert passed_on.is_new(3, key(1))
+
+
+# What the leader does not take is told to the client at once
+
+
+def test_a_write_passed_on_to_a_leader_that_holds_too_much_is_refused_at_once() -> None:
+    cluster = cluster_of(5, max_uncommitted_bytes=5_000)
+    leader = cluster.leader()
+    follower = follower_of(cluster, leader)
+    for member in cluster.members.values():
+        if member not in (leader, follower):
+            cluster.isolate(member.id)
+    held = ask(leader, put(b"a", b"x" * 4_900))
+    cluster.settle()
+    refused = ask(follower, put(b"b", b"x" * 1_000))
+    cluster.settle()
+    assert held == []
+    assert refused == [TOO_MANY]
+    assert follower.statistics()["pending_bytes"] == 0
+    cluster.heal()
+    cluster.advance(3)
+    assert held[0][0] == 0
+    assert cluster.call(leader.id, *get(b"b"))[1][1] == []
+
+
+def test_a_write_passed_on_while_the_leadership_moves_is_refused_and_not_done_later() -> None:
+    cluster = cluster_of()
+    leader = cluster.leader()
+    first, second = (m for m in cluster.members.values() if m is not leader)
+    cluster.isolate(first.id)
+    leader.node.transfer_leader(first.id)
+    refused = ask(second, put(b"a"))
+    cluster.settle()
+    assert refused == [["Unavailable", "etcdserver: leader changed"]]
+    cluster.heal()
+    cluster.advance(30)
+    assert cluster.call(cluster.leader().id, *get(b"a"))[1][1] == []
