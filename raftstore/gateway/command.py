@@ -11,6 +11,7 @@ from functools import partial
 import click
 import trio
 
+from raftstore.collector import relaxed_collector
 from raftstore.errors import ConfigurationError
 from raftstore.gateway.member_serving import (
     MemberOptions,
@@ -76,7 +77,8 @@ def _run(serve_forever: Callable[[Callable[[dict[str, str]], None]], Awaitable[N
         click.echo("ready")
         sys.stdout.flush()
 
-    failures: list[Exception] = trio.run(_until_signal, partial(serve_forever, on_ready))
+    with relaxed_collector():
+        failures: list[Exception] = trio.run(_until_signal, partial(serve_forever, on_ready))
     if failures and ready and isinstance(failures[0], MemberRemovedError):
         # What running members were told to do has been done: etcd, too, ends with status 0.
         click.echo(str(failures[0]), err=True)

@@ -21,7 +21,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 import msgpack
 
@@ -59,6 +59,7 @@ class KeySpace:
         "_sweep",
         "compact_revision",
         "dead_keys",
+        "former",
         "history",
         "live",
         "live_keys",
@@ -83,6 +84,8 @@ class KeySpace:
         self.peak_bytes = 0
         """What `size_bytes` was at most before it fell; until `defragment`."""
         self._sweep: Iterator[None] | None = None
+        self.former: list[list[Any]] = []
+        """Segments that sweeps have replaced, still to be let go of."""
 
     @property
     def log_base(self) -> int:
@@ -216,6 +219,10 @@ class KeySpace:
             if next(self._sweep, self) is self:
                 self._sweep = None
             steps -= 1
+
+    def free(self, steps: int) -> None:
+        """Let go of what sweeps have replaced; a step takes about a millisecond."""
+        del self.former[-steps:]
 
     def hash(self, revision: int) -> int:
         """CRC-32 over all kept versions up to `revision`: equal on members equal in history."""

@@ -88,6 +88,11 @@ class StateView:
         revision: int = self._head[1]
         return revision
 
+    @property
+    def log_base(self) -> int:
+        """The oldest revision of the log that the state refers to."""
+        return self._history.log_base
+
     def chunks(self) -> Iterator[bytes]:
         """The state as bytes, each chunk packed when it is asked for."""
         return _pack(self._head, self._history.pieces())

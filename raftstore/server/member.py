@@ -115,7 +115,7 @@ class Member:
         self._snapshots = Snapshots(config, self.store, disk, transport, session)
         source = self._snapshots.source(lambda: self.node)
         self.node = RawNode(config.raft(), recovered, rng, source, now_ns)
-        self._chores = Chores(self.store)
+        self._chores = Chores(self.store, self._snapshots.hold_dropped_history)
         self.watches = WatchHub(self.store)
         self.alarms = Alarms(self.store)
         self._quota = Quota(config.quota_bytes, config.id, self.store, self.alarms, self._submit)
@@ -384,6 +384,10 @@ class Member:
         self._snapshots.tick(self.node)
         if self._chores:
             self._chores.work(STEPS_PER_TICK)
+            if self._snapshots.hold_dropped_history():
+                # Where nothing is written any more, nothing else would let go of it.
+                self._snapshots.advance(self.node)
+                self.sync_disk(_nothing)
         if self._anybody_waits():
             now_ns = self._now_ns()
             self._proposals.expire(now_ns)
@@ -638,6 +642,10 @@ class Member:
             "disk_unsynced_records": self._disk.written - self._disk.synced,
             **self.watches.statistics(),
         }
+
+
+def _nothing() -> None:
+    """Nobody waits for this."""
 
 
 def _ignore(_payload: list[Any]) -> None:

@@ -45,6 +45,8 @@ class Snapshots:
         """Applied since the newest one."""
         self._log_base = 0
         """Where the history begins that a snapshot in memory keeps alive; 0: there is none."""
+        self._position = 0
+        """Of the newest one on the disk."""
         self._sender = SnapshotSender(transport, session << 32)
         self.receiver = SnapshotReceiver(transport)
 
@@ -80,7 +82,7 @@ class Snapshots:
         if (
             passed < self._interval_entries
             and self._passed_bytes < self._interval_bytes
-            and not (passed and self._store.space.history.log_base > self._log_base > 0)
+            and not self._is_outdated()
         ):
             return
         snapshot = self._present(node)
@@ -88,6 +90,7 @@ class Snapshots:
         self._passed_bytes = 0
         self.count += 1
         self._disk.append(WalRecord(None, [], snapshot))
+        self._position = self._disk.written
         space = self._store.space
         if self._disk.keeps_references:
             self._log_base = space.log_base
@@ -99,6 +102,18 @@ class Snapshots:
         keep_from = min(self._keep_from(node), node.raft.log.stable)
         if keep_from > node.raft.log.offset:
             node.compact(keep_from)
+
+    def hold_dropped_history(self) -> bool:
+        """Whether a snapshot in memory keeps alive what a compaction has dropped since.
+
+        It does until the next one is durable.
+        """
+        if not self._disk.keeps_references:
+            return False
+        return self._disk.synced < self._position or self._is_outdated()
+
+    def _is_outdated(self) -> bool:
+        return self._store.space.log_base > self._log_base > 0
 
     def _keep_from(self, node: RawNode) -> int:
         """The index from whose successor on the log must stay.

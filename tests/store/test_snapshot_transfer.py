@@ -24,7 +24,7 @@ from raftstore.server.transfer import (
     SnapshotReceiver,
     SnapshotSender,
 )
-from raftstore.wire import WatchCreateRequest, unpack_events
+from raftstore.wire import OP_PUT, WatchCreateRequest, unpack_events
 
 VALUE = b"x" * 20_000
 KEYS = 100
@@ -241,6 +241,22 @@ def test_a_snapshot_in_memory_does_not_keep_alive_what_was_compacted() -> None:
     cluster.advance(1)
     for number, member in cluster.members.items():
         assert member.statistics()["snapshot_index"] > before[number] > 0
+
+
+def test_what_was_compacted_is_let_go_of_though_nobody_writes_any_more() -> None:
+    cluster = Cluster(snapshot_entries=100)
+    leader = cluster.leader()
+    many = [[OP_PUT, [b"%d" % number, b"v", 0, False, False, False]] for number in range(100)]
+    for _ in range(100):
+        assert cluster.call(leader.id, "txn", [[], many, []])[0] == 0
+    assert cluster.call(leader.id, "compact", [leader.store.revision, False])[0] == 0
+    cluster.advance(20)
+    for member in cluster.members.values():
+        assert member.store.space.former == []
+        assert not member.store.space.unswept
+        # Nor does the snapshot on the disk refer to it.
+        _, recovered = cluster.disks[member.id].open()
+        assert recovered.snapshot.data.log_base == member.store.space.log_base
 
 
 # -- the two ends by themselves -----------------------------------------------------------------
