@@ -4,7 +4,8 @@
 tasks that ask one thing after another and wait for each answer. Every write is committed: appended
 and synced on a quorum of simulated disks, and applied. What a networked store pays for and this
 one does not: sockets, gRPC, TLS, processes, a disk's latency (see ``--sync-latency-us``). With
-``--wire`` the store is a process of its own, asked over gRPC by clients in this one.
+``--wire`` the store is a process of its own, asked over gRPC by clients in this one, and with
+``--beside-etcd`` a real etcd is asked by the same clients, in the same minutes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import attrs
 import click
 import trio
 
-from benches.served import served_raftstore
+from benches.served import ServingError, real_etcd, served_raftstore
 from benches.store_load import Work, measure
 from benches.store_report import Figures, OnProgress, peak_rss_mb, print_runs, progress_bar
 from benches.store_watch import FanOut, measure_fan_out
@@ -38,8 +39,9 @@ MODES: Final = (
 OPERATIONS: Final = 100_000
 OPERATIONS_OF_FEW: Final = 10_000
 FEW_CLIENTS: Final = 10
-WIRE_SHARE: Final = 10
-"""Over the wire, so much less is asked by default."""
+WIRE_OPERATIONS: Final = 3_000
+WIRE_OPERATIONS_OF_FEW: Final = 1_000
+WATCHED_PUTS_OF_WIRE: Final = 300
 WATCHED_PUTS: Final = 3_000
 TASKS_PER_CONNECTION: Final = 10
 """Over the wire so many tasks share a client and its connection, as in etcd's own benchmark."""
@@ -61,14 +63,12 @@ class Options:
         """As asked for, or so many that a run takes some seconds."""
         if self.operations is not None:
             return self.operations
+        over_wire = self.wire or self.target
         if mode.startswith("watch"):
-            return WATCHED_PUTS // self._share
-        count = OPERATIONS_OF_FEW if clients < FEW_CLIENTS else OPERATIONS
-        return count // self._share
-
-    @property
-    def _share(self) -> int:
-        return WIRE_SHARE if self.wire or self.target else 1
+            return WATCHED_PUTS_OF_WIRE if over_wire else WATCHED_PUTS
+        if clients < FEW_CLIENTS:
+            return WIRE_OPERATIONS_OF_FEW if over_wire else OPERATIONS_OF_FEW
+        return WIRE_OPERATIONS if over_wire else OPERATIONS
 
 
 class Store:
@@ -148,7 +148,27 @@ def run(mode: str, clients: int, options: Options) -> Figures:
     return figures
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def run_beside_etcd(mode: str, clients: int, options: Options) -> Figures:
+    """One run against a served store, then the same against a real etcd."""
+    figures = run(mode, clients, options)
+    with real_etcd(options.members) as etcd:
+        peer = run(mode, clients, attrs.evolve(options, wire=False, target=etcd.target))
+    figures["etcd_per_second"] = peer["per_second"]
+    figures["etcd_latency_ms"] = peer["latency_ms"]
+    figures["ratio_to_etcd"] = round(figures["per_second"] / peer["per_second"], 3)
+    return figures
+
+
+EXAMPLES: Final = """Examples:
+
+\b
+  python -m benches.store put --clients 1 --clients 1000
+  python -m benches.store watch watch-own-ranges
+  python -m benches.store put range txn mixed --wire --beside-etcd --clients 100
+"""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
 @click.argument("modes", nargs=-1, type=click.Choice(MODES))
 @click.option(
     "--clients",
@@ -176,6 +196,9 @@ def run(mode: str, clients: int, options: Options) -> Figures:
 )
 @click.option("--sync-latency-us", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--wire", is_flag=True, help="Ask a store in a process of its own, over gRPC.")
+@click.option(
+    "--beside-etcd", is_flag=True, help="With --wire: ask a real etcd as well, by the same clients."
+)
 @click.option("--target", default="", help="Ask the store at etcd://HOST:PORT,... instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def main(
@@ -187,15 +210,22 @@ def main(
     writers: int,
     sync_latency_us: int,
     wire: bool,
+    beside_etcd: bool,
     target: str,
     as_json: bool,
 ) -> None:
     """Measure a store cluster: MODES (by default put), each with each number of clients."""
     if (wire or target) and sync_latency_us:
         raise click.UsageError("--sync-latency-us is for a store in this process")
+    if beside_etcd and (target or not wire):
+        raise click.UsageError("--beside-etcd goes with --wire")
     value = b"v" * value_bytes
     options = Options(members, value, operations, writers, sync_latency_us * 1000, wire, target)
-    runs = [run(mode, count, options) for mode in modes or ("put",) for count in clients]
+    measured = run_beside_etcd if beside_etcd else run
+    try:
+        runs = [measured(mode, count, options) for mode in modes or ("put",) for count in clients]
+    except ServingError as error:
+        raise click.ClickException(str(error)) from error
     print_runs(runs, as_json=as_json)
 
 

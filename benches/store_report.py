@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 REFRESH_S: Final = 0.25
+TABLE_WIDTH: Final = 160
 
 Figures = dict[str, Any]
 OnProgress = Callable[[int], None]
@@ -101,7 +102,15 @@ def print_runs(runs: Sequence[Figures], *, as_json: bool) -> None:
     for name in names:
         if name not in {"mode", "clients"}:
             table.add_row(name.replace("_", " "), *[_text(run.get(name)) for run in flat])
-    Console().print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """On a terminal as wide as it is, else as wide as the table."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=TABLE_WIDTH)
+    console.print(table)
 
 
 def _flatten(figures: Figures) -> Figures:
