@@ -81,6 +81,8 @@ _new_tuple: Final = tuple.__new__
 MALFORMED: Final = [INVALID_ARGUMENT, "etcdserver: malformed request"]
 PUBLISH_TICKS: Final = 20
 """How long a member waits before it says again who it is."""
+LINGER_ELECTIONS: Final = 2
+"""How many election timeouts a removed member stays after the last message of another one."""
 PROGRESS_TICKS: Final = 6_000
 """How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
 
@@ -131,6 +133,9 @@ class Member:
         self.auth = self.access.auth
         self._unpublished = False
         self._publish_tick = 0
+        self._ticks = 0
+        self._needed_until_tick = 0
+        """When a removed member may go at the earliest."""
         self._guarded = False
         """Whether something stands between clients and the member: accounts, or its own part."""
         self._proposals = Proposals(self._keys, config)
@@ -150,7 +155,6 @@ class Member:
         self._moves = LeaderMoves(self.store, self.node)
         self._auto_compaction = AutoCompaction(config.auto_compaction, config.tick_ns)
         self._client_watches: dict[ClientHandle, dict[int, None]] = {}
-        self._ticks = 0
         self._leaderless_ticks = 0
         self._sync_position = disk.written
         """The record that must be durable before anything is promised."""
@@ -194,6 +198,8 @@ class Member:
         self._answers.is_learner = changes.is_learner
         self._unpublished = changes.to_publish() is not None
         self._guarded = self.auth.enabled or changes.is_removed or changes.is_learner
+        if changes.is_removed:
+            self._linger()
 
     def _dispatch(self, op: str, fields: list[Any], respond: Respond) -> None:
         if op in self.store.write_ops:
@@ -312,6 +318,8 @@ class Member:
         if sender_id in self._former_members:
             self._tell_removed(sender_id, message.kind)
             return
+        if self._guarded and self.changes.is_removed:
+            self._linger()
         if message.kind == PROPOSE:
             self._passed_on.take(sender_id, message)
         else:
@@ -319,7 +327,18 @@ class Member:
 
     def leave(self) -> None:
         """The cluster goes on without this member, as another one has told."""
-        self.changes.is_removed = self._guarded = True
+        if not self.changes.is_removed:
+            self.changes.is_removed = True
+            self._update_guard()
+
+    def _linger(self) -> None:
+        """Stay for those who do not know yet that this member is removed.
+
+        To them it still counts: of two members, the other one cannot even be elected without the
+        vote of the one that is removed. (etcd leaves that to luck; its raft package advises against
+        clusters of two.)
+        """
+        self._needed_until_tick = self._ticks + LINGER_ELECTIONS * self.config.election_ticks
 
     def _tell_removed(self, member_id: int, kind: int) -> None:
         """A member that missed its removal would stand for election for ever."""
@@ -473,8 +492,10 @@ class Member:
         that has fallen silent for its leader for ever.
         """
         raft = self.node.raft
+        if raft.role is Role.LEADER or self.changes.is_removed:
+            return
         silent_ticks = max(self._leaderless_ticks, raft.election_elapsed)
-        if silent_ticks % (2 * self.config.election_ticks) or raft.role is Role.LEADER:
+        if silent_ticks % (2 * self.config.election_ticks):
             return
         for number in self.changes.known_others():
             self._transport.send_peer(number, [INQUIRY])
@@ -623,8 +644,11 @@ class Member:
 
     @property
     def removed(self) -> bool:
-        """Whether the cluster goes on without this member: it serves nobody, and can be stopped."""
-        return self.changes.is_removed
+        """Whether the cluster goes on without this member, and nobody needs it any more.
+
+        It serves no client from its removal on; now it can be stopped.
+        """
+        return self.changes.is_removed and self._ticks >= self._needed_until_tick
 
     def statistics(self) -> dict[str, Any]:
         """Sizes and positions, for metrics and for whoever watches."""

@@ -78,6 +78,9 @@ class Snapshots:
 
         It needs no sync of its own: until it is durable the disk keeps the log that it replaces.
         """
+        if self.applied < node.raft.log.offset:
+            # A snapshot of the leader waits for the disk to take the place of all this.
+            return
         passed = self.applied - self.index
         if (
             passed < self._interval_entries

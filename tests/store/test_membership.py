@@ -286,8 +286,9 @@ def test_a_removed_member_serves_nobody() -> None:
     leader = scene.leader().id
     gone = scene.followers()[0]
     assert scene.do(leader, ("member_remove", [gone]))[0] == 0
-    assert scene.members[gone].removed
     assert refusal(scene.do(gone, get(b"a", serializable=True))) == errors.STOPPED
+    scene.advance(40)
+    assert scene.members[gone].removed
     assert not scene.members[leader].removed
 
 
@@ -295,8 +296,9 @@ def test_a_removed_leader_hands_over_and_serves_nobody() -> None:
     scene = settled()
     leader = scene.leader().id
     assert scene.do(leader, ("member_remove", [leader]))[0] == 0
+    assert refusal(scene.do(leader, get(b"a", serializable=True))) == errors.STOPPED
+    scene.advance(40)
     assert scene.members[leader].removed
-    scene.advance(30)
     successor = scene.leader()
     assert successor.id != leader
     assert scene.members[leader].node.raft.role is Role.FOLLOWER
@@ -423,3 +425,28 @@ def test_a_message_to_a_former_address_tells_its_sender_if_that_was_removed_too(
     member.receive_stray(gone, [INQUIRY])
     member.receive_stray(scene.followers()[0], [INQUIRY])
     assert recorder.sent == [(gone, [REMOVED])]
+
+
+def test_a_removed_leader_stays_until_the_last_member_knows_that_it_is_alone() -> None:
+    scene = settled(2)
+    leader = scene.leader().id
+    (other,) = scene.followers()
+    answers = scene.ask(leader, ("member_remove", [leader]))
+    while not answers:
+        for member in scene.members.values():
+            member.finish_batch()
+        if not answers:
+            scene._deliver()
+    # The entry is committed, and the only other member never hears of it.
+    scene.isolate(other)
+    scene.settle()
+    assert answers[0][0] == 0
+    assert sorted(scene.members[other].changes.section.by_id) == [1, 2]
+    scene.advance(10)
+    assert not scene.members[leader].removed
+    scene.heal()
+    scene.advance(60)
+    assert scene.leader().id == other
+    assert ids(scene, other) == [other]
+    assert scene.members[leader].removed
+    assert scene.do(other, put(b"k"))[0] == 0

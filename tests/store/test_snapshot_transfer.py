@@ -379,3 +379,15 @@ def test_what_nobody_goes_on_sending_is_dropped(wires: Wires) -> None:
         assert receiver.receiving is not None
         receiver.tick()
     assert receiver.receiving is None
+
+
+def test_no_snapshot_is_made_while_one_of_the_leader_waits_for_the_disk() -> None:
+    cluster = BareCluster(1, random.Random, configure=lambda c: attrs.evolve(c, snapshot_entries=5))
+    member = cluster.leader()
+    for number in range(3):
+        assert cluster.call(1, "put", [b"%d" % number, b"", 0, False, False, False])[0] == 0
+    made = member._snapshots.count
+    member.node.raft.log.restore(Snapshot(100, 2, Configuration((1,)), b""))
+    member._snapshots._interval_entries = 1
+    member._snapshots.advance(member.node)
+    assert member._snapshots.count == made
