@@ -19,7 +19,6 @@ import attrs
 
 from raftstore.client.future import Future
 from raftstore.errors import (
-    COMPACTED,
     TIMEOUT_CONNECTION_LOST,
     TOO_MANY_REQUESTS,
     StoreError,
@@ -236,8 +235,9 @@ class WatchSession:
             self._stop(watched)
         elif cancelled:
             self._forget(watched)
-            about = {"canceled": True, "cancel_reason": reason or COMPACTED.message}
-            self._end(watched, {**about, "compact_revision": compact_revision})
+            # As in etcd, a compact revision is reason enough.
+            about = {"canceled": True, "compact_revision": compact_revision}
+            self._end(watched, about if compact_revision else {**about, "cancel_reason": reason})
         else:
             watched.next_revision = max(watched.next_revision, revision + 1)
             if not first or packed:

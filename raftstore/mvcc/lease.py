@@ -64,10 +64,10 @@ class Leases:
 
     def grant(self, lease_id: int, ttl_s: int, now_ns: int) -> Lease:
         """Add a lease; short times are raised to what an election may take."""
-        if lease_id in self.by_id:
-            raise StoreError(*LEASE_EXISTS)
         if ttl_s > MAX_TTL_S:
             raise StoreError(*LEASE_TTL_TOO_LARGE)
+        if lease_id in self.by_id:
+            raise StoreError(*LEASE_EXISTS)
         lease = Lease(lease_id, max(ttl_s, MIN_TTL_S))
         self.by_id[lease_id] = lease
         if self.primary:
@@ -167,6 +167,13 @@ class Leases:
         if not self.primary:
             return lease.ttl_s
         return max(0, (lease.expiry_ns - now_ns) // SECOND_NS)
+
+    def in_order(self) -> list[int]:
+        """All leases: where time is kept, which expires first comes first."""
+        if not self.primary:
+            return sorted(self.by_id)
+        by_expiry = sorted(self.by_id.values(), key=lambda lease: (lease.expiry_ns, lease.id))
+        return [lease.id for lease in by_expiry]
 
     def expired(self, now_ns: int, limit: int = 1000) -> list[int]:
         """Leases whose time is over, to be revoked by proposal; asked again, they come again."""

@@ -286,7 +286,8 @@ class Store:
         branches: list[bool] = []
         choose_branches(space, fields, branches)
         # Nothing is undone: what could be refused is found out before the first write.
-        self._check_branch(fields, iter(branches))
+        self._check_puts(fields, iter(branches))
+        self._check_ranges(fields, iter(branches))
         revision = space.revision + 1
         written: list[KV] = []
         result = self._run_branch(fields, iter(branches), revision, written)
@@ -305,20 +306,26 @@ class Store:
         return [0, [self.header(), True, [[OP_PUT, [[0, 0, revision, 0], *result]]]]]
 
     def _check_put(self, operation: list[Any]) -> None:
-        if operation[2] and operation[2] not in self.leases.by_id:
-            raise StoreError(*LEASE_NOT_FOUND)
+        # As in etcd, the other way round than for a put by itself.
         if (operation[4] or operation[5]) and operation[0] not in self.space.live:
             raise StoreError(*KEY_NOT_FOUND)
+        if operation[2] and operation[2] not in self.leases.by_id:
+            raise StoreError(*LEASE_NOT_FOUND)
 
-    def _check_branch(self, fields: list[Any], branches: Iterator[bool]) -> None:
+    def _check_puts(self, fields: list[Any], branches: Iterator[bool]) -> None:
         for number, operation in fields[1] if next(branches) else fields[2]:
             if number == OP_PUT:
                 self._check_put(operation)
-            elif number == OP_RANGE:
+            elif number == OP_TXN:
+                self._check_puts(operation, branches)
+
+    def _check_ranges(self, fields: list[Any], branches: Iterator[bool]) -> None:
+        for number, operation in fields[1] if next(branches) else fields[2]:
+            if number == OP_RANGE:
                 if operation[3]:
                     self.space.check_revision(operation[3])
             elif number == OP_TXN:
-                self._check_branch(operation, branches)
+                self._check_ranges(operation, branches)
 
     def _run_branch(
         self, fields: list[Any], branches: Iterator[bool], revision: int, written: list[KV]
@@ -335,7 +342,10 @@ class Store:
             elif number == OP_DELETE_RANGE:
                 result = self._write_delete(operation, revision, written)
             else:
+                # As etcd's, a nested transaction tells no revision; its operations do.
                 result = self._run_branch(operation, branches, revision, written)
+                responses.append([number, [[0, 0, 0, 0], *result]])
+                continue
             header = [0, 0, revision if written else revision - 1, 0]
             responses.append([number, [header, *result]])
         return [succeeded, responses]
@@ -348,7 +358,7 @@ class Store:
         return read_range(self.space, fields, self.space.revision)
 
     def _hash_kv(self, fields: list[Any], _now_ns: int) -> list[Any]:
-        revision = fields[0] or self.space.revision
+        revision = fields[0] if fields[0] > 0 else self.space.revision
         # As in etcd, -1 stands for never compacted.
         return [self.space.hash(revision), self.space.compact_revision or -1, revision]
 
@@ -357,7 +367,7 @@ class Store:
 
         It is of the state at the first step. Raises StoreError as `read_wire` would answer it.
         """
-        revision = fields[0] or self.space.revision
+        revision = fields[0] if fields[0] > 0 else self.space.revision
         crc = yield from self.space.hash_in_steps(revision)
         return [0, [self.header(), crc, self.space.compact_revision or -1, revision]]
 
@@ -370,7 +380,7 @@ class Store:
         return [lease_id, remaining_s, lease.ttl_s, sorted(lease.keys) if want_keys else []]
 
     def _lease_leases(self, _fields: list[Any], _now_ns: int) -> list[Any]:
-        return [sorted(self.leases.by_id)]
+        return [self.leases.in_order()]
 
     def keep_alive_wire(self, fields: list[Any], now_ns: int) -> list[Any]:
         """Renew a lease on the leader. One that is gone answers with a TTL of 0, as etcd does."""

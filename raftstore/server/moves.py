@@ -3,7 +3,7 @@
 from typing import Final
 
 from raftstore.errors import (
-    INVALID_ARGUMENT,
+    FAILED_PRECONDITION,
     NOT_LEADER,
     TIMEOUT,
     TOO_MANY_REQUESTS,
@@ -42,7 +42,7 @@ class LeaderMoves:
             request.respond([0, [self._store.header()]])
             return
         if not raft.may_take_over(target):
-            raise StoreError(INVALID_ARGUMENT, "etcdserver: bad leader transferee")
+            raise StoreError(FAILED_PRECONDITION, "etcdserver: bad leader transferee")
         if len(self._begun) >= MAX_WAITING:
             raise StoreError(*TOO_MANY_REQUESTS)
         self._begun.append((target, request))
