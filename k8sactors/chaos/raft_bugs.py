@@ -10,6 +10,7 @@ from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.chaos.store_run import run_store
 from k8sactors.faults import Pace
 from raftstore.raft import Message, RaftConfig, RawNode
+from raftstore.raft.membership import Membership
 from raftstore.raft.messages import VOTE_RESPONSE
 from raftstore.raft.raft import Raft
 from raftstore.raft.reads import Reads
@@ -24,6 +25,10 @@ _raft_config = MemberConfig.raft
 
 
 def _commit_any_term(_: Replication, _index: int) -> bool:
+    return True
+
+
+def _change_at_any_time(_: Membership) -> bool:
     return True
 
 
@@ -78,6 +83,41 @@ COUNTED_OLD_TERM = Bug(
         ),
     ),
     checks=("state-machine-safety", "leader-completeness", "linearizability", "commit-own-term"),
+)
+
+OVERLAPPING_CHANGES = Bug(
+    number=2,
+    name="one-at-a-time membership changes give disjoint quorums",
+    origin="Ongaro, raft-dev 2015-07-10",
+    owner=Membership,
+    function="may_change_configuration",
+    replacement=_change_at_any_time,
+    # Slow disks: a new leader is asked for the next change before it has committed anything.
+    campaign=partial(
+        run_store,
+        StoreChaos(
+            spares=2,
+            clients=2,
+            think_ms=400,
+            latency_us=20_000,
+            sync_latency_us=100_000,
+            settle_ms=60_000,
+            kinds=(
+                "add-member",
+                "remove-member",
+                "replace-member",
+                "isolate-leader",
+                "isolate-new-leader",
+            ),
+            pace=Pace(mean_gaps_ms=(700, 1_500), longest_ms=(1_000, 3_000)),
+        ),
+    ),
+    checks=(
+        "state-machine-safety",
+        "leader-completeness",
+        "one-change-at-a-time",
+        "change-own-term",
+    ),
 )
 
 FORGOTTEN_VOTE = Bug(
@@ -206,6 +246,7 @@ UNSETTLED_ELECTIONS = Bug(
 
 BUGS = (
     COUNTED_OLD_TERM,
+    OVERLAPPING_CHANGES,
     FORGOTTEN_VOTE,
     LATE_VOTE,
     UNCONFIRMED_READ,

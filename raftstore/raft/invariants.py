@@ -11,7 +11,7 @@ import attrs
 
 from .configuration import Configuration
 from .errors import InvariantViolationError
-from .messages import APPEND_RESPONSE, NO_MEMBER, VOTE_RESPONSE, Entry, Message
+from .messages import APPEND_RESPONSE, CONF_CHANGE, NO_MEMBER, VOTE_RESPONSE, Entry, Message
 from .quorum import Quorum
 
 MAX_REPLACED_ENTRIES = 100_000
@@ -260,6 +260,30 @@ class RaftMonitor:
                 "state-machine-safety",
                 f"member {member_id} applied another entry at index {entry.index}",
             )
+
+    def change_proposed(
+        self, member_id: int, term: int, index: int, commit: int, commit_term: int
+    ) -> None:
+        """A leader has appended a change of the members: one at a time, and not too early.
+
+        `commit` is how far its log was committed by then. Without these two rules quorums could be
+        disjoint: a change of a former leader, two steps away, may still be on its way (raft-dev,
+        10 July 2015).
+        """
+        if commit_term != term:
+            self._violated(
+                "change-own-term",
+                f"leader {member_id} proposed a change in term {term}, and had committed entries of"
+                f" term {commit_term} only",
+            )
+        for other in range(commit + 1, index):
+            entry = self._log.get(other)
+            if entry is not None and entry.kind == CONF_CHANGE:
+                self._violated(
+                    "one-change-at-a-time",
+                    f"leader {member_id} of term {term} proposed the change {index} while the"
+                    f" change {other} was not committed",
+                )
 
     def configured(self, member_id: int, index: int, configuration: Configuration) -> None:
         """The entry at `index` changed the members: equally at every member, by allowed steps.

@@ -11,9 +11,11 @@ from raftstore.raft import (
     ConfChange,
     Configuration,
     ConfigurationError,
+    Entry,
     InvariantViolationError,
     MemberChange,
     ProposalDroppedError,
+    RaftMonitor,
     Role,
     Transition,
     simple_change,
@@ -309,6 +311,23 @@ def test_6_the_monitor_sees_disjoint_quorums_when_the_rule_is_broken(
     monkeypatch.setattr(Raft, "may_change_configuration", lambda _: True)
     with pytest.raises(InvariantViolationError, match=r"leader-completeness|state-machine-safety"):
         lose_the_quorums_in_common(network)
+
+
+def test_6_the_monitor_sees_a_change_before_the_first_commit_of_a_term() -> None:
+    monitor = RaftMonitor()
+    monitor.change_proposed(1, term=2, index=5, commit=4, commit_term=2)
+    with pytest.raises(InvariantViolationError, match="change-own-term"):
+        monitor.change_proposed(1, term=3, index=6, commit=5, commit_term=2)
+
+
+def test_6_the_monitor_sees_a_change_while_another_is_on_its_way() -> None:
+    monitor = RaftMonitor()
+    change = simple_change(ADD, 4).encode()
+    entries = [Entry(2, index, kinds.CONF_CHANGE, change) for index in (5, 6)]
+    monitor.appended(1, entries)
+    monitor.change_proposed(1, term=2, index=6, commit=5, commit_term=2)
+    with pytest.raises(InvariantViolationError, match="one-change-at-a-time"):
+        monitor.change_proposed(1, term=2, index=6, commit=4, commit_term=2)
 
 
 @pytest.mark.parametrize(
