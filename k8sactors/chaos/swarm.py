@@ -64,6 +64,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "replace-member",
         "lost-disk",
         "bit-rot",
+        "interrupt-change",
     ),
     "clock": ("clock-step", "clock-drift", "clock-freeze"),
 }
@@ -84,7 +85,14 @@ SPARES = (1, 2)
 """Machines for members to come, in a run whose members change."""
 QUOTA_BYTES = 200_000
 """Several times what the load fills it with."""
-CHANGES = ("add-member", "remove-member", "replace-member", "lost-disk", "bit-rot")
+CHANGES = (
+    "add-member",
+    "remove-member",
+    "replace-member",
+    "lost-disk",
+    "bit-rot",
+    "interrupt-change",
+)
 SETTLE_MS = 60_000
 PARTIAL_PARTITION_SHARE = 0.2
 """Of the runs whose members stay the same."""

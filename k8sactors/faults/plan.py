@@ -55,6 +55,7 @@ from k8sactors.faults.power_cut import PowerCut
 from k8sactors.faults.sequence import (
     CrashLoop,
     FaultSequence,
+    InterruptedChange,
     InterruptedInstall,
     RollingRestart,
     SwizzleClog,
@@ -106,7 +107,13 @@ CATALOGUE: dict[str, Injector] = {
 }
 SEQUENCES: dict[str, FaultSequence] = {
     sequence.kind: sequence
-    for sequence in (CrashLoop(), RollingRestart(), SwizzleClog(), InterruptedInstall())
+    for sequence in (
+        CrashLoop(),
+        RollingRestart(),
+        SwizzleClog(),
+        InterruptedInstall(),
+        InterruptedChange(),
+    )
 }
 DEFAULT_KINDS = tuple(injector.kind for injector in EVERYWHERE)
 

@@ -7,10 +7,14 @@ import attrs
 
 from k8sactors.faults.crash_point import STEPS
 from k8sactors.faults.fault import STORE_ACTOR, Parameters, Targets
+from k8sactors.faults.orders import MemberAdd, MemberRemoval, MemberReplacement
 from k8sactors.simulation import Random
 
 SHORTEST_LAG_MS = 5_000
 """A member that lags behind for less rarely lacks more than the log still holds."""
+
+SHORTEST_CHANGE_MS = 3_000
+"""What an order may take to become an entry of the log."""
 
 
 @attrs.frozen
@@ -108,3 +112,25 @@ class InterruptedInstall:
             "power": random.choice((False, True)),
         }
         yield Part(at_ms + half_ms, half_ms, "crash-at", trap)
+
+
+class InterruptedChange:
+    """The members change, and one of them crashes at some step of writing that down."""
+
+    kind = "interrupt-change"
+
+    def unfold(
+        self, random: Random, targets: Targets, at_ms: int, duration_ms: int
+    ) -> Iterator[Part]:
+        """Lie in wait, then give the order."""
+        host = random.choice(targets.store_hosts)
+        trap = {
+            "host": host,
+            "step": random.choice(STEPS),
+            "of": "a change of members",
+            "passed": random.choice((0, 0, 1)),
+            "power": random.choice((False, True)),
+        }
+        yield Part(at_ms, max(SHORTEST_CHANGE_MS, duration_ms), "crash-at", trap)
+        order = random.choice((MemberAdd(), MemberRemoval(), MemberReplacement()))
+        yield Part(at_ms + 1, 1, order.kind, order.draw(random, targets))

@@ -148,3 +148,16 @@ def test_seeds_that_have_found_something_find_nothing(
 ) -> None:
     outcome = run_swarm(members, kinds_of(kinds), seed)
     assert [str(finding) for finding in outcome.findings] == []
+
+
+def test_members_crash_while_they_write_a_change_down() -> None:
+    kinds = ("interrupt-change", "remove-member")
+    outcomes = [run_swarm(3, kinds, seed) for seed in range(1, 5)]
+    assert [str(finding) for outcome in outcomes for finding in outcome.findings] == []
+    crashes = [
+        count
+        for outcome in outcomes
+        for name, count in outcome.exercised.items()
+        if name.startswith("crashed") and name.endswith("of a change of members")
+    ]
+    assert sum(crashes) > 0
