@@ -54,7 +54,8 @@ class MemberConfig:
     max_uncommitted_bytes: int = 64 * MEBIBYTE
     """So much of its log a leader lets wait for the quorum before it refuses more."""
     max_inflight_messages: int = 256
-    max_inflight_bytes: int = 16 * MEBIBYTE
+    max_inflight_bytes: int = 2 * MEBIBYTE
+    """A member that catches up has to apply so much in one go, and waits for it with all else."""
     """So much may be under way to one follower."""
     max_proposal_batch: int = 4_096
     max_entries_per_message: int = 4_096

@@ -114,7 +114,7 @@ class Member:
             disk.append(WalRecord(founding.hard_state, [*founding.entries], None))
         self._keys = RequestKeys(config.id, session)
         self.store = Store(config.cluster_id, config.id)
-        self._snapshots = Snapshots(config, self.store, disk, transport, session)
+        self._snapshots = Snapshots(config, self.store, disk, transport, session, now_ns)
         source = self._snapshots.source(lambda: self.node)
         self.node = RawNode(config.raft(), recovered, rng, source, now_ns)
         self._chores = Chores(self.store, self._snapshots.hold_dropped_history)
@@ -527,6 +527,7 @@ class Member:
             push(payload)
         if self._chores:
             self._chores.work(STEPS_PER_BATCH)
+        self._snapshots.go_on_sending(node)
         self._running = False
 
     def send_commits(self) -> None:

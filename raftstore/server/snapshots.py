@@ -18,18 +18,27 @@ from raftstore.storage import WalRecord
 from .config import MemberConfig
 from .disk import Disk
 from .forwarding import Transport
-from .transfer import SNAPSHOT_PART, WINDOW_PARTS, SnapshotReceiver, SnapshotSender
+from .transfer import SNAPSHOT_PART, WINDOW_PARTS, Pace, SnapshotReceiver, SnapshotSender
 
 FILE_SHARE: Final = 4
 """A disk that writes snapshots to files gets one when so large a part of the state is new: the
 cost per entry stays constant however large the store becomes."""
+
+LAG_SHARE: Final = 2
+"""A leader keeps as much of the log as that part of the state, for a member that is catching up."""
 
 
 class Snapshots:
     """The snapshots of a member: its own, those that it sends, and the one that it is sent."""
 
     def __init__(
-        self, config: MemberConfig, store: Store, disk: Disk, transport: Transport, session: int
+        self,
+        config: MemberConfig,
+        store: Store,
+        disk: Disk,
+        transport: Transport,
+        session: int,
+        now_ns: Callable[[], int],
     ) -> None:
         self.index = 0
         """Of the newest one that was given to the disk."""
@@ -47,7 +56,7 @@ class Snapshots:
         """Where the history begins that a snapshot in memory keeps alive; 0: there is none."""
         self._position = 0
         """Of the newest one on the disk."""
-        self._sender = SnapshotSender(transport, session << 32)
+        self._sender = SnapshotSender(transport, session << 32, Pace(now_ns))
         self.receiver = SnapshotReceiver(transport)
 
     # -- the own ones -------------------------------------------------------------------------
@@ -136,13 +145,22 @@ class Snapshots:
                 needed = min(needed, progress.pending_snapshot)
             elif progress.recent_active:
                 needed = min(needed, progress.match)
-        return usual if needed >= usual else _bounded(log, usual, needed, config.max_lag_bytes)
+        if needed >= usual:
+            return usual
+        # Sending a large state takes long, and what is written meanwhile must not be cut off.
+        lag_bytes = max(config.max_lag_bytes, self._store.space.size_bytes // LAG_SHARE)
+        return _bounded(log, usual, needed, lag_bytes)
 
     # -- those of others ----------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
         """Carry Raft's snapshot message, and the state."""
         self._sender.begin(message)
+
+    def go_on_sending(self, node: RawNode) -> None:
+        """A batch is over: send the parts whose time has come."""
+        if self._sender:
+            self._sender.go_on(node.raft.log.last_index)
 
     def receive(self, sender: int, wire: list[Any], node: RawNode) -> None:
         """Take a part of a snapshot, or the answer to one."""

@@ -3,7 +3,9 @@
 Raft says that a member needs a snapshot; its message names the snapshot, and this carries the
 state. The leader packs a part when there is room in the window, so that it never holds more than
 the window in bytes, whatever the size of the state and however slow the other end. The taker loads
-one part per batch, so that other work never waits for more than one. The state sent is the one that
+one part per batch, so that other work never waits for more than one; while others write, the leader
+sends one every few milliseconds (`Pace`), else the transfer would go on as fast as messages come
+and go, and every step of a write would wait for a part. The state sent is the one that
 Raft's message names, whatever is written meanwhile. Parts may be lost, doubled and overtake each
 other.
 
@@ -14,7 +16,7 @@ the first on have arrived; REFUSED instead of the count ends the transfer.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, Final
 
@@ -36,6 +38,11 @@ SHAPES: Final[dict[int, tuple[type, ...]]] = {
 REFUSED: Final = -1
 WINDOW_PARTS: Final = 8
 """So many parts are under way at once: half a MiB."""
+SPACING_NS: Final = 3_000_000
+"""Between two parts while there are writes: some 20 MB/s, for which a leader that shares its core
+with the taker spends a quarter of its time."""
+IDLE_NS: Final = 20_000_000
+"""So long after a write there may be another one."""
 RESEND_TICKS: Final = 3
 GIVE_UP_TICKS: Final = 20
 """Without any answer; earlier than Raft itself would give the snapshot up."""
@@ -60,11 +67,37 @@ class Sending:
     """One chunk ahead: a part says whether it is the last."""
 
 
+class Pace:
+    """How fast a leader sends parts: as fast as it can, unless there are writes."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._last_index: int | None = None
+        self._busy_until_ns = 0
+        self._sent_ns = 0
+
+    def note(self, last_index: int) -> None:
+        """The log ends here now; to be told in every batch."""
+        if last_index != self._last_index:
+            if self._last_index is not None:
+                self._busy_until_ns = self._now_ns() + IDLE_NS
+            self._last_index = last_index
+
+    def take_turn(self) -> bool:
+        """Whether a part may be sent now; it is then taken for sent."""
+        now_ns = self._now_ns()
+        if now_ns < self._busy_until_ns and now_ns < self._sent_ns + SPACING_NS:
+            return False
+        self._sent_ns = now_ns
+        return True
+
+
 class SnapshotSender:
     """The leader's end: at most one transfer to each member."""
 
-    def __init__(self, transport: Transport, first_number: int) -> None:
+    def __init__(self, transport: Transport, first_number: int, pace: Pace) -> None:
         self.sent_parts = 0
+        self._pace = pace
         self._transport = transport
         self._last_number = first_number
         self._sending: dict[int, Sending] = {}
@@ -106,8 +139,15 @@ class SnapshotSender:
         sending.repeats = sending.silent_ticks = 0
         node.raft.report_snapshot_progress(sender)
         self._fill(sender, sending)
-        if not sending.unanswered:
+        if not sending.unanswered and sending.upcoming is None:
             self._end(sender, node, ok=True)
+
+    def go_on(self, last_index: int) -> None:
+        """Send what had to wait; to be called in every batch, with the end of the log."""
+        self._pace.note(last_index)
+        for member, sending in self._sending.items():
+            if sending.upcoming is not None and len(sending.unanswered) < WINDOW_PARTS:
+                self._fill(member, sending)
 
     def _repeated(self, sender: int, sending: Sending, count: int) -> None:
         if count == sending.taken and sending.unanswered:
@@ -116,7 +156,11 @@ class SnapshotSender:
                 self._transport.send_peer(sender, sending.unanswered[0])
 
     def _fill(self, member: int, sending: Sending) -> None:
-        while sending.upcoming is not None and len(sending.unanswered) < WINDOW_PARTS:
+        while (
+            sending.upcoming is not None
+            and len(sending.unanswered) < WINDOW_PARTS
+            and self._pace.take_turn()
+        ):
             data, sending.upcoming = sending.upcoming, next(sending.rest, None)
             is_last = sending.upcoming is None
             part = [SNAPSHOT_PART, sending.number, sending.term, sending.sent, data, is_last]
@@ -131,10 +175,10 @@ class SnapshotSender:
     def tick(self, node: RawNode) -> None:
         """Send again what is not answered; give up a member that answers nothing."""
         for member, sending in list(self._sending.items()):
-            sending.silent_ticks += 1
+            sending.silent_ticks = sending.silent_ticks + 1 if sending.unanswered else 0
             if sending.silent_ticks >= GIVE_UP_TICKS:
                 self._end(member, node, ok=False)
-            elif sending.silent_ticks % RESEND_TICKS == 0:
+            elif sending.silent_ticks and sending.silent_ticks % RESEND_TICKS == 0:
                 sending.repeats = 0
                 for part in sending.unanswered:
                     self._send(member, part)

@@ -16,11 +16,14 @@ from raftstore.server.bare import BareCluster
 from raftstore.server.config import Peer
 from raftstore.server.transfer import (
     GIVE_UP_TICKS,
+    IDLE_NS,
     REFUSED,
     RESEND_TICKS,
     SNAPSHOT_PART,
     SNAPSHOT_TAKEN,
+    SPACING_NS,
     WINDOW_PARTS,
+    Pace,
     SnapshotReceiver,
     SnapshotSender,
 )
@@ -297,7 +300,7 @@ def _wires() -> Wires:
 
 
 def test_the_window_bounds_what_is_packed(wires: Wires, node: RawNode) -> None:
-    sender = SnapshotSender(wires, 0)
+    sender = SnapshotSender(wires, 0, Pace(lambda: 0))
     sender.begin(_message())
     first = wires.take()
     assert [part[3] for part in first] == list(range(WINDOW_PARTS))
@@ -309,10 +312,30 @@ def test_the_window_bounds_what_is_packed(wires: Wires, node: RawNode) -> None:
     assert wires.take() == []
 
 
+def test_while_there_are_writes_parts_leave_one_by_one(wires: Wires, node: RawNode) -> None:
+    now_ns = 10 * IDLE_NS
+    sender = SnapshotSender(wires, 0, Pace(lambda: now_ns))
+    sender.go_on(6)
+    sender.go_on(7)
+    sender.begin(_message())
+    (first,) = wires.take()
+    for place in range(1, 5):
+        sender.answered(2, [SNAPSHOT_TAKEN, first[1], place], node)
+        sender.go_on(7 + place)
+        assert wires.take() == []
+        now_ns += SPACING_NS
+        sender.go_on(7 + place)
+        assert [part[3] for part in wires.take()] == [place]
+    # Nobody writes any more: as fast as answers come.
+    now_ns += IDLE_NS
+    sender.go_on(11)
+    assert len(wires.take()) == WINDOW_PARTS - 1
+
+
 def test_repeated_answers_tell_of_a_loss_before_the_time_is_over(
     wires: Wires, node: RawNode
 ) -> None:
-    sender = SnapshotSender(wires, 0)
+    sender = SnapshotSender(wires, 0, Pace(lambda: 0))
     sender.begin(_message())
     number = wires.take()[0][1]
     for _ in range(3):
@@ -321,7 +344,7 @@ def test_repeated_answers_tell_of_a_loss_before_the_time_is_over(
 
 
 def test_a_member_that_has_forgotten_a_transfer_refuses_it(wires: Wires, node: RawNode) -> None:
-    sender = SnapshotSender(wires, 0)
+    sender = SnapshotSender(wires, 0, Pace(lambda: 0))
     sender.begin(_message())
     parts = wires.take()
     sender.answered(2, [SNAPSHOT_TAKEN, parts[0][1], WINDOW_PARTS], node)
@@ -338,7 +361,7 @@ def test_a_member_that_has_forgotten_a_transfer_refuses_it(wires: Wires, node: R
 
 
 def test_parts_of_an_older_term_and_damaged_parts_are_refused(wires: Wires) -> None:
-    sender = SnapshotSender(wires, 0)
+    sender = SnapshotSender(wires, 0, Pace(lambda: 0))
     sender.begin(_message(term=2))
     parts = wires.take()
     receiver = SnapshotReceiver(wires)
@@ -353,7 +376,10 @@ def test_parts_of_an_older_term_and_damaged_parts_are_refused(wires: Wires) -> N
 
 
 def test_a_transfer_of_a_newer_term_takes_the_place_of_another(wires: Wires) -> None:
-    older, newer = SnapshotSender(wires, 0), SnapshotSender(wires, 0)
+    older, newer = (
+        SnapshotSender(wires, 0, Pace(lambda: 0)),
+        SnapshotSender(wires, 0, Pace(lambda: 0)),
+    )
     older.begin(_message(term=2))
     first = wires.take()
     newer.begin(_message(term=3))
@@ -371,7 +397,7 @@ def test_a_transfer_of_a_newer_term_takes_the_place_of_another(wires: Wires) -> 
 
 
 def test_what_nobody_goes_on_sending_is_dropped(wires: Wires) -> None:
-    sender = SnapshotSender(wires, 0)
+    sender = SnapshotSender(wires, 0, Pace(lambda: 0))
     sender.begin(_message())
     receiver = SnapshotReceiver(wires)
     receiver.take(1, wires.take()[0], 2)
