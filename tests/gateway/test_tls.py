@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,15 @@ from typing import Any
 
 import attrs
 import pytest
+import trio
 import trustme
 from click.testing import CliRunner
 
 from raftstore.cli import main
+from raftstore.server import joining
+from raftstore.server.initial_cluster import parse_address
+from raftstore.server.peers.protocol import PeerProtocolError
+from raftstore.server.tls import TlsFiles, client_context
 from tests.gateway.served import Served, start
 
 ETCDCTL = shutil.which("etcdctl")
@@ -49,6 +55,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         *("--port", "0", "--members", "1", "--client-cert-auth"),
         *("--cert-file", str(files / "server.crt"), "--key-file", str(files / "server.key")),
         *("--trusted-ca-file", str(files / "ca.crt")),
+        *("--peer-cert-file", str(files / "server.crt")),
+        *("--peer-key-file", str(files / "server.key")),
+        *("--peer-trusted-ca-file", str(files / "ca.crt"), "--peer-client-cert-auth"),
     )
     assert running.process.stdout is not None
     with running.process.stdout:
@@ -100,6 +109,24 @@ def test_plain_text_is_not_understood(secured: Secured) -> None:
     url = secured.served.url.replace("https", "http")
     refused = run(ETCDCTL, f"--endpoints={url}", "--command-timeout=2s", "put", "k", "v")
     assert refused.returncode != 0
+
+
+@needs_etcdctl
+def test_members_of_other_processes_need_a_certificate_as_well(secured: Secured) -> None:
+    listed = json.loads(etcdctl(secured, "client", "member", "list", "-w", "json").stdout)
+    (url,) = listed["members"][0]["peerURLs"]
+    assert url.startswith("https://127.0.0.1:")
+    ca = str(secured.files / "ca.crt")
+
+    def context(name: str) -> ssl.SSLContext | None:
+        pair = [str(secured.files / f"{name}.{end}") for end in ("crt", "key")]
+        return client_context(TlsFiles(*pair, ca, True))
+
+    running = trio.run(joining.ask, parse_address(url), context("server"))
+    assert running.members[1].peer_urls == (url,)
+    for tls in (None, context("stranger")):
+        with pytest.raises((trio.BrokenResourceError, PeerProtocolError)):
+            trio.run(joining.ask, parse_address(url), tls)
 
 
 @pytest.mark.covers("ST-14")
