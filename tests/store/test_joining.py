@@ -74,10 +74,13 @@ async def test_the_cluster_goes_on_with_the_new_member_when_the_others_leave() -
         await cluster.client(1).put(b"kept", b"value")
         number = await join(cluster, "m4")
         client = cluster.client(number)
-        await client.member_remove(2 if cluster.leader() != 2 else 3)
+        gone = 2 if cluster.leader() != 2 else 3
+        await client.member_remove(gone)
         kv = await client.get(b"kept")
         assert kv is not None
         assert len((await client.member_list()).members) == 3
+        while cluster.removed != [gone]:  # noqa: ASYNC110 - polled
+            await trio.sleep(0.01)
 
 
 async def test_a_former_member_is_dialled_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

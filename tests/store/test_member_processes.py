@@ -27,7 +27,7 @@ from raftstore.server.peers.protocol import (
     hello,
     pack_frame,
 )
-from raftstore.server.process import MemberProcess
+from raftstore.server.process import MemberProcess, MemberRemovedError
 from raftstore.server.tls import TlsFiles, client_context, server_context
 
 TIMEOUT_S = 20.0
@@ -42,6 +42,7 @@ class Processes:
         self.settings = {"tick_ns": 20_000_000, **settings}
         self.disks = {number: SimulatedDisk() for number in (1, 2, 3)}
         self.running: dict[int, MemberProcess] = {}
+        self.removed: list[int] = []
         self.addresses: dict[str, tuple[str, int]] = {}
         self._tls = tls
         self._nursery: trio.Nursery | None = None
@@ -80,7 +81,14 @@ class Processes:
             seed=config.id,
         )
         assert self._nursery is not None
-        await self._nursery.start(process.run)
+
+        async def run(*, task_status: trio.TaskStatus[None]) -> None:
+            try:
+                await process.run(task_status=task_status)
+            except* MemberRemovedError:
+                self.removed.append(config.id)
+
+        await self._nursery.start(run)
 
     def stop(self, number: int) -> None:
         self.running.pop(number).scope.cancel()
