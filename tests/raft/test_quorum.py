@@ -45,6 +45,7 @@ def brute_force_vote(voters: tuple[int, ...], votes: dict[int, bool]) -> VoteRes
 
 
 @given(st.dictionaries(st.integers(1, 7), st.integers(0, 9), min_size=1, max_size=7), st.data())
+@settings(deadline=None)
 def test_committed_index_is_the_best_of_all_majorities(
     indexes: dict[int, int], data: st.DataObject
 ) -> None:
@@ -56,6 +57,7 @@ def test_committed_index_is_the_best_of_all_majorities(
 
 
 @given(st.lists(st.sampled_from((True, False, None)), min_size=1, max_size=7))
+@settings(deadline=None)
 def test_a_vote_is_decided_exactly_when_the_missing_votes_cannot_change_it(
     ballots: list[bool | None],
 ) -> None:
@@ -92,6 +94,7 @@ voters = st.lists(st.integers(1, 7), min_size=1, max_size=5, unique=True).map(tu
 
 
 @given(voters, voters, st.dictionaries(st.integers(1, 7), st.integers(0, 9)))
+@settings(deadline=None)
 def test_a_joint_committed_index_is_the_best_of_all_joint_quorums(
     incoming: tuple[int, ...], outgoing: tuple[int, ...], acknowledged: dict[int, int]
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_joint_committed_index_is_the_best_of_all_joint_quorums(
 
 
 @given(voters, voters, st.dictionaries(st.integers(1, 7), st.booleans()))
+@settings(deadline=None)
 def test_a_joint_vote_is_won_or_lost_by_a_joint_quorum(
     incoming: tuple[int, ...], outgoing: tuple[int, ...], votes: dict[int, bool]
 ) -> None:
@@ -120,6 +124,7 @@ def test_a_joint_vote_is_won_or_lost_by_a_joint_quorum(
 
 
 @given(voters, voters)
+@settings(deadline=None)
 def test_a_joint_quorum_shares_a_member_with_every_quorum_of_either_half(
     incoming: tuple[int, ...], outgoing: tuple[int, ...]
 ) -> None:
@@ -178,6 +183,7 @@ def test_quorums_before_and_after_any_allowed_change_share_a_member(
 
 
 @given(voters, voters)
+@settings(deadline=None)
 def test_the_monitor_lets_pass_only_configurations_whose_quorums_meet(
     one: tuple[int, ...], other: tuple[int, ...]
 ) -> None:
