@@ -19,7 +19,7 @@ import trio
 
 from raftstore.errors import StoreError
 from raftstore.raft import Message, RaftMonitor
-from raftstore.raft.state import Rng
+from raftstore.raft.state import LEADER, Rng
 from raftstore.server.config import MemberConfig
 from raftstore.server.credentials import Credentials
 from raftstore.server.disk import TaskDisk
@@ -116,7 +116,7 @@ class MemberTask:
         if len(inbox) >= MAX_QUEUED_FRAMES or self._over:
             return False
         if not inbox:
-            self._turns.add(self._turn)
+            self._turns.add(self._turn, first=self._raft.role is LEADER)
         inbox.append(item)
         return True
 

@@ -1,9 +1,15 @@
 """The turns of all members of one program, one after the other, in one task.
 
 A frame from member to member costs no switch of tasks then: a write that needs a turn of the
-leader, of each follower, and of the leader again runs through in one go, and the event loop is
-asked only when nothing of it is left to do. Turns come in the order in which the members got their
-work, so that what happens does not depend on the order in which an event loop resumes its tasks.
+leader, of a follower, and of the leader again runs through in one go, and the event loop is asked
+only when nothing of it is left to do. Turns come in the order in which the members got their work,
+so that what happens does not depend on the order in which an event loop resumes its tasks.
+
+Two rules let a follower take what several writes ask of it in one turn. A leader's turn comes
+before those of followers: it commits as soon as a quorum has answered. And when it has answered
+clients, their tasks run before the followers that were not needed for the quorum: the next write
+then reaches those together with the last. They come first among the followers that it concerns,
+so nobody is passed over twice.
 """
 
 from __future__ import annotations
@@ -27,52 +33,63 @@ Turn = Callable[[], None]
 class Turns:
     """Who is to have a turn; `run` gives it to them."""
 
-    __slots__ = ("_due", "_gate", "_lingering")
+    __slots__ = ("_answered", "_awake", "_due", "_first", "_gate", "_lingering")
 
     def __init__(self) -> None:
+        self._first: deque[Turn] = deque()
         self._due: deque[Turn] = deque()
         self._gate = Gate()
+        self._awake = False
+        self._answered = False
         self._lingering: dict[Turn, None] = {}
 
-    def add(self, turn: Turn) -> None:
+    def add(self, turn: Turn, *, first: bool = False) -> None:
         """Somebody has work for a turn; to be called once until the turn begins."""
-        if not self._due:
+        (self._first if first else self._due).append(turn)
+        if not self._awake:
+            self._awake = True
             self._gate.open()
-        self._due.append(turn)
 
     def linger(self, callback: Turn) -> None:
-        """Call back once, when all tasks that a turn has resumed have run and nothing is due."""
+        """Clients have been answered: let them run.
+
+        The callback is called once when they have, and nobody has work for a turn.
+        """
+        self._answered = True
         self._lingering[callback] = None
 
     async def run(self) -> None:
         """Give turns, for ever; what a turn raises ends it."""
-        due = self._due
         while True:
             await self._gate.wait()
-            while due:
-                self._give(TURNS_AT_ONCE)
-                if due:
-                    await checkpoint()
-                elif self._lingering:
+            while self._give(TURNS_AT_ONCE):
+                if self._answered:
                     await self._let_others_run()
+                else:
+                    await checkpoint()
+            self._awake = False
 
-    def _give(self, count: int) -> None:
-        due = self._due
+    def _give(self, count: int) -> bool:
+        """So many turns; False when nothing is left to do."""
+        first, due = self._first, self._due
         for _ in range(count):
-            # It stays in the queue meanwhile: what it causes needs no opening of the gate.
-            due[0]()
-            due.popleft()
-            if not due:
-                break
+            if first:
+                first.popleft()()
+            elif self._answered:
+                return True
+            elif due:
+                due.popleft()()
+            elif self._lingering:
+                callbacks, self._lingering = self._lingering, {}
+                for callback in callbacks:
+                    callback()
+            else:
+                return False
+        return True
 
     async def _let_others_run(self) -> None:
         # A task that was resumed runs in the next round of the event loop, before this one or
         # after it. In the round after that it has run.
         await cancel_shielded_checkpoint()
         await cancel_shielded_checkpoint()
-        self._gate.close()
-        if not self._due:
-            callbacks, self._lingering = self._lingering, {}
-            for callback in callbacks:
-                callback()
-            self._gate.close()
+        self._answered = False

@@ -118,9 +118,43 @@ async def put_while_time_stands_still(clock: MockClock) -> None:
             frames = len(receivers)
         await wait_all_tasks_blocked()
         revisions = [member.store.revision for member in cluster.members.values()]
-    # The append, its answer, and no message for the news of the commit.
-    assert frames == 4 * PUTS
+    # Two appends, the answer that makes the quorum, and no message for the news of the commit.
+    assert frames == 3 * PUTS
     assert [put.header.revision] * 3 == revisions
+
+
+def test_a_leader_goes_first_and_those_it_answers_before_the_other_followers() -> None:
+    order: list[str] = []
+    turns = Turns()
+    answered = trio.Event()
+
+    def leader() -> None:
+        order.append("leader")
+        if len(order) > 1:
+            turns.linger(lambda: order.append("lingered"))
+            answered.set()
+
+    def follower() -> None:
+        order.append("follower")
+        turns.add(leader, first=True)
+
+    async def client() -> None:
+        await answered.wait()
+        order.append("client")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            nursery.start_soon(client)
+            await wait_all_tasks_blocked()
+            turns.add(follower)
+            turns.add(lambda: order.append("other follower"))
+            turns.add(leader, first=True)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert order == ["leader", "follower", "leader", "client", "other follower", "lingered"]
 
 
 def test_news_of_commits_ride_on_the_next_append_or_leave_when_there_is_none() -> None:
