@@ -22,3 +22,5 @@ class Counters:
     watch_streams: int = 0
     connections: int = 0
     refused_connections: int = 0
+    health_successes: int = 0
+    health_failures: int = 0

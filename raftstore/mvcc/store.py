@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Final, Protocol
 
+import attrs
+
 from raftstore.errors import (
     INVALID_ARGUMENT,
     KEY_NOT_FOUND,
@@ -53,6 +55,20 @@ class Section(Protocol):
         """Replace the state by what `dump` gave; None: by the state of a new cluster."""
 
 
+@attrs.define
+class Counts:
+    """What was done since the start, within transactions and without."""
+
+    puts: int = 0
+    deletes: int = 0
+    """Of keys."""
+    ranges: int = 0
+    txns: int = 0
+    leases_granted: int = 0
+    leases_revoked: int = 0
+    leases_renewed: int = 0
+
+
 class Store:
     """Revisions, keys and leases of one member."""
 
@@ -66,6 +82,7 @@ class Store:
         self.before_compaction: list[Callable[[], None]] = []
         self.before_restore: list[Callable[[], None]] = []
         self.after_restore: list[Callable[[], None]] = []
+        self.counts = Counts()
         self._sections: dict[str, Section] = {}
         self._capped: dict[str, Applier] = {}
         self._shielded: dict[str, Applier] = {}
@@ -150,8 +167,9 @@ class Store:
         return self.space.allocated_bytes + len(self.leases.by_id) * LEASE_BYTES
 
     def statistics(self) -> dict[str, int]:
-        """Sizes and revisions."""
+        """Sizes, revisions, and what was done."""
         return {
+            **attrs.asdict(self.counts),
             "revision": self.revision,
             "compact_revision": self.compact_revision,
             "keys": len(self.space.live),
@@ -204,6 +222,7 @@ class Store:
             value = old[VALUE] if ignore_value else value
             lease = old[LEASE] if ignore_lease else lease
         revision = space.revision + 1
+        self.counts.puts += 1
         space.log.append(space.put(revision, key, value, lease, old))
         space.revision = revision
         if lease or (old is not None and old[5]):
@@ -233,6 +252,7 @@ class Store:
         else:
             old = space.live.get(key)
             doomed = [] if old is None else [old]
+        self.counts.deletes += len(doomed)
         for old in doomed:
             written.append(space.delete(revision, old))
             if old[LEASE]:
@@ -246,6 +266,7 @@ class Store:
         if old is not None:
             value = old[VALUE] if ignore_value else value
             lease = old[LEASE] if ignore_lease else lease
+        self.counts.puts += 1
         written.append(space.put(revision, key, value, lease, old))
         if lease or (old is not None and old[LEASE]):
             self.leases.move(key, 0 if old is None else old[LEASE], lease)
@@ -262,12 +283,15 @@ class Store:
         if not lease_id:
             return list(NO_LEASE_ID)
         lease = self.leases.grant(lease_id, ttl_s, now_ns)
+        self.counts.leases_granted += 1
         return [0, [self.header(), lease_id, lease.ttl_s, ""]]
 
     def _lease_revoke(self, fields: list[Any], _now_ns: int) -> list[Any]:
         space = self.space
         revision = space.revision + 1
         written = [space.delete(revision, space.live[key]) for key in self.leases.revoke(fields[0])]
+        self.counts.leases_revoked += 1
+        self.counts.deletes += len(written)
         if written:
             space.commit(revision, written)
         return [0, [self.header()]]
@@ -276,6 +300,7 @@ class Store:
 
     def _txn(self, fields: list[Any], _now_ns: int) -> list[Any]:
         space = self.space
+        self.counts.txns += 1
         compares, success, _ = fields
         if (
             len(compares) == len(success) == 1
@@ -338,6 +363,7 @@ class Store:
                 result = self._write_put(operation, revision, written)
             elif number == OP_RANGE:
                 newest = revision if written else revision - 1
+                self.counts.ranges += 1
                 result = read_range(self.space, operation, newest)
             elif number == OP_DELETE_RANGE:
                 result = self._write_delete(operation, revision, written)
@@ -355,6 +381,7 @@ class Store:
     def _range(self, fields: list[Any], _now_ns: int) -> list[Any]:
         if fields[3] > 0:
             self.space.check_revision(fields[3])
+        self.counts.ranges += 1
         return read_range(self.space, fields, self.space.revision)
 
     def _hash_kv(self, fields: list[Any], _now_ns: int) -> list[Any]:
@@ -387,6 +414,7 @@ class Store:
         lease_id = fields[0]
         try:
             ttl_s = self.leases.renew(lease_id, now_ns)
+            self.counts.leases_renewed += 1
         except StoreError as refusal:
             if refusal.status != LEASE_NOT_FOUND:
                 return refusal.to_wire()

@@ -70,6 +70,8 @@ class WatchHub:
     """All watches of a member."""
 
     def __init__(self, store: Store) -> None:
+        self.sent_events = 0
+        """Events given to watches as they were written, since the start."""
         self._store = store
         self._watchers: dict[int, Watcher] = {}
         self._waiting: dict[int, Watcher] = {}
@@ -147,6 +149,7 @@ class WatchHub:
             "watchers": len(self._watchers),
             "waiting": len(self._waiting),
             "groups": len(self._groups),
+            "sent_events": self.sent_events,
         }
 
     # Groups
@@ -218,6 +221,7 @@ class WatchHub:
         for group in touched:
             group.busy = True
             blob = _pack_events(group.pending)
+            self.sent_events += len(group.pending) * len(group.synced)
             group.pending = []
             for watcher in group.synced.values():
                 out.append((watcher.sink, [watcher.id, last, 0, False, "", blob]))

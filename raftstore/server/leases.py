@@ -29,6 +29,8 @@ class LeaseKeeper:
         self._store = store
         self._now_ns = now_ns
         self._proposed: dict[int, int] = {}
+        self.expired_count = 0
+        """Leases that this member has let expire, since the start."""
         self.begins = False
         """Whether this member leads, and keeps no time yet."""
         self._extend_ns = config.election_ticks * config.tick_ns
@@ -71,6 +73,7 @@ class LeaseKeeper:
         found = []
         for lease in leases.expired(now_ns):
             if tick - self._proposed.get(lease, -REPROPOSE_TICKS) >= REPROPOSE_TICKS:
+                self.expired_count += lease not in self._proposed
                 self._proposed[lease] = tick
                 found.append(("lease_revoke", [lease]))
         return found

@@ -36,7 +36,7 @@ from raftstore.raft import (
 )
 from raftstore.raft.messages import CONF_CHANGE, PRE_VOTE, PROPOSE, SNAPSHOT, VOTE
 from raftstore.raft.state import Rng
-from raftstore.storage import WalRecord
+from raftstore.storage import DirectoryDisk, Durations, WalRecord
 
 from .access import ACCESS_OPS, ACCOUNT_READS, Access
 from .alarms import ALARM, ALARM_LIST, ALARM_SET, NAMES, Alarms, check_alarm
@@ -156,6 +156,8 @@ class Member:
         self._auto_compaction = AutoCompaction(config.auto_compaction, config.tick_ns)
         self._client_watches: dict[ClientHandle, dict[int, None]] = {}
         self._leaderless_ticks = 0
+        self._leader_changes = 0
+        self._last_leader = NO_MEMBER
         self._sync_position = disk.written
         """The record that must be durable before anything is promised."""
         self._running = False
@@ -628,6 +630,8 @@ class Member:
         self.store.raft_term = raft.term
         self._proposals.leader_changed()
         self._reads.leader_changed()
+        self._leader_changes += state.leader not in {NO_MEMBER, self._last_leader}
+        self._last_leader = state.leader
         leading = state.role is Role.LEADER
         if not leading:
             self._snapshots.stop_sending()
@@ -659,6 +663,14 @@ class Member:
             "alarms": [NAMES[alarm] for _, alarm in self.alarms.to_wire()],
             "quota_bytes": self._quota.limit_bytes,
             "is_learner": self.changes.is_learner,
+            "leader_changes": self._leader_changes,
+            "failed_proposals": self._proposals.failed_count,
+            "failed_reads": self._reads.failed_count,
+            "slow_reads": self._reads.slow_count,
+            "leases_expired": self._leases.expired_count,
+            "receiving_snapshot": int(bool(self._snapshots.receiving)),
+            "auth_revision": self.auth.accounts.revision,
+            **_disk_statistics(self._disk),
             "pending_proposals": len(self._proposals.pending),
             "pending_bytes": self._proposals.pending_bytes,
             "pending_reads": len(self._reads),
@@ -667,6 +679,13 @@ class Member:
             "disk_unsynced_records": self._disk.written - self._disk.synced,
             **self.watches.statistics(),
         }
+
+
+def _disk_statistics(disk: Disk) -> dict[str, Any]:
+    """Of a real disk; there is no time in a simulated one that would be worth counting."""
+    if not isinstance(disk, DirectoryDisk):
+        return {"sync_durations": Durations(), "wal_bytes": 0}
+    return {"sync_durations": disk.sync_durations, "wal_bytes": disk.appended_bytes}
 
 
 def _nothing() -> None:

@@ -41,6 +41,8 @@ class Proposals:
     """The waiting and the proposed writes of one member."""
 
     def __init__(self, keys: RequestKeys, config: MemberConfig) -> None:
+        self.failed_count = 0
+        """Writes that were refused after they were taken, since the start."""
         self.pending: dict[bytes, Request] = {}
         """All writes without an answer, oldest first; the application of entries takes them out."""
         self.pending_bytes = 0
@@ -168,6 +170,7 @@ class Proposals:
         for key in keys:
             request = self.take(key)
             if request is not None:
+                self.failed_count += 1
                 request.respond(list(status))
 
     def refuse_waiting(self, status: Status) -> None:

@@ -44,6 +44,10 @@ class ReadQueue:
         max_requests: int,
     ) -> None:
         self.waiting: list[Request] = []
+        self.failed_count = 0
+        """Reads that were refused, since the start."""
+        self.slow_count = 0
+        """Rounds that had to be asked anew, since the start."""
         self._count = 0
         self._keys = keys
         self._answer = answer
@@ -100,6 +104,7 @@ class ReadQueue:
             for context, asked in self._rounds.items()
             if tick - asked.started_tick >= RETRY_TICKS
         ]
+        self.slow_count += len(old)
         for context in old:
             self.waiting = self._rounds.pop(context).requests + self.waiting
 
@@ -131,5 +136,6 @@ class ReadQueue:
 
     def _refuse(self, requests: list[Request], status: Status) -> None:
         self._count -= len(requests)
+        self.failed_count += len(requests)
         for request in requests:
             request.respond(list(status))

@@ -5,6 +5,7 @@ and `wal` (files), `directory` (the disk that a member uses).
 """
 
 from raftstore.storage.directory import DirectoryDisk
+from raftstore.storage.durations import Durations
 from raftstore.storage.errors import (
     CorruptFileError,
     CorruptWalError,
@@ -22,6 +23,7 @@ __all__ = [
     "DirectoryDisk",
     "DirectoryInUseError",
     "DiskFailedError",
+    "Durations",
     "Identity",
     "StorageError",
     "WalRecord",

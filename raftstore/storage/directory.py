@@ -16,6 +16,7 @@ import trio
 
 from raftstore.raft import RecoveredState, Snapshot
 from raftstore.storage import snapshot_file
+from raftstore.storage.durations import Durations
 from raftstore.storage.errors import DiskFailedError
 from raftstore.storage.files import DirectoryLock, FileSystem
 from raftstore.storage.records import SnapshotReference, WalItem, WalRecord, refer
@@ -48,6 +49,8 @@ class DirectoryDisk:
         self.written = 0
         self.synced = 0
         self.sync_count = 0
+        self.sync_durations = Durations()
+        """Of writes and syncs together, as who waits for them sees it."""
         self._identity = identity
         self._files = files or FileSystem()
         self._notice = notice
@@ -66,6 +69,11 @@ class DirectoryDisk:
 
     def attach(self, after: Callable[..., object]) -> None:
         """It needs no timer."""
+
+    @property
+    def appended_bytes(self) -> int:
+        """What was written to the log since the start."""
+        return self._wal.appended_bytes
 
     def crash(self) -> None:
         """`run` lets go of the directory when it is cancelled; the kernel, when we die."""
@@ -138,7 +146,9 @@ class DirectoryDisk:
             position = self.written
             pending, self._pending = self._pending, []
             waiting, self._waiting = self._waiting, []
+            begun_s = trio.current_time()
             await trio.to_thread.run_sync(self._flush, pending)
+            self.sync_durations.observe(trio.current_time() - begun_s)
             self.synced = position
             self.sync_count += 1
             for callback in waiting:

@@ -56,6 +56,8 @@ class Wal:
     ) -> None:
         self.session = 0
         self.size_bytes = 0
+        self.appended_bytes = 0
+        """Of all segments, since the start."""
         self._directory = directory
         self._identity = identity
         self._files = files
@@ -247,6 +249,7 @@ class Wal:
         self._files.write(self._descriptor, frame)
         self._files.sync(self._descriptor)
         self.size_bytes += len(frame)
+        self.appended_bytes += len(frame)
 
     def _begin_segment(self, sequence: int) -> None:
         path = self._directory / f"{sequence:016x}{SUFFIX}"

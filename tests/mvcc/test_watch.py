@@ -223,7 +223,18 @@ def test_cancel_says_so_and_drop_does_not(bench: Bench) -> None:
     bench.put(b"a")
     (item,) = bench.items()
     assert (first, True, "done") == (item.watch_id, item.cancelled, item.reason)
-    assert bench.hub.statistics() == {"watchers": 0, "waiting": 0, "groups": 0}
+    statistics = bench.hub.statistics()
+    assert [statistics[key] for key in ("watchers", "waiting", "groups")] == [0, 0, 0]
+
+
+def test_events_are_counted_for_each_watcher_that_gets_them(bench: Bench) -> None:
+    for key in (b"a", b"a", b"b"):
+        bench.watch(key)
+    bench.items()
+    bench.put(b"a")
+    bench.put(b"a")
+    bench.items()
+    assert bench.hub.statistics()["sent_events"] == 4
 
 
 def test_progress_goes_to_quiet_watchers_that_asked(bench: Bench) -> None:
