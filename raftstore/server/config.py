@@ -46,6 +46,8 @@ class MemberConfig:
     """How many bytes of them."""
     max_lag_bytes: int = 128 * MEBIBYTE
     """So much of the log a leader keeps beyond that, for a member that is catching up."""
+    max_lag_percent: int = 50
+    """Of the size of the state, where that is more: a larger one takes longer to send."""
     max_request_bytes: int = MEBIBYTE * 3 // 2
     max_pending_requests: int = 50_000
     """So many writes, and so many reads, may wait for their answers at this member."""
@@ -55,8 +57,7 @@ class MemberConfig:
     """So much of its log a leader lets wait for the quorum before it refuses more."""
     max_inflight_messages: int = 256
     max_inflight_bytes: int = 2 * MEBIBYTE
-    """A member that catches up has to apply so much in one go, and waits for it with all else."""
-    """So much may be under way to one follower."""
+    """So much may be under way to one follower, which applies all of it in one go."""
     max_proposal_batch: int = 4_096
     max_entries_per_message: int = 4_096
     quota_bytes: int = 0

@@ -24,9 +24,6 @@ FILE_SHARE: Final = 4
 """A disk that writes snapshots to files gets one when so large a part of the state is new: the
 cost per entry stays constant however large the store becomes."""
 
-LAG_SHARE: Final = 2
-"""A leader keeps as much of the log as that part of the state, for a member that is catching up."""
-
 
 class Snapshots:
     """The snapshots of a member: its own, those that it sends, and the one that it is sent."""
@@ -148,7 +145,9 @@ class Snapshots:
         if needed >= usual:
             return usual
         # Sending a large state takes long, and what is written meanwhile must not be cut off.
-        lag_bytes = max(config.max_lag_bytes, self._store.space.size_bytes // LAG_SHARE)
+        lag_bytes = max(
+            config.max_lag_bytes, self._store.space.size_bytes * config.max_lag_percent // 100
+        )
         return _bounded(log, usual, needed, lag_bytes)
 
     # -- those of others ----------------------------------------------------------------------

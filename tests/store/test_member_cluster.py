@@ -163,7 +163,7 @@ def test_the_monitor_sees_an_answer_before_the_disk_has_synced(
 def test_a_late_follower_gets_a_snapshot_and_goes_on() -> None:
     scene = Scene(
         configure=lambda c: attrs.evolve(
-            c, snapshot_entries=50, catch_up_entries=5, max_lag_bytes=0
+            c, snapshot_entries=50, catch_up_entries=5, max_lag_bytes=0, max_lag_percent=0
         )
     )
     leader = scene.leader()
@@ -184,7 +184,7 @@ def test_a_late_follower_gets_a_snapshot_and_goes_on() -> None:
 def test_a_member_recovers_from_snapshot_and_log() -> None:
     scene = Scene(
         configure=lambda c: attrs.evolve(
-            c, snapshot_entries=50, catch_up_entries=5, max_lag_bytes=0
+            c, snapshot_entries=50, catch_up_entries=5, max_lag_bytes=0, max_lag_percent=0
         )
     )
     leader = scene.leader()

@@ -174,7 +174,12 @@ def test_requests_for_the_leader_beyond_the_bound_are_refused() -> None:
 
 @pytest.mark.covers("DC-10")
 def test_the_log_is_bounded_in_entries_and_a_late_follower_catches_up_by_snapshot() -> None:
-    limits = {"snapshot_entries": 1_000, "catch_up_entries": 100, "max_lag_bytes": 0}
+    limits = {
+        "snapshot_entries": 1_000,
+        "catch_up_entries": 100,
+        "max_lag_bytes": 0,
+        "max_lag_percent": 0,
+    }
     cluster = cluster_of(**limits)
     leader = cluster.leader()
     late = follower_of(cluster, leader)
@@ -203,7 +208,9 @@ def test_the_log_is_bounded_in_entries_and_a_late_follower_catches_up_by_snapsho
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_the_log_is_bounded_in_bytes_however_large_the_writes(cut: bool) -> None:
-    cluster = cluster_of(snapshot_bytes=50_000, catch_up_bytes=20_000, max_lag_bytes=20_000)
+    cluster = cluster_of(
+        snapshot_bytes=50_000, catch_up_bytes=20_000, max_lag_bytes=20_000, max_lag_percent=0
+    )
     leader = cluster.leader()
     late = follower_of(cluster, leader)
     if cut:

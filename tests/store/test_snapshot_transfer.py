@@ -44,7 +44,12 @@ class Cluster(BareCluster):
     """
 
     def __init__(self, seed: int = 0, **settings: Any) -> None:
-        limits = {"snapshot_entries": 50, "catch_up_entries": 5, "max_lag_bytes": 0} | settings
+        limits = {
+            "snapshot_entries": 50,
+            "catch_up_entries": 5,
+            "max_lag_bytes": 0,
+            "max_lag_percent": 0,
+        } | settings
         self.random = random.Random(seed)
         self.fate: Callable[[int, int, Wire], int] = lambda _sender, _receiver, _wire: 1
         self.shuffle = False
@@ -222,7 +227,7 @@ def test_a_member_that_answers_nothing_costs_the_leader_a_window() -> None:
 
 def test_the_leader_keeps_what_a_member_lacks_after_its_snapshot_within_a_limit() -> None:
     for limit, kept in ((0, False), (1 << 20, True)):
-        cluster = Cluster(max_lag_bytes=limit)
+        cluster = Cluster(max_lag_bytes=limit, max_lag_percent=0)
         cluster.fill()
         cluster.fate = lambda _sender, _receiver, wire: wire[0] == SNAPSHOT_TAKEN or wire[3] < 5
         cluster.advance(1)
