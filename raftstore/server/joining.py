@@ -42,13 +42,26 @@ class RunningCluster:
     teller: Address
     cluster_id: int
     members: dict[int, MemberRecord]
+    addresses: dict[int, Address]
+    """Where the members are, in numbers."""
 
     def at(self, address: Address) -> MemberRecord | None:
-        """The member with this peer address."""
-        for number, known in addresses_of(self.members).items():
+        """The member with this peer address, which is in numbers."""
+        for number, known in self.addresses.items():
             if known == address:
                 return self.members[number]
         return None
+
+
+async def in_numbers(address: Address) -> Address:
+    """The address of a host's name, so that two names of one host are the same; else as it is."""
+    host, port = address
+    try:
+        found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+    except OSError:
+        return address
+    # Of several the same one for everybody.
+    return min(str(place[0]) for *_, place in found), port
 
 
 async def ask(address: Address, tls: Tls) -> RunningCluster:
@@ -64,11 +77,13 @@ async def ask(address: Address, tls: Tls) -> RunningCluster:
         async with stream:
             await stream.send_all(pack_frame(ask_members()))
             answer = check_answer(await FrameReader(stream).read(MAX_LIST_BYTES))
-    try:
-        cluster_id, members = answer
-        return RunningCluster(address, cluster_id, _records(members))
-    except (TypeError, ValueError) as error:
-        raise PeerProtocolError("the answer is no list of members") from error
+        try:
+            cluster_id, members = answer
+            records = _records(members)
+        except (TypeError, ValueError) as error:
+            raise PeerProtocolError("the answer is no list of members") from error
+        places = {number: await in_numbers(at) for number, at in addresses_of(records).items()}
+        return RunningCluster(address, cluster_id, records, places)
 
 
 def _records(members: Any) -> dict[int, MemberRecord]:
@@ -122,14 +137,15 @@ async def find_place(
         raise ConfigurationError(
             "--initial-cluster names only this member: to join a cluster, name its members too"
         )
+    places = {at: await in_numbers(at) for at in cluster.addresses.values()}
     deadline = trio.current_time() + JOIN_TIMEOUT_S
     while True:
         found, problems = await ask_all(others, tls)
         _check_one_cluster(found)
         for running in found:
-            record = running.at(own)
+            record = running.at(places[own])
             if record is not None:
-                _check_place(name, cluster, running, record)
+                _check_place(name, places, own, running, record)
                 return running, record
         if trio.current_time() >= deadline:
             raise ConfigurationError(_why_no_place(own, found, problems))
@@ -177,18 +193,21 @@ def _check_one_cluster(found: list[RunningCluster]) -> None:
 
 
 def _check_place(
-    name: str, cluster: InitialCluster, running: RunningCluster, record: MemberRecord
+    name: str,
+    places: dict[Address, Address],
+    own: Address,
+    running: RunningCluster,
+    record: MemberRecord,
 ) -> None:
     if record.is_started:
         if record.name != name:
             raise ConfigurationError(
-                f"{join_address(cluster.address(name))} is the peer address of member "
-                f"{record.name}, not of {name}"
+                f"{join_address(own)} is the peer address of member {record.name}, not of {name}"
             )
         raise ConfigurationError(_begun_before(record))
-    members = addresses_of(running.members)
-    missing = sorted(set(members.values()) - set(cluster.addresses.values()))
-    surplus = sorted(set(cluster.addresses.values()) - set(members.values()))
+    members = set(running.addresses.values())
+    missing = sorted(members - set(places.values()))
+    surplus = sorted(at for at, place in places.items() if place not in members)
     if missing or surplus:
         complaints = [f"{join_address(address)} is a member's" for address in missing]
         complaints += [f"{join_address(address)} is no member's" for address in surplus]

@@ -149,6 +149,16 @@ async def test_one_that_has_heard_of_the_new_member_is_enough(nursery: trio.Nurs
     assert "--peer-urls http://127.0.0.1:1" in await refused(cluster)
 
 
+async def test_two_names_of_one_host_are_the_same(nursery: trio.Nursery) -> None:
+    (port,), cluster = await ports(nursery, 7)
+    named = {name: ("localhost", at[1]) for name, at in cluster.addresses.items()}
+    port.host.listed = [member(1, "a", port.address[1]), member(2, "", OWN[1])]
+    _, record = await find_place("n", InitialCluster(named), None)
+    assert record.id == 2
+    named["a"] = ("name.invalid", port.address[1])
+    assert "cannot ask any member" in await refused(InitialCluster(named))
+
+
 async def test_what_answers_otherwise_is_no_member(nursery: trio.Nursery) -> None:
     (port,), cluster = await ports(nursery, 7)
     for answer in ([[1]], 5, [[1, "a", 5, [], False]], [None], [["1", "a", [], [], False]]):
