@@ -17,7 +17,7 @@ import pytest
 from raftstore.mvcc import Store
 from raftstore.raft import Configuration, Message, Snapshot
 from raftstore.raft.messages import SNAPSHOT
-from raftstore.server.transfer import SNAPSHOT_PART, SnapshotReceiver, SnapshotSender
+from raftstore.server.transfer import SNAPSHOT_PART, Pace, SnapshotReceiver, SnapshotSender
 
 TESTDATA = Path(__file__).parent / "testdata"
 REWRITE = os.environ.get("REWRITE_TRANSCRIPTS") == "1"
@@ -49,7 +49,7 @@ class Session:
         self.output: list[str | Parts] = []
         self.under_way: list[Wire] = []
         self.store = Store(1, 1)
-        self.sender = SnapshotSender(self, 0)
+        self.sender = SnapshotSender(self, 0, Pace(lambda: 0))
         self.receiver = SnapshotReceiver(self)
 
     def run(self, line: str) -> str:
