@@ -6,6 +6,7 @@ from .configuration import founding
 from .messages import CONF_CHANGE, NO_MEMBER, Entry, HardState, Snapshot
 
 MEBIBYTE = 1 << 20
+WHOLE_PERCENT = 100
 
 
 @attrs.frozen
@@ -43,7 +44,7 @@ class RaftConfig:
         assert self.id > 0, "member ids start at 1"
         assert self.election_ticks > self.heartbeat_ticks > 0, "an election outlasts a heartbeat"
         assert self.check_quorum or not self.lease_reads, "a lease needs members that keep to it"
-        assert 0 <= self.max_clock_drift_percent < 100, "a clock that stands still measures nothing"  # noqa: PLR2004
+        assert 0 <= self.max_clock_drift_percent < WHOLE_PERCENT, "a clock must measure something"
         assert self.max_inflight_messages > 0, "nothing could be replicated"
         assert self.max_inflight_bytes > 0, "nothing could be replicated"
         assert self.max_entries_per_message > 0, "nothing could be replicated"
@@ -51,8 +52,10 @@ class RaftConfig:
     @property
     def lease_units(self) -> int:
         """How long a lease lasts. A follower's first tick may come at once, so it is one less."""
-        sound_percent = 100 - self.max_clock_drift_percent
-        return (self.election_ticks - 1) * self.clock_units_per_tick * sound_percent // 100
+        sound_percent = WHOLE_PERCENT - self.max_clock_drift_percent
+        return (
+            (self.election_ticks - 1) * self.clock_units_per_tick * sound_percent // WHOLE_PERCENT
+        )
 
 
 @attrs.frozen
