@@ -20,6 +20,7 @@ class Outcome:
         wall_seconds: how long that took; filled in by the campaign.
         operations: how many store operations the linearizability check judged.
         exercised: how often each interesting thing happened, by its name.
+        picture: an SVG of the answers that contradict each other; empty when none do.
     """
 
     seed: int
@@ -30,6 +31,7 @@ class Outcome:
     wall_seconds: float = 0.0
     operations: int = 0
     exercised: Mapping[str, int] = attrs.field(factory=dict)
+    picture: str = ""
 
     @property
     def checks(self) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from k8sactors.chaos.store_watcher import StoreWatcher
 from k8sactors.checkers.exact import check_exactly
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import History
-from k8sactors.checkers.linearizability import check_revisions
-from k8sactors.checkers.linearizability import findings as linearizability_findings
+from k8sactors.checkers.linearizability import check_linearizable, check_revisions
+from k8sactors.checkers.picture import to_svg, to_text, window_around, window_of
 from k8sactors.checkers.truth import Truth
 from k8sactors.checkers.watch import Compaction, WatchHistory, check_watch
 from k8sactors.checkers.watch_exact import check_watch_exactly
@@ -38,8 +38,8 @@ def judge_run(
     now_ns: int,
     *,
     trust_clocks: bool = True,
-) -> list[Finding]:
-    """Everything but the members' final states.
+) -> tuple[list[Finding], str]:
+    """Everything but the members' final states; and a picture of answers that cannot be.
 
     Where a clock ran wrong a lease may have ended too soon, and nobody can be blamed.
     """
@@ -55,14 +55,22 @@ def judge_run(
     found += [
         Finding("unexpected-answer", remark, now_ns) for load in loads for remark in load.unexpected
     ]
-    found += linearizability_findings(history.operations, trust_clocks=trust_clocks)
+    report = check_linearizable(history.operations, trust_clocks=trust_clocks)
+    window = window_of(report)
+    if window is not None:
+        time_ns = window.culprit.returned_ns or now_ns
+        found.append(Finding("linearizability", to_text(window), time_ns))
     found += check_revisions(history.operations)
     truth = monitor.truth()
-    found += check_exactly(
+    exact = check_exactly(
         truth, history.operations, history.discarded, prefix=PREFIX, trust_clocks=trust_clocks
-    ).findings
+    )
+    found += exact.findings
+    if window is None and exact.blamed:
+        window = window_around(history.operations, exact.blamed[0], exact.findings[0].message)
     watches = watch_history(truth, watchers)
-    return found + check_watch(watches) + check_watch_exactly(watches, truth.times_ns())
+    found += check_watch(watches) + check_watch_exactly(watches, truth.times_ns())
+    return found, to_svg(window) if window is not None else ""
 
 
 def watch_history(truth: Truth, watchers: Sequence[StoreWatcher]) -> WatchHistory:

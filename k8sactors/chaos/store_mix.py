@@ -67,6 +67,7 @@ class RequestMix:
     history: History
     features: Sequence[str] = ()
     read_share: float = 0.5
+    keys: Sequence[str] = KEYS
     values: int = 0
     leases: list[int] = attrs.field(factory=list)
     revoked: list[int] = attrs.field(factory=list)
@@ -75,7 +76,7 @@ class RequestMix:
         """The next request."""
         if self.features and random.random() < FEATURE_SHARE:
             return self._draws()[random.choice(self.features)](random)
-        key = random.choice(KEYS)
+        key = random.choice(self.keys)
         if random.random() < self.read_share:
             return get(key)
         kind = random.random()
@@ -101,7 +102,7 @@ class RequestMix:
 
     def _transaction(self, random: Random) -> Request:
         """Two keys written together if a third holds what it did, else all of them read."""
-        first, second, third = random.sample(KEYS, 3)
+        first, second, third = random.sample(self.keys, 3)
         compares = (Compare(third, self.last_seen(third)),)
         reads = tuple(Action(ActionKind.GET, key) for key in (first, second, third))
         if random.random() < self.read_share:
@@ -119,7 +120,7 @@ class RequestMix:
         return Request(writes, compares, reads)
 
     def _range(self, random: Random) -> Request:
-        start = random.choice(KEYS)
+        start = random.choice(self.keys)
         if random.random() < max(self.read_share, 0.5):
             return get_range(start, BEHIND_KEYS)
         return delete_range(start, BEHIND_KEYS)
@@ -143,7 +144,7 @@ class RequestMix:
             case 2 | 3:
                 return keep_alive(lease)
             case _:
-                return put(random.choice(KEYS), self._value(), lease=lease)
+                return put(random.choice(self.keys), self._value(), lease=lease)
 
     def lost(self, lease: int) -> None:
         """The store says that a lease is gone."""
@@ -155,17 +156,17 @@ class RequestMix:
         if random.random() < FUTURE_SHARE:
             revision += 1_000_000
         if random.random() < 0.5:  # noqa: PLR2004 - one key or all of them
-            return get(random.choice(KEYS), revision=revision)
-        return get_range(KEYS[0], BEHIND_KEYS, revision=revision)
+            return get(random.choice(self.keys), revision=revision)
+        return get_range(self.keys[0], BEHIND_KEYS, revision=revision)
 
     def _serializable(self, random: Random) -> Request:
         if random.random() < 0.5:  # noqa: PLR2004 - one key or all of them
-            return get(random.choice(KEYS), serializable=True)
-        return get_range(KEYS[0], BEHIND_KEYS, serializable=True)
+            return get(random.choice(self.keys), serializable=True)
+        return get_range(self.keys[0], BEHIND_KEYS, serializable=True)
 
     def _compaction(self, random: Random) -> Request:
         if random.random() >= COMPACTION_SHARE:
-            return get(random.choice(KEYS))
+            return get(random.choice(self.keys))
         return compact(max(1, self.newest_revision() - random.choice(KEPT_REVISIONS)))
 
     def recent(self) -> list[Operation]:

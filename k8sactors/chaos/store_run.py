@@ -78,22 +78,24 @@ class StoreChaosRun:
             _spawn(console, "prober", prober)
             await settling.run(loads, watchers, prober, operator)
             now_ns = sim.now_ns()
+            judged, picture = judge_run(
+                self._history,
+                self._monitor,
+                network.crashes,
+                loads,
+                watchers,
+                now_ns,
+                trust_clocks=not any(fault.kind in WRONG_CLOCKS for fault in plan),
+            )
             findings = [
                 *settling.findings,
-                *judge_run(
-                    self._history,
-                    self._monitor,
-                    network.crashes,
-                    loads,
-                    watchers,
-                    now_ns,
-                    trust_clocks=not any(fault.kind in WRONG_CLOCKS for fault in plan),
-                ),
+                *judged,
                 *judge_members(self._monitor.truth(), cluster, now_ns),
             ]
             return Outcome(
                 seed=sim.seed,
                 findings=tuple(findings),
+                picture=picture,
                 faults=tuple(fault.describe() for fault in plan),
                 trace_hash=sim.trace.hexdigest(),
                 virtual_seconds=now_ns / simulation_module.SECOND,

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from k8sactors.checkers.findings import Finding
+from k8sactors.checkers.guide import explains
 from k8sactors.checkers.kv_history import Operation
-from k8sactors.checkers.kv_partition import Part, partition
+from k8sactors.checkers.kv_partition import Part, expiries, partition
 from k8sactors.checkers.revision_order import check_revisions
 from k8sactors.checkers.search import MAX_CONFIGURATIONS, Verdict, possible_states, search
 from k8sactors.checkers.shrink import Core, first_impossible, prefix, shrink
@@ -66,6 +67,8 @@ def check_linearizable(
         trust_clocks: whether members' clocks run at the rate of the recorder's, so that a lease
             which was renewed has to live.
     """
+    if explains(operations, expiries(operations, trust_clocks=trust_clocks)):
+        return Report(Verdict.LINEARIZABLE)
     undecided: Report | None = None
     for part in partition(operations, trust_clocks=trust_clocks):
         result = search(part, max_configurations)

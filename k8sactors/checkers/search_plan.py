@@ -135,6 +135,8 @@ class _Planner:
         for step in self.steps:
             for name in dict.fromkeys(step.writes):
                 self.writers.setdefault(name, []).append(step)
+        for step in self.steps:
+            self._begin_late(step)
             for name in step.names:
                 _count(self.namers_left, name, 1)
             for name in step.observes:
@@ -152,6 +154,15 @@ class _Planner:
             else:
                 self._called(step)
         return self.plan
+
+    def _begin_late(self, step: Step) -> None:
+        """What may be of any past cannot be of one in which nobody had asked for what it saw."""
+        if step.operation is None or not step.operation.request.serializable:
+            return
+        for name in step.observes:
+            calls = [writer.call for writer in self.writers.get(name, ())]
+            if name[1] is not None and calls:
+                step.call = min(step.end, max(step.call, min(calls)))
 
     def _order_values(self) -> None:
         """Work out which steps must come before a value is put.

@@ -195,6 +195,11 @@ class Campaign:
         try:
             self._report.mkdir(parents=True, exist_ok=True)
             write_replay(path, seed, chaos, outcome)
+            picture = path.with_suffix(".svg")
+            if outcome.picture:
+                picture.write_text(outcome.picture, encoding="utf-8")
+            else:
+                picture.unlink(missing_ok=True)
         except OSError as error:
             raise click.ClickException(
                 f"cannot write {path}: {error.strerror}; choose another directory with --report"

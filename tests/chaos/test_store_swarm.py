@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from k8sactors.chaos import store_load
 from k8sactors.chaos.bugs import BUGS
 from k8sactors.chaos.campaign import run_campaign
 from k8sactors.chaos.outcome import Outcome
@@ -23,6 +25,8 @@ from k8sactors.chaos.store_run import run_store
 from k8sactors.chaos.store_watcher import StoreWatcher
 from k8sactors.chaos.swarm import GROUPS, draw_chaos, kinds_of, run_swarm
 from k8sactors.checkers.findings import Finding
+from k8sactors.checkers.kv_history import ActionKind, Request
+from k8sactors.checkers.kv_history import Outcome as Told
 from k8sactors.cli import store_chaos as command_module
 from k8sactors.cli.store_chaos import chaos
 from k8sactors.fabric import Network
@@ -306,3 +310,33 @@ def test_an_operator_transfers_the_leadership_under_load() -> None:
     assert outcome.findings == ()
     assert outcome.exercised["leaders elected"] > 3
     assert outcome.exercised["done: transfer-leader"] == 6
+
+
+def test_a_violation_is_drawn_beside_its_replay_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every read from now on sees what was before the newest write."""
+    sound = store_load.to_outcome
+
+    def stale(request: Request, answer: Any, prefix: str) -> Told:
+        told = sound(request, answer, prefix)
+        action = request.success[0]
+        if action.kind is ActionKind.PUT and not request.compares:
+            written.append((action.key, action.value))
+        mine = [value for key, value in written if key == action.key]
+        if action.kind is ActionKind.GET and len(mine) > 1 and not request.revision:
+            return attrs.evolve(told, results=(mine[0],))
+        return told
+
+    written: list[tuple[str, bytes]] = []
+    monkeypatch.setattr(store_load, "to_outcome", stale)
+    outcome = run_store(StoreChaos(faults_ms=10_000, plan=()), 3)
+    assert {"linearizability", "exact-answer"} <= set(outcome.checks)
+    (finding, *_) = [each for each in outcome.findings if each.check == "linearizability"]
+    assert "no order explains" in finding.message
+    campaign = command_module.Campaign(3, (), tmp_path, None)
+    campaign._write(3, StoreChaos(plan=()), outcome)
+    assert (tmp_path / "seed-3.yaml").exists()
+    assert 'class="culprit"' in (tmp_path / "seed-3.svg").read_text(encoding="utf-8")
+    campaign._write(3, StoreChaos(plan=()), attrs.evolve(outcome, picture=""))
+    assert not (tmp_path / "seed-3.svg").exists()

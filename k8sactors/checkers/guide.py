@@ -1,0 +1,386 @@
+"""Tries the order that the answers themselves suggest, before all orders are searched.
+
+Every answer of the store names a revision, and every effective write took one. If the store is
+right, the order of revisions explains everything. So the answers are put in that order; where a
+revision belongs to no answered write, some request of unknown outcome, or the end of a lease, must
+have taken it, and what is read later says which. The order that comes out is then checked step by
+step against the sequential specification and against real time: it convinces or it does not, and
+the store's word for its revisions is not believed. That costs about as much as reading the history.
+
+If no order is found this way nothing is said: `search` looks at all of them.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+from attrs import define, field, frozen
+
+from k8sactors.checkers.kv_history import ActionKind, Operation, Refusal
+from k8sactors.checkers.kv_model import LIVES, Compiler, Layout, State, Step
+from k8sactors.checkers.kv_partition import Expiry, Part, is_judged
+
+FIRST_REVISION = 1
+NEVER = 1 << 62
+
+# How likely it is that a step took a revision: something is said next that only it explains;
+# nothing is said; something else is said.
+NEEDED, FREE, CONTRADICTED = range(3)
+
+TRIES_PER_OPERATION = 2
+"""How often a choice may turn out wrong, before the search may do better."""
+
+
+def explains(operations: Sequence[Operation], expiries: Sequence[Expiry]) -> bool:
+    """Whether an order by revisions explains all answers; False: that is not known."""
+    judged = [operation for operation in operations if is_judged(operation)]
+    return _Guide(judged, expiries).run()
+
+
+def _whole(operations: Sequence[Operation], expiries: Sequence[Expiry]) -> Part:
+    """All operations as one part."""
+    keys: dict[str, None] = {}
+    leases: dict[int, None] = {}
+    for operation in operations:
+        keys.update(dict.fromkeys(operation.request.keys))
+        for action in operation.request.actions:
+            if action.lease:
+                leases[action.lease] = None
+            if action.end:
+                keys[action.key] = None
+        for result in () if operation.outcome is None else operation.outcome.results:
+            if isinstance(result, tuple):
+                keys.update((key, None) for key, _ in result)
+    wanted = tuple(each for each in expiries if each.lease in leases)
+    return Part(tuple(sorted(keys)), tuple(leases), tuple(operations), wanted)
+
+
+OVERWRITTEN = object()
+"""Nobody can tell what the key held before: it was written without a look."""
+
+
+@frozen
+class Unlike:
+    """The key holds anything but this."""
+
+    value: object
+
+
+@frozen
+class Revoked:
+    """The key is gone after this if it was attached to the lease."""
+
+    lease: int
+
+
+@frozen
+class Evidence:
+    """At this revision something is said of a key: its value, what it is not, or OVERWRITTEN."""
+
+    revision: int
+    says: object
+
+
+@define
+class Group:
+    """What was answered with one revision: the write that took it, if known, and the rest."""
+
+    revision: int
+    writer: Step | None = None
+    others: list[Step] = field(factory=list)
+
+
+@define(eq=False)
+class _Point:
+    """Where the order stands: what a choice goes back to."""
+
+    group: int
+    state: State
+    revision: int
+    used: frozenset[Step]
+    latest_call: int
+    choices: Iterator["_Point"]
+
+
+class _Guide:
+    def __init__(self, operations: Sequence[Operation], expiries: Sequence[Expiry]) -> None:
+        part = _whole(operations, expiries)
+        compiler = Compiler(part, keeps_values=True)
+        self.layout: Layout = compiler.layout
+        steps = [compiler.step(operation) for operation in part.operations]
+        self.unknown = [step for step in steps if step.optional]
+        self.unknown += [compiler.expiry(each.lease, each.after_order) for each in part.expiries]
+        self.enders: dict[int, list[Step]] = {}
+        self.granters: dict[int, list[Step]] = {}
+        for step in self.unknown:
+            if step.ends_lease:
+                self.enders.setdefault(step.ends_lease, []).append(step)
+            elif step.operation is not None:
+                for action in step.operation.request.success:
+                    if action.kind is ActionKind.GRANT:
+                        self.granters.setdefault(action.lease, []).append(step)
+        self.groups = _grouped([step for step in steps if not step.optional])
+        self.evidence: dict[int, list[Evidence]] = {}
+        for group in self.groups:
+            for answer in (group.writer, *group.others):
+                if answer is not None:
+                    self._note(group.revision, answer)
+        self.tries = TRIES_PER_OPERATION * len(steps) + 1
+
+    def _note(self, revision: int, step: Step) -> None:
+        for slot, says in _evidence(self.layout, step):
+            self.evidence.setdefault(slot, []).append(Evidence(revision, says))
+
+    # -- the order ------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Follow the revisions; where several steps may have taken one, try them in turn."""
+        start = _Point(0, self.layout.initial(), FIRST_REVISION, frozenset(), 0, iter(()))
+        stack: list[_Point] = []
+        at: _Point | None = start
+        while True:
+            while at is not None and at.group < len(self.groups):
+                if self._gap(at):
+                    at.choices = iter(self._candidates(at))
+                    stack.append(at)
+                    at = None
+                else:
+                    at = self._follow(at)
+            if at is not None:
+                return True
+            while stack and at is None:
+                choice = next(stack[-1].choices, None)
+                if choice is None:
+                    stack.pop()
+                    continue
+                self.tries -= 1
+                if self.tries < 0:
+                    return False
+                at = choice
+            if at is None:
+                return False
+
+    def _gap(self, at: _Point) -> bool:
+        """Whether somebody else took a revision before the next group."""
+        group = self.groups[at.group]
+        missing = group.revision - at.revision
+        if missing <= 0:
+            return False
+        if group.writer is not None or self._ending(group, at) is not None:
+            missing -= 1
+        return missing > 0
+
+    def _ending(self, group: Group, at: _Point) -> Step | None:
+        """A revocation in the group that deletes keys, and so is the one that took its revision."""
+        for step in group.others if group.writer is None else ():
+            assert step.operation is not None, "it was answered"
+            for action in () if step.reads else step.operation.request.success:
+                revokes = action.kind is ActionKind.REVOKE
+                if revokes and self._has_keys(at.state, action.lease):
+                    return step
+        return None
+
+    def _has_keys(self, state: State, lease: int) -> bool:
+        attached = self.layout.attached_slots
+        return any(state[attached[slot]] == lease for slot in self.layout.attachable[lease])
+
+    def _follow(self, at: _Point) -> _Point | None:
+        """Go through the answers of a group."""
+        group, state, used, latest = self.groups[at.group], at.state, at.used, at.latest_call
+        steps = list(group.others)
+        writer = group.writer
+        if writer is None and at.revision < group.revision:
+            writer = self._ending(group, at)
+            if writer is None:
+                return None
+            steps.remove(writer)
+        for step in [writer, *steps] if writer is not None else steps:
+            if latest > step.end:
+                return None
+            taken = self._taken(step, state, used)
+            if taken is None:
+                return None
+            state, used, call = taken
+            latest = max(latest, call)
+            if latest > step.end:
+                return None
+            latest = max(latest, step.call)
+        return _Point(at.group + 1, state, max(at.revision, group.revision), used, latest, iter(()))
+
+    def _taken(
+        self, step: Step, state: State, used: frozenset[Step]
+    ) -> tuple[State, frozenset[Step], int] | None:
+        """The state after a step, who was needed for it, and the latest call of those.
+
+        Leases come and go without a revision: they do, where an answer says that they did.
+        """
+        reached = step.apply(state)
+        if reached is not None:
+            return reached, used, 0
+        call = 0
+        for helper in self._helpers(step, state):
+            apply = helper.idle or helper.apply
+            helped = apply(state) if helper not in used else None
+            if helped is not None:
+                state, used, call = helped, used | {helper}, max(call, helper.call)
+        reached = step.apply(state)
+        return None if reached is None else (reached, used, call)
+
+    def _helpers(self, step: Step, state: State) -> Iterator[Step]:
+        """Steps of unknown outcome that begin or end the leases of a step, as it needs them."""
+        operation = step.operation
+        for action in () if operation is None else operation.request.actions:
+            if not action.lease:
+                continue
+            outcome = None if operation is None else operation.outcome
+            gone = outcome is not None and outcome.refusal is Refusal.LEASE_NOT_FOUND
+            lives = state[self.layout.lease_slots[action.lease]] == LIVES
+            if gone or action.kind is ActionKind.GRANT:
+                if lives and not self._has_keys(state, action.lease):
+                    yield from self.enders.get(action.lease, ())
+            elif not lives:
+                yield from self.granters.get(action.lease, ())
+
+    # -- who took a revision --------------------------------------------------------------------
+
+    def _candidates(self, at: _Point) -> list[_Point]:
+        """Where it may go on if a step takes the next revision, the likeliest first."""
+        limit, revision = self._last_end(at.group), at.revision + 1
+        ranked: list[tuple[int, int, int, _Point]] = []
+        for number, step in enumerate(self.unknown):
+            if step.call > limit or step in at.used:
+                continue
+            taken = self._taken(step, at.state, at.used)
+            if taken is None or not self._writes(step, at.state, taken[0]):
+                continue
+            reached, used, call = taken
+            latest = max(at.latest_call, call, step.call)
+            point = _Point(at.group, reached, revision, used | {step}, latest, iter(()))
+            ranked.append((*self._rank(at.state, reached, revision), number, point))
+        ranked.sort(key=lambda each: each[:3])
+        return [point for *_, point in ranked]
+
+    def _last_end(self, group: int) -> int:
+        """What begins after this cannot come before the group."""
+        ends = [step.end for step in self.groups[group].others]
+        writer = self.groups[group].writer
+        return min(ends if writer is None else [writer.end, *ends])
+
+    def _writes(self, step: Step, before: State, after: State) -> bool:
+        """Whether it takes a revision: a put always does, and so does any other change of a key."""
+        keys = len(self.layout.keys)
+        if before[:keys] != after[:keys]:
+            return True
+        return bool(step.writes) and step.only_puts
+
+    def _rank(self, before: State, after: State, revision: int) -> tuple[int, int]:
+        """How well a change fits with what is said next of the keys.
+
+        And the revision by which it is needed; or from which on nobody can tell: what nobody has
+        seen was most likely overwritten soon.
+        """
+        needed, deadline, unseen_from = False, NEVER, 0
+        for slot in range(len(self.layout.keys)):
+            if before[slot] is after[slot]:
+                continue
+            overwritten = NEVER
+            for said in self._words(slot, revision):
+                if said.says is OVERWRITTEN:
+                    overwritten = said.revision
+                    break
+                if isinstance(said.says, Revoked):
+                    if self._is_attached(after, slot, said.says.lease):
+                        overwritten = said.revision
+                        break
+                    continue
+                if not _fits(said.says, after[slot]):
+                    return CONTRADICTED, said.revision
+                if not _fits(said.says, before[slot]):
+                    needed, deadline = True, min(deadline, said.revision)
+                    break
+            unseen_from = max(unseen_from, overwritten)
+        return (NEEDED, deadline) if needed else (FREE, unseen_from)
+
+    def _words(self, slot: int, revision: int) -> Iterator[Evidence]:
+        """What is said of a key from a revision on."""
+        said = self.evidence.get(slot, [])
+        for place in range(bisect_left(said, revision, key=_revision), len(said)):
+            yield said[place]
+
+    def _is_attached(self, state: State, slot: int, lease: int) -> bool:
+        attached = self.layout.attached_slots.get(slot)
+        return attached is not None and state[attached] == lease
+
+
+def _revision(said: Evidence) -> int:
+    return said.revision
+
+
+def _fits(says: object, value: object) -> bool:
+    if isinstance(says, Unlike):
+        return says.value != value
+    return says == value
+
+
+def _grouped(steps: Sequence[Step]) -> list[Group]:
+    """The answered steps by the revisions that they were told, each group in order of time."""
+    groups: dict[int, Group] = {}
+    newest = FIRST_REVISION
+    for step in sorted(steps, key=lambda each: each.end):
+        operation = step.operation
+        assert operation is not None, "expiries are not answered"
+        assert operation.outcome is not None, "it was answered"
+        revision = operation.outcome.revision
+        if revision is None:
+            # A refusal names none: it is tried as late as possible.
+            revision = newest
+        elif not operation.request.serializable:
+            newest = max(newest, revision)
+        group = groups.setdefault(revision, Group(revision))
+        if _takes_revision(operation) and group.writer is None:
+            group.writer = step
+        else:
+            group.others.append(step)
+    return [groups[revision] for revision in sorted(groups)]
+
+
+def _takes_revision(operation: Operation) -> bool:
+    """Whether it surely wrote a key."""
+    outcome = operation.outcome
+    for action, result in zip(operation.done, outcome.results if outcome else (), strict=False):
+        if action.kind is ActionKind.PUT:
+            return True
+        if action.kind in (ActionKind.DELETE, ActionKind.DELETE_RANGE) and result:
+            return True
+    return False
+
+
+def _evidence(layout: Layout, step: Step) -> Iterator[tuple[int, object]]:
+    """What an answer says of the state before it, first word first for each key."""
+    operation = step.operation
+    assert operation is not None, "expiries are not answered"
+    assert operation.outcome is not None, "it was answered"
+    outcome, said = operation.outcome, dict[int, object]()
+    compares = operation.request.compares
+    if outcome.refusal is None and (outcome.succeeded or len(compares) == 1):
+        for compare in compares:
+            holds = compare.value if outcome.succeeded else Unlike(compare.value)
+            said[layout.key_slots[compare.key]] = holds
+    for action, result in zip(operation.done, outcome.results, strict=False):
+        if action.kind is ActionKind.GET:
+            said.setdefault(layout.key_slots[action.key], result)
+        elif action.kind is ActionKind.PUT:
+            said.setdefault(layout.key_slots[action.key], OVERWRITTEN)
+        elif action.kind is ActionKind.DELETE:
+            says = Unlike(None) if result else None
+            said.setdefault(layout.key_slots[action.key], says)
+        elif isinstance(result, tuple):
+            found = dict(result)
+            for slot in layout.covered(action):
+                said.setdefault(slot, found.get(layout.keys[slot]))
+        elif action.kind is ActionKind.DELETE_RANGE:
+            for slot in layout.covered(action):
+                said.setdefault(slot, OVERWRITTEN if result else None)
+        elif action.kind is ActionKind.REVOKE:
+            for slot in layout.attachable[action.lease]:
+                said.setdefault(slot, Revoked(action.lease))
+    yield from said.items()
