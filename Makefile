@@ -57,6 +57,8 @@ chaos: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m benches.store put range txn mixed --clients 1 --clients 100 --clients 1000
 	$(BIN)/python -m benches.store watch watch-own-ranges --clients 1000
+	$(BIN)/python -m benches.store_memory
+	$(BIN)/python -m benches.store_catch_up
 	@if command -v etcd >/dev/null && command -v h2load >/dev/null; then \
 		$(BIN)/python -m benches.store_vs_etcd --wire; \
 	else echo "no comparison with a real etcd: etcd or h2load is not installed"; fi

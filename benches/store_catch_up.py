@@ -28,10 +28,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from raftstore.client import StoreClient
+from raftstore.collector import relaxed_collector
 from raftstore.server.local import LocalCluster
 
 FILLERS: Final = 1000
-GC_YOUNG_OBJECTS: Final = 50_000
 GIBIBYTE: Final = 1 << 30
 REFRESH_S: Final = 0.1
 
@@ -158,7 +158,15 @@ class Bench:
         return end_ns
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  python -m benches.store_catch_up                                      0.1 GB, a minute
+  python -m benches.store_catch_up --history-gb 1 --value-bytes 1024    needs 6 GB of memory
+  python -m benches.store_catch_up --clients 1 --json
+""",
+)
 @click.option("--history-gb", default=0.1, show_default=True, type=click.FloatRange(0.001, 16))
 @click.option("--value-bytes", default=256, show_default=True, type=click.IntRange(1, 1 << 20))
 @click.option("--versions", default=4, show_default=True, type=click.IntRange(1), help="Per key.")
@@ -196,8 +204,7 @@ def main(
         async with LocalCluster(3) as cluster:
             await bench.run(cluster)
 
-    gc.set_threshold(GC_YOUNG_OBJECTS, 10, 10)
-    with progress:
+    with progress, relaxed_collector():
         task = progress.add_task("start")
         trio.run(run)
     if as_json:

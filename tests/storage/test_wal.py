@@ -352,6 +352,26 @@ def test_a_damaged_snapshot_is_refused(scene: Scene, damage: str) -> None:
         scene.open()
 
 
+def test_a_snapshot_with_any_byte_changed_is_refused(scene: Scene) -> None:
+    wal = scene.open()
+    wal.flush(flushed(1, 3))
+    scene.store_snapshot(wal, 3, b"three")
+    wal.close()
+    (path,) = scene.path.glob("*.snap")
+    data = path.read_bytes()
+    for place in range(len(data)):
+        for bit in (1, 128):
+            path.write_bytes(data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :])
+            with pytest.raises(CorruptWalError, match=rf"{path.name}: damaged at offset \d+: "):
+                scene.open()
+    for end in range(len(data)):
+        path.write_bytes(data[:end])
+        with pytest.raises(CorruptWalError, match=rf"{path.name}: damaged at offset \d+: "):
+            scene.open()
+    path.write_bytes(data)
+    assert scene.recovered().snapshot.index == 3
+
+
 def test_a_snapshot_without_a_log_is_refused(scene: Scene) -> None:
     snapshot_file.write(
         FileSystem(),

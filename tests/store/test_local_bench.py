@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benches import h2load, served, store_vs_etcd
+from benches import h2load, served, store_catch_up, store_memory, store_vs_etcd
 from benches.store import main
 
 FIGURES = {"mode", "clients", "operations", "per_second", "cpu_seconds", "latency_ms", "transport"}
@@ -58,6 +58,28 @@ def test_a_real_etcd_is_asked_by_the_same_clients() -> None:
     report = figures("range", *arguments)
     ratio = report["per_second"] / report["etcd_per_second"]
     assert report["ratio_to_etcd"] == pytest.approx(ratio, abs=0.001)
+
+
+def test_memory_is_measured_after_every_phase_and_goes_down_with_a_compaction() -> None:
+    arguments = ["--keys", "1000", "--clients", "100", "--json"]
+    result = CliRunner().invoke(store_memory.main, arguments)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    blocks = {name: phase["python_blocks"] for name, phase in report["phases"].items()}
+    assert blocks["compacted"] < blocks["overwritten"]
+    assert blocks["compacted again"] < blocks["deleted"]
+    assert report["peak_rss_mb"] >= report["phases"]["loaded"]["rss_mb"] > 0
+
+
+def test_an_empty_member_catches_up_while_clients_go_on() -> None:
+    arguments = ["--history-gb", "0.001", "--before-s", "0.3", "--clients", "5", "--json"]
+    result = CliRunner().invoke(store_catch_up.main, arguments)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    # So short a history comes as a part of the log.
+    assert report["transfer"]["seconds_to_catch_up"] > 0
+    assert report["transfer"]["snapshots_installed"] == 0
+    assert all(report[phase]["puts_per_second"] > 0 for phase in ("before", "during", "after"))
 
 
 @pytest.mark.parametrize(
