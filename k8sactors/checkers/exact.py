@@ -183,7 +183,7 @@ class _Check:
             return self._blame(LOG, each, "it was answered, but stands nowhere in the log")
         matching = [place for place in free if self._tells(each, place)]
         if not matching:
-            return self._blame(ANSWER, each, self._said(each, free[0]))
+            return self._blame(ANSWER, each, self._said(each, free.pop(0)))
         operation = each.operation
         window = _Window(
             max(each.floor, self.truth.applied_before(operation.called_ns)),
@@ -193,6 +193,7 @@ class _Check:
             if window.first <= place <= window.last:
                 free.remove(place)
                 return place + 1
+        free.remove(matching[0])
         entry = self.truth.entries[matching[0]]
         message = f"entry {entry.index} of the log, at {_seconds(entry.time_ns)}, cannot have been"
         return self._blame(
