@@ -68,6 +68,7 @@ def progress_bar(title: str, total: int) -> Iterator[OnProgress]:
         console=Console(file=sys.stderr),
         transient=True,
         auto_refresh=False,
+        disable=not sys.stderr.isatty(),
     )
     begin_s = time.perf_counter()
     with progress:

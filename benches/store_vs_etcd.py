@@ -142,7 +142,12 @@ def compare(rows: list[Row], scale: float, rounds: int, *, wire: bool) -> list[O
     columns = (TextColumn("[bold]{task.description}"), BarColumn(), TimeElapsedColumn())
     with ExitStack() as stack:
         progress = stack.enter_context(
-            Progress(*columns, console=Console(stderr=True), transient=True)
+            Progress(
+                *columns,
+                console=Console(stderr=True),
+                transient=True,
+                disable=not sys.stderr.isatty(),
+            )
         )
         task = progress.add_task("starting etcd", total=len(rows) * rounds)
         etcd = stack.enter_context(real_etcd())
