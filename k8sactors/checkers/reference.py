@@ -182,7 +182,9 @@ class ReferenceStore:
     # -- requests -------------------------------------------------------------------------------
 
     def _put_alone(self, fields: Sequence[Any]) -> list[Any]:
-        self._check([[OP_PUT, fields]])
+        # The other way round than in a transaction, as in etcd.
+        self._check_lease(fields)
+        self._check_key(fields)
         return self._write(lambda writing: writing.put(fields))
 
     def _delete_alone(self, fields: Sequence[Any]) -> list[Any]:
@@ -245,19 +247,27 @@ class ReferenceStore:
         )
 
     def _check(self, operations: Sequence[Sequence[Any]]) -> None:
-        """Refuse what cannot be done before anything is."""
+        """Refuse a transaction that cannot be done before anything is: first for its puts."""
         for number, operation in operations:
             if number == OP_PUT:
-                key, _, lease, _, ignore_value, ignore_lease = operation
-                if lease and lease not in self.leases:
-                    raise RefusedError(LEASE_NOT_FOUND)
-                if (ignore_value or ignore_lease) and key not in self.now:
-                    raise RefusedError(KEY_NOT_FOUND)
-            elif number == OP_RANGE and operation[3]:
+                self._check_key(operation)
+                self._check_lease(operation)
+        for number, operation in operations:
+            if number == OP_RANGE and operation[3]:
                 if operation[3] > self.revision:
                     raise RefusedError(FUTURE_REVISION)
                 if operation[3] < self.compacted:
                     raise RefusedError(COMPACTED)
+
+    def _check_lease(self, put: Sequence[Any]) -> None:
+        lease = put[2]
+        if lease and lease not in self.leases:
+            raise RefusedError(LEASE_NOT_FOUND)
+
+    def _check_key(self, put: Sequence[Any]) -> None:
+        key, _, _, _, ignore_value, ignore_lease = put
+        if (ignore_value or ignore_lease) and key not in self.now:
+            raise RefusedError(KEY_NOT_FOUND)
 
 
 class _Branch(NamedTuple):
@@ -328,6 +338,8 @@ class _Writing:
                 state = self._store.states[operation[3]] if operation[3] > 0 else self.state
                 answer = _read(state, operation)
             revision = self._revision if self.changes else self._revision - 1
+            if number == OP_TXN:
+                revision = 0  # as in etcd, only the operations in it tell one
             answers.append([number, [[0, 0, revision, 0], *answer]])
         return [branch.succeeded, answers]
 
