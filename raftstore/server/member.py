@@ -136,6 +136,9 @@ class Member:
         self._ticks = 0
         self._needed_until_tick = 0
         """When a removed member may go at the earliest."""
+        self._was_told = False
+        """Whether another one has told of the removal: so one that stays knows of it, and this one
+        must not ask for votes, nor keep another removed one from going."""
         self._guarded = False
         """Whether something stands between clients and the member: accounts, or its own part."""
         self._proposals = Proposals(self._keys, config)
@@ -329,6 +332,7 @@ class Member:
 
     def leave(self) -> None:
         """The cluster goes on without this member, as another one has told."""
+        self._was_told = True
         if not self.changes.is_removed:
             self.changes.is_removed = True
             self._update_guard()
@@ -653,7 +657,8 @@ class Member:
 
         It serves no client from its removal on; now it can be stopped.
         """
-        return self.changes.is_removed and self._ticks >= self._needed_until_tick
+        is_needed = self._ticks < self._needed_until_tick and not self._was_told
+        return self.changes.is_removed and not is_needed
 
     def statistics(self) -> dict[str, Any]:
         """Sizes and positions, for metrics and for whoever watches."""

@@ -141,6 +141,8 @@ def test_seeds_with_changing_members_have_one_trace_in_every_process() -> None:
         (3, 334, ()),
         # A member made a snapshot while one of the leader's waited for its disk.
         (3, 350, ()),
+        # Two removed members kept each other: one asked for votes, the other one stayed to vote.
+        (5, 562, ()),
     ],
 )
 def test_seeds_that_have_found_something_find_nothing(

@@ -450,3 +450,20 @@ def test_a_removed_leader_stays_until_the_last_member_knows_that_it_is_alone() -
     assert ids(scene, other) == [other]
     assert scene.members[leader].removed
     assert scene.do(other, put(b"k"))[0] == 0
+
+
+def test_a_member_that_is_told_of_its_removal_keeps_no_other_removed_one_from_going() -> None:
+    scene = settled(4)
+    stays = scene.leader().id
+    unaware, aware, _ = scene.followers()
+    scene.isolate(unaware)
+    scene.advance(30)
+    assert scene.do(stays, ("member_remove", [aware]))[0] == 0
+    scene.advance(5)
+    assert scene.do(stays, ("member_remove", [unaware]))[0] == 0
+    scene.heal()
+    scene.advance(60)
+    assert scene.members[unaware].removed
+    scene.kill(unaware)
+    scene.advance(40)
+    assert scene.members[aware].removed
