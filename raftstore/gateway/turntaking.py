@@ -15,6 +15,8 @@ from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from priority.priority import DeadlockError, DuplicateStreamError, MissingStreamError, PriorityTree
 
+from raftstore.gateway.backpressure import BoundedBuffers
+
 
 class StreamRing:
     """What hypercorn uses of a `priority.PriorityTree`; each operation takes constant time."""
@@ -92,6 +94,7 @@ class _Protocol(ProtocolWrapper):
     def protocol(self, chosen: Any) -> None:
         if isinstance(chosen, H2Protocol):
             chosen.priority = cast("PriorityTree", StreamRing())
+            chosen.stream_buffers = BoundedBuffers(chosen.context.event_class)
         self._protocol = chosen
 
 

@@ -1,0 +1,69 @@
+"""Watch streams that nobody reads cost bounded memory, and nobody else anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from tests.gateway.differential import BY_NAME
+from tests.gateway.served import Served, ask, start, stopping
+
+STREAMS = 12
+PUTS = 200
+VALUE = bytes(256 << 10)
+CALL_TIMEOUT_S = 30.0
+MEBIBYTE = 1 << 20
+# History and log, what a stream may hold (8 MiB, and 4 on its way), and what an allocator wastes:
+# about half of what the streams would hold without a bound.
+BOUND_BYTES = 2 * PUTS * len(VALUE) + STREAMS * 12 * MEBIBYTE + 60 * MEBIBYTE
+WATCH = BY_NAME["Watch"]
+PUT = BY_NAME["Put"]
+
+
+def resident_bytes(served: Served) -> float:
+    text = ask(served, "GET", "/metrics")[1].decode()
+    (line,) = [
+        line for line in text.splitlines() if line.startswith("process_resident_memory_bytes ")
+    ]
+    return float(line.split()[1])
+
+
+def watch(channel: grpc.Channel, number: int) -> Any:
+    """A stream of all events, confirmed; from another key each, so that no two share anything."""
+    make = channel.stream_stream(WATCH.path, response_deserializer=WATCH.response.FromString)
+    request = WATCH.request(create_request={"key": bytes(number), "range_end": b"\0"})
+    call = make(iter([request.SerializeToString()]), timeout=CALL_TIMEOUT_S)
+    assert next(call).created
+    return call
+
+
+def test_streams_that_nobody_reads_hold_bounded_memory_and_hold_up_nobody() -> None:
+    with stopping(start("--port", "0", "--members", "1")) as served:
+        address = served.url.removeprefix("http://")
+        # A channel each: streams of one connection share its flow control.
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+        channels = [grpc.insecure_channel(address, options) for _ in range(STREAMS + 1)]
+        writer, *others = channels
+        unread = [watch(channel, number) for number, channel in enumerate(others, start=2)]
+        before = resident_bytes(served)
+        read = watch(writer, 1)
+        put = writer.unary_unary(PUT.path, response_deserializer=PUT.response.FromString)
+        seen = 0
+        for number in range(PUTS):
+            request = PUT.request(key=b"%d" % number, value=VALUE)
+            answer = put(request.SerializeToString(), timeout=CALL_TIMEOUT_S)
+            while seen <= number:
+                events = next(read).events
+                seen += len(events)
+            assert answer.header.revision == events[-1].kv.mod_revision
+        grown = resident_bytes(served) - before
+        assert grown < BOUND_BYTES, f"{grown / MEBIBYTE:.0f} MiB"
+        # Whoever reads after all has missed nothing.
+        revisions: list[int] = []
+        while len(revisions) < PUTS:
+            revisions += [event.kv.mod_revision for event in next(unread[0]).events]
+        assert list(range(2, PUTS + 2)) == revisions
+        for channel in channels:
+            channel.close()
+        assert ask(served, "GET", "/health")[0] == 200
