@@ -15,13 +15,10 @@ from typing import Any, Final
 from msgpack import unpackb as unpack
 
 from raftstore.errors import (
-    INVALID_ARGUMENT,
-    NO_LEADER,
-    NOT_LEADER,
     Status,
     StoreError,
 )
-from raftstore.mvcc import Store, WatchHub, check_request
+from raftstore.mvcc import Store, WatchHub
 from raftstore.mvcc.lease import LEASE_CHECKPOINT
 from raftstore.raft import (
     NO_MEMBER,
@@ -38,14 +35,12 @@ from raftstore.raft.messages import CONF_CHANGE, PRE_VOTE, PROPOSE, SNAPSHOT, VO
 from raftstore.raft.state import Rng
 from raftstore.storage import DirectoryDisk, Durations, WalRecord
 
-from .access import ACCESS_OPS, ACCOUNT_READS, Access
-from .alarms import ALARM, ALARM_LIST, ALARM_SET, NAMES, Alarms, check_alarm
-from .answers import Answers
 from .auto_compaction import AutoCompaction
-from .changes import MemberChanges, begin
+from .changes import begin
 from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
 from .config import MemberConfig
-from .credentials import Credentials, SeededEntropy
+from .credentials import Credentials
+from .desk import Desk
 from .disk import Disk
 from .forwarding import (
     ASK_LEADER,
@@ -53,38 +48,25 @@ from .forwarding import (
     LEADER_ANSWER,
     PROPOSALS_REFUSED,
     REMOVED,
-    Forwarding,
     MemberTransport,
 )
-from .leases import LeaseKeeper
-from .membership import MEMBER_OPS, MEMBER_PUBLISH, check_shape
-from .moves import LeaderMoves
+from .membership import MEMBER_PUBLISH
 from .observing import Observer
 from .passing import PassedOn
-from .proposals import Proposals
-from .quota import Quota
-from .reads import ReadQueue
-from .requests import KEY_SLICE, ClientHandle, Request, RequestKeys, Respond, split_keys
+from .requests import KEY_SLICE, ClientHandle, Respond, split_keys
 from .snapshots import Snapshots
 
-KEEP_ALIVE: Final = "lease_keep_alive"
-LEADER_OPS: Final = MEMBER_OPS | {KEEP_ALIVE, "lease_time_to_live"}
-LINEARIZABLE_OPS: Final = ACCOUNT_READS | {"range", "lease_leases", "member_list", ALARM_LIST}
-SERIALIZABLE_FIELD: Final = 6
-"""Place of `serializable` in a RangeRequest."""
-PHYSICAL_FIELD: Final = 1
-"""Place of `physical` in a CompactionRequest."""
-LEASE_ID_FIELD: Final = 1
-"""Place of `id` in a LeaseGrantRequest."""
 # What the constructor of a named tuple does, without its call: every write passes here.
 _new_tuple: Final = tuple.__new__
-MALFORMED: Final = [INVALID_ARGUMENT, "etcdserver: malformed request"]
 PUBLISH_TICKS: Final = 20
 """How long a member waits before it says again who it is."""
 LINGER_ELECTIONS: Final = 2
 """How many election timeouts a removed member stays after the last message of another one."""
 PROGRESS_TICKS: Final = 6_000
 """How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
+
+
+Receive = Callable[[ClientHandle, str, list[Any], Respond], None]
 
 
 class Member:
@@ -106,32 +88,35 @@ class Member:
         self._disk = disk
         self._transport = transport
         self._now_ns = now_ns
-        self._timeout_ns = config.request_timeout_ns
         session, recovered = disk.open()
         founding = begin(config, recovered)
         if founding is not None:
             recovered = founding
             disk.append(WalRecord(founding.hard_state, [*founding.entries], None))
-        self._keys = RequestKeys(config.id, session)
         self.store = Store(config.cluster_id, config.id)
         self._snapshots = Snapshots(config, self.store, disk, transport, session, now_ns)
         source = self._snapshots.source(lambda: self.node)
         self.node = RawNode(config.raft(), recovered, rng, source, now_ns)
         self._chores = Chores(self.store, self._snapshots.hold_dropped_history)
         self.watches = WatchHub(self.store)
-        self.alarms = Alarms(self.store)
-        self._quota = Quota(config.quota_bytes, config.id, self.store, self.alarms, self._submit)
-        self._answers = Answers(config, self.store, self.node, self.alarms, now_ns)
-        self.access = Access(
+        self._desk = desk = Desk(
+            config,
             self.store,
-            self._answers,
-            credentials or Credentials(),
-            SeededEntropy(rng),
+            self.node,
+            transport,
+            self._chores,
+            session,
+            rng,
             now_ns,
-            (self._dispatch, self._submit, self._read),
+            monitor,
+            credentials,
         )
-        self.auth = self.access.auth
-        self._unpublished = False
+        self.receive_client: Receive = desk.receive_client
+        """Take a request; what it is given is called once, with the payload of the answer."""
+        self.alarms, self.access, self.auth = desk.alarms, desk.access, desk.auth
+        self.changes = desk.changes
+        self._proposals, self._reads = desk.proposals, desk.reads
+        self._quota, self._leases = desk.quota, desk.leases
         self._publish_tick = 0
         self._ticks = 0
         self._needed_until_tick = 0
@@ -139,23 +124,12 @@ class Member:
         self._was_told = False
         """Whether another one has told of the removal: so one that stays knows of it, and this one
         must not ask for votes, nor keep another removed one from going."""
-        self._guarded = False
-        """Whether something stands between clients and the member: accounts, or its own part."""
-        self._proposals = Proposals(self._keys, config)
         self._passed_on = PassedOn(self.node, transport)
-        self.changes = MemberChanges(config, self.store, self.node, self._proposals, monitor)
-        self._answers.own["member_list"] = self.changes.member_list
-        self.auth.on_switch.append(lambda _on: self._update_guard())
-        self.changes.section.on_change.append(self._update_guard)
-        self._update_guard()
+        self.changes.section.on_change.append(self._linger_if_removed)
         if recovered.snapshot.index:
             self._snapshots.installed(recovered.snapshot)
         self.store.raft_term = recovered.hard_state.term
-        self._reads = ReadQueue(self._keys, self._answers.answer, config.max_pending_requests)
-        self._forwarding = Forwarding(transport, session << 32, config.max_pending_requests)
-        self._leases = LeaseKeeper(config, self.store, now_ns)
         self._former_members = self.changes.section.removed
-        self._moves = LeaderMoves(self.store, self.node)
         self._auto_compaction = AutoCompaction(config.auto_compaction, config.tick_ns)
         self._client_watches: dict[ClientHandle, dict[int, None]] = {}
         self._leaderless_ticks = 0
@@ -170,127 +144,6 @@ class Member:
 
     # -- input --------------------------------------------------------------------------------
 
-    def receive_client(
-        self, client: ClientHandle, op: str, fields: list[Any], respond: Respond
-    ) -> None:
-        """Take a request; `respond` is called once with the payload of the answer."""
-        try:
-            if self._guarded:
-                self._receive_guarded(client, op, fields, respond)
-            else:
-                check_request(op, fields)
-                if op in self.store.write_ops:
-                    self._submit(op, fields, respond)
-                else:
-                    self._dispatch(op, fields, respond)
-        except StoreError as refusal:
-            respond(refusal.to_wire())
-        except (IndexError, KeyError, TypeError, ValueError):
-            respond(MALFORMED)
-
-    def _receive_guarded(
-        self, client: ClientHandle, op: str, fields: list[Any], respond: Respond
-    ) -> None:
-        self.changes.check_open(op, linearizable=op != "range" or self.must_linearize(op, fields))
-        if self.auth.enabled:
-            self.access.receive(client, op, fields, respond)
-        else:
-            check_request(op, fields)
-            self._dispatch(op, fields, respond)
-
-    def _update_guard(self) -> None:
-        changes = self.changes
-        self._answers.is_learner = changes.is_learner
-        self._unpublished = changes.to_publish() is not None
-        self._guarded = self.auth.enabled or changes.is_removed or changes.is_learner
-        if changes.is_removed:
-            self._linger()
-
-    def _dispatch(self, op: str, fields: list[Any], respond: Respond) -> None:
-        if op in self.store.write_ops:
-            self._submit(op, fields, respond)
-            return
-        deadline_ns = self._now_ns() + self._timeout_ns
-        request = Request(op, fields, respond, deadline_ns)
-        if op in LEADER_OPS:
-            if op in MEMBER_OPS:
-                check_shape(op, fields)
-            self._ask_leader(request)
-        elif op == "move_leader":
-            self._moves.begin(request)
-        elif op in LINEARIZABLE_OPS and self.must_linearize(op, fields):
-            self._reads.add(request)
-        elif op == ALARM:
-            check_alarm(fields)
-            self._submit(ALARM_SET, fields, respond)
-        elif op == "hash_kv":
-            self._chores.hash_kv(fields, respond)
-        elif op in ACCESS_OPS:
-            self.access.receive("", op, fields, respond)
-        else:
-            respond(self._answers.answer(op, fields))
-
-    def _read(self, op: str, fields: list[Any], respond: Respond) -> None:
-        """A request with a token whose answer waits for the leader, unless it need not."""
-        _, asked, asked_fields = fields
-        if self.must_linearize(asked, asked_fields):
-            deadline_ns = self._now_ns() + self._timeout_ns
-            self._reads.add(Request(op, fields, respond, deadline_ns))
-        else:
-            respond(self._answers.answer(op, fields))
-
-    def must_linearize(self, op: str, fields: list[Any]) -> bool:
-        """Whether the leader has to be asked before the local state may be read."""
-        if op == "range":
-            return not fields[SERIALIZABLE_FIELD]
-        return op != "member_list" or bool(fields[0])
-
-    def _submit(self, op: str, fields: list[Any], respond: Respond) -> None:
-        if op == "compact" and fields[PHYSICAL_FIELD]:
-            respond = self._chores.after_sweep(respond)
-        if op == "lease_grant" and not fields[LEASE_ID_FIELD]:
-            fields = [fields[0], self._keys.next_number()]
-        if self._quota.limit_bytes and not self._quota.admits(op, fields):
-            self._quota.refuse(respond)
-            return
-        deadline_ns = self._now_ns() + self._timeout_ns
-        self._proposals.submit(op, fields, respond, deadline_ns)
-
-    def _submit_own(self, op: str, fields: list[Any], respond: Respond) -> None:
-        """A write of the member itself; a refusal is its answer."""
-        try:
-            self._submit(op, fields, respond)
-        except StoreError as refusal:
-            respond(refusal.to_wire())
-
-    def _ask_leader(self, request: Request) -> None:
-        leader = self.node.raft.leader
-        if leader == self.id:
-            self._answer_as_leader(request)
-        elif leader == NO_MEMBER:
-            raise StoreError(*NO_LEADER)
-        else:
-            self._forwarding.ask(leader, request)
-
-    def _answer_as_leader(self, request: Request) -> None:
-        if request.op in MEMBER_OPS:
-            self.changes.take(request)
-        elif request.op == KEEP_ALIVE and (undone := self._leases.take_back(request.fields[0])):
-            self._submit_own(LEASE_CHECKPOINT, [undone], partial(self._renew, request))
-        else:
-            # The round of heartbeats proves that no successor keeps the lease's time by now.
-            self._reads.add(request)
-
-    def _renew(self, request: Request, payload: list[Any]) -> None:
-        """The checkpoint of a lease has been taken back, or could not be."""
-        if payload[0] != 0:
-            request.respond(payload)
-            return
-        try:
-            self._reads.add(request)
-        except StoreError as refusal:
-            request.respond(refusal.to_wire())
-
     def receive_peer(self, sender_id: int, wire: list[Any]) -> None:
         """Take what another member has sent with `Transport.send_peer`, or a packed message."""
         kind = wire[0]
@@ -299,9 +152,9 @@ class Member:
         elif sender_id in self._former_members:
             self._tell_removed(sender_id, kind)
         elif kind == ASK_LEADER:
-            self._asked_by_peer(sender_id, wire)
+            self._desk.asked_by_peer(sender_id, wire)
         elif kind == LEADER_ANSWER:
-            self._forwarding.answered(wire)
+            self._desk.forwarding.answered(wire)
         elif kind == PROPOSALS_REFUSED:
             _, keys, code, text = wire
             self._proposals.refuse(split_keys(keys), Status(code, text))
@@ -323,8 +176,8 @@ class Member:
         if sender_id in self._former_members:
             self._tell_removed(sender_id, message.kind)
             return
-        if self._guarded and self.changes.is_removed:
-            self._linger()
+        if self._desk.guarded:
+            self._linger_if_removed()
         if message.kind == PROPOSE:
             self._passed_on.take(sender_id, message)
         else:
@@ -335,42 +188,23 @@ class Member:
         self._was_told = True
         if not self.changes.is_removed:
             self.changes.is_removed = True
-            self._update_guard()
+            self._desk.update_guard()
+            self._linger_if_removed()
 
-    def _linger(self) -> None:
+    def _linger_if_removed(self) -> None:
         """Stay for those who do not know yet that this member is removed.
 
         To them it still counts: of two members, the other one cannot even be elected without the
         vote of the one that is removed. (etcd leaves that to luck; its raft package advises against
         clusters of two.)
         """
-        self._needed_until_tick = self._ticks + LINGER_ELECTIONS * self.config.election_ticks
+        if self.changes.is_removed:
+            self._needed_until_tick = self._ticks + LINGER_ELECTIONS * self.config.election_ticks
 
     def _tell_removed(self, member_id: int, kind: int) -> None:
         """A member that missed its removal would stand for election for ever."""
         if kind in (PRE_VOTE, VOTE, INQUIRY):
             self._transport.send_peer(member_id, [REMOVED])
-
-    def _asked_by_peer(self, sender_id: int, wire: list[Any]) -> None:
-        _, number, op, fields = wire
-
-        def respond(payload: list[Any]) -> None:
-            self._transport.send_peer(sender_id, [LEADER_ANSWER, number, payload])
-
-        if self.node.raft.role is not Role.LEADER or op not in LEADER_OPS:
-            respond(list(NOT_LEADER))
-            return
-        if op in MEMBER_OPS and not self._forwarding.is_new(sender_id, number):
-            return
-        deadline_ns = self._now_ns() + self._timeout_ns
-        try:
-            if op in MEMBER_OPS:
-                check_shape(op, fields)
-            self._answer_as_leader(Request(op, fields, respond, deadline_ns))
-        except StoreError as refusal:
-            respond(refusal.to_wire())
-        except (TypeError, ValueError):
-            respond(MALFORMED)
 
     # -- watches ------------------------------------------------------------------------------
 
@@ -382,10 +216,7 @@ class Member:
         Raises:
             StoreError: the request is refused.
         """
-        if self._guarded:
-            self.changes.check_open("watch", linearizable=True)
-            if self.auth.enabled:
-                self.access.check_watch(fields)
+        self._desk.check_watch(fields)
         watch_id = self.watches.create(fields, push)
         self._client_watches.setdefault(client, {})[watch_id] = None
         return watch_id
@@ -414,17 +245,11 @@ class Member:
                 self._snapshots.advance(self.node)
                 self.sync_disk(_nothing)
         if self._anybody_waits():
-            now_ns = self._now_ns()
-            self._proposals.expire(now_ns)
-            self._reads.expire(now_ns)
-            self._reads.retry(self._ticks)
-            self._forwarding.expire(now_ns)
-            self._moves.expire(now_ns)
-            self.changes.expire(now_ns)
+            self._desk.expire(self._now_ns(), self._ticks)
         self._refuse_without_leader()
         if self._leaderless_ticks or self.node.raft.election_elapsed > self.config.election_ticks:
             self._inquire_after_silence()
-        if self._unpublished and self._ticks >= self._publish_tick:
+        if self._desk.unpublished and self._ticks >= self._publish_tick:
             self._publish()
         expired = self._leases.expired(self.node, self._ticks)
         left = self._leases.checkpoint(self.node)
@@ -433,7 +258,7 @@ class Member:
             for op, fields in expired:
                 self.receive_client(None, op, fields, _ignore)
             if left:
-                self._submit_own(LEASE_CHECKPOINT, [left], _ignore)
+                self._desk.submit_own(LEASE_CHECKPOINT, [left], _ignore)
             self._proposals.speak_as_leader(position)
         if self._ticks % PROGRESS_TICKS == 0:
             self.watches.notify_progress()
@@ -454,7 +279,7 @@ class Member:
             self._publish_tick = self._ticks + PUBLISH_TICKS
             # If too much waits already, it is said again later.
             with suppress(StoreError):
-                self._submit(MEMBER_PUBLISH, fields, _ignore)
+                self._desk.submit(MEMBER_PUBLISH, fields, _ignore)
 
     def idle_ticks(self) -> int:
         """After how many ticks time alone can make a difference; at least 1.
@@ -471,15 +296,7 @@ class Member:
         return max(1, raft.election_timeout - raft.election_elapsed)
 
     def _anybody_waits(self) -> bool:
-        return bool(
-            self._proposals.pending
-            or self._reads
-            or len(self._forwarding)
-            or self._moves
-            or self.changes.waiting
-            or self._unpublished
-            or self._chores
-        )
+        return bool(self._desk.anybody_waits() or self._chores)
 
     def _refuse_without_leader(self) -> None:
         """Let clients try another member when an election takes longer than it should."""
@@ -488,8 +305,7 @@ class Member:
             return
         self._leaderless_ticks += 1
         if self._leaderless_ticks >= 2 * self.config.election_ticks:
-            self._proposals.refuse_waiting(NO_LEADER)
-            self._reads.refuse_waiting()
+            self._desk.refuse_without_leader()
 
     def _inquire_after_silence(self) -> None:
         """Ask all that are known, now and then, whether the cluster goes on without this member.
@@ -642,7 +458,7 @@ class Member:
         self._leases.set_leading(leading=leading)
         if leading and self._observer is not None:
             self._observer.leads()
-        self._moves.leader_changed(state.leader)
+        self._desk.moves.leader_changed(state.leader)
 
     # -- what is asked about it ---------------------------------------------------------------
 
@@ -665,21 +481,10 @@ class Member:
         return {
             **self.node.status(),
             **self.store.statistics(),
-            "alarms": [NAMES[alarm] for _, alarm in self.alarms.to_wire()],
-            "quota_bytes": self._quota.limit_bytes,
-            "is_learner": self.changes.is_learner,
+            **self._desk.statistics(),
             "leader_changes": self._leader_changes,
-            "failed_proposals": self._proposals.failed_count,
-            "failed_reads": self._reads.failed_count,
-            "slow_reads": self._reads.slow_count,
-            "leases_expired": self._leases.expired_count,
             "receiving_snapshot": int(bool(self._snapshots.receiving)),
-            "auth_revision": self.auth.accounts.revision,
             **_disk_statistics(self._disk),
-            "pending_proposals": len(self._proposals.pending),
-            "pending_bytes": self._proposals.pending_bytes,
-            "pending_reads": len(self._reads),
-            "forwarded": len(self._forwarding),
             **self._snapshots.statistics(),
             "disk_unsynced_records": self._disk.written - self._disk.synced,
             **self.watches.statistics(),

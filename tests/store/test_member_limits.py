@@ -130,7 +130,7 @@ def test_a_member_that_cannot_publish_now_does_it_later() -> None:
     cluster.advance(3)
     joined = cluster.members[4]
     joined.changes._own_client_urls = ("http://member-4:2379",)
-    joined._update_guard()
+    joined._desk.update_guard()
     cluster.isolate(4)
     waits = ask(joined, put(b"a"))
     cluster.settle()
