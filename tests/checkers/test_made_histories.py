@@ -104,7 +104,7 @@ def permuted(pending: list[Operation | Expiry], done: list[tuple[str, list[Any]]
     for each in pending:
         rest = [other for other in pending if other is not each]
         if isinstance(each, Expiry):
-            early = each.after_order > first_return
+            early = each.after_order >= first_return
             if not early and permuted(rest, [*done, ("lease_revoke", [each.lease])]):
                 return True
             continue

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from benches import h2load, served, store_catch_up, store_memory, store_vs_etcd
+from benches import etcd_client, h2load, served, store_catch_up, store_memory, store_vs_etcd
 from benches.store import main
 
 FIGURES = {"mode", "clients", "operations", "per_second", "cpu_seconds", "latency_ms", "transport"}
@@ -99,6 +100,7 @@ def test_impossible_work_is_refused(arguments: list[str]) -> None:
 @pytest.mark.skipif(h2load.H2LOAD is None, reason=h2load.WITHOUT_H2LOAD)
 def test_both_sides_of_the_comparison_are_measured() -> None:
     arguments = ["--clients", "1", "--scale", "0.004", "--rounds", "1", "--wire", "--json"]
+    arguments.append("--no-own-client")
     result = CliRunner().invoke(store_vs_etcd.main, arguments)
     assert result.exit_code == 0, result.output
     puts, ranges = json.loads(result.stdout)["rows"]
@@ -110,6 +112,19 @@ def test_both_sides_of_the_comparison_are_measured() -> None:
         round(ours / 1367, 2),
     )
     assert ranges["raftstore_over_grpc"]["per_second"] > 0
+    assert puts["etcd_asked_by"] == "h2load"
+
+
+@pytest.mark.skipif(served.ETCD is None, reason=served.WITHOUT_ETCD)
+@pytest.mark.skipif(not etcd_client.is_available(), reason=etcd_client.WITHOUT_CLIENT)
+def test_a_real_etcd_is_asked_by_its_own_client(tmp_path: Path) -> None:
+    program = etcd_client.build(tmp_path)
+    with served.real_etcd() as etcd:
+        figures = etcd_client.ask(program, etcd.leader, "put", 12, 50, 256)
+        assert (figures["operations"], figures["clients"]) == (50, 12)
+        assert figures["latency_ms"]["p99"] >= figures["latency_ms"]["p50"] > 0
+        with pytest.raises(etcd_client.ClientError, match="too large"):
+            etcd_client.ask(program, etcd.leader, "put", 1, 1, 3 << 20)
 
 
 def test_a_row_that_is_not_there_is_refused() -> None:
