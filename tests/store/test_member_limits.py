@@ -41,6 +41,17 @@ def follower_of(cluster: BareCluster, leader: Member) -> Member:
     return next(member for member in cluster.members.values() if member is not leader)
 
 
+def leader_with_one_of_four_followers() -> tuple[Any, Any, Any]:
+    """A cluster without a quorum, whose leader may hold 5,000 bytes; the leader; the follower."""
+    cluster = cluster_of(5, max_uncommitted_bytes=5_000)
+    leader = cluster.leader()
+    follower = follower_of(cluster, leader)
+    for member in cluster.members.values():
+        if member not in (leader, follower):
+            cluster.isolate(member.id)
+    return cluster, leader, follower
+
+
 def version(cluster: BareCluster, member: Member, key: bytes) -> int:
     kvs = cluster.call(member.id, *get(key))[1][1]
     return int(kvs[0][3])
@@ -84,12 +95,7 @@ def test_a_follower_cut_off_from_its_leader_refuses_writes_beyond_the_bound() ->
 
 
 def test_what_the_quorum_holds_up_is_refused_when_followers_fill_the_bound() -> None:
-    cluster = cluster_of(5, max_uncommitted_bytes=5_000)
-    leader = cluster.leader()
-    follower = follower_of(cluster, leader)
-    for member in cluster.members.values():
-        if member not in (leader, follower):
-            cluster.isolate(member.id)
+    cluster, leader, follower = leader_with_one_of_four_followers()
     passed_on = ask(follower, put(b"a", b"x" * 4_900))
     cluster.settle()
     refused = ask(leader, put(b"b", b"x" * 1_000))
@@ -290,12 +296,7 @@ def test_memory_of_what_was_passed_on_is_bounded_and_forgets_towards_refusal() -
 
 
 def test_a_write_passed_on_to_a_leader_that_holds_too_much_is_refused_at_once() -> None:
-    cluster = cluster_of(5, max_uncommitted_bytes=5_000)
-    leader = cluster.leader()
-    follower = follower_of(cluster, leader)
-    for member in cluster.members.values():
-        if member not in (leader, follower):
-            cluster.isolate(member.id)
+    cluster, leader, follower = leader_with_one_of_four_followers()
     held = ask(leader, put(b"a", b"x" * 4_900))
     cluster.settle()
     refused = ask(follower, put(b"b", b"x" * 1_000))
