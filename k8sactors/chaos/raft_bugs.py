@@ -48,12 +48,11 @@ def _serve_at_once(_: Reads) -> bool:
     return True
 
 
-def _ask_under_one_name(queue: ReadQueue, node: RawNode, tick: int) -> None:
-    if node.read_index(ONE_NAME):
-        rounds = queue._rounds  # noqa: SLF001 - the defect lives inside the queue
-        joined = rounds[ONE_NAME].requests if ONE_NAME in rounds else []
-        rounds[ONE_NAME] = Round(joined + queue.waiting, tick)
-        queue.waiting = []
+def _start_under_one_name(queue: ReadQueue, node: RawNode, rounds: list[Round]) -> bool:
+    if not node.read_index(ONE_NAME):
+        return False
+    queue._rounds.setdefault(ONE_NAME, []).extend(rounds)  # noqa: SLF001 - the defect is inside
+    return True
 
 
 def _without_pre_vote_and_check_quorum(config: MemberConfig) -> RaftConfig:
@@ -207,8 +206,8 @@ REUSED_READ_NAME = Bug(
     name="a ReadIndex request id is reused; a delayed answer confirms the wrong one",
     origin="etcd 20418",
     owner=ReadQueue,
-    function="ask",
-    replacement=_ask_under_one_name,
+    function="start",
+    replacement=_start_under_one_name,
     campaign=partial(
         run_store,
         StoreChaos(

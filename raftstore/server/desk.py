@@ -259,7 +259,7 @@ class Desk:
         """Answer what has waited too long, and ask again what has not been answered."""
         self.proposals.expire(now_ns)
         self.reads.expire(now_ns)
-        self.reads.retry(ticks)
+        self.reads.retry(self._node, ticks)
         self.forwarding.expire(now_ns)
         self.moves.expire(now_ns)
         self.changes.expire(now_ns)

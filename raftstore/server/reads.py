@@ -6,6 +6,7 @@ local state.
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -23,15 +24,18 @@ from raftstore.raft import RawNode, ReadState
 from .requests import Request, RequestKeys
 
 RETRY_TICKS = 5
-"""A round without an answer is asked anew after so long (etcd: readIndexRetryTime, 500 ms)."""
+"""A round without an answer is asked again after so long (etcd: readIndexRetryTime, 500 ms)."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Round:
-    """Reads that share one ReadIndex."""
+    """Reads that share one ReadIndex. It may be asked for more than once, the first answer counts.
+
+    Any of them does: each was asked after all reads of the round had come in.
+    """
 
     requests: list[Request]
-    started_tick: int
+    asked_tick: int
 
 
 class ReadQueue:
@@ -47,12 +51,13 @@ class ReadQueue:
         self.failed_count = 0
         """Reads that were refused, since the start."""
         self.slow_count = 0
-        """Rounds that had to be asked anew, since the start."""
+        """How often a round had to be asked again, since the start."""
         self._count = 0
         self._keys = keys
         self._answer = answer
         self._max_requests = max_requests
-        self._rounds: dict[bytes, Round] = {}
+        self._rounds: dict[bytes, list[Round]] = {}
+        """What an answer to each context confirms."""
         self.confirmed: list[tuple[int, list[Request]]] = []
 
     def __len__(self) -> int:
@@ -70,18 +75,28 @@ class ReadQueue:
         self.waiting.append(request)
 
     def ask(self, node: RawNode, tick: int) -> None:
-        """Start a round for everything that waits, under a context never used before."""
-        context = self._keys.next()
-        if node.read_index(context):
-            self._rounds[context] = Round(self.waiting, tick)
+        """Start a round for everything that waits."""
+        if self.start(node, [Round(self.waiting, tick)]):
             self.waiting = []
+
+    def start(self, node: RawNode, rounds: list[Round]) -> bool:
+        """Ask for rounds, under a context never used before; False when there is nobody to ask.
+
+        An answer to a context that was used before might be one from before these reads.
+        """
+        context = self._keys.next()
+        if not node.read_index(context):
+            return False
+        self._rounds[context] = rounds
+        return True
 
     def confirm(self, states: list[ReadState]) -> None:
         """The quorum has confirmed rounds."""
         for state in states:
-            asked = self._rounds.pop(state.context, None)
-            if asked is not None:
-                self.confirmed.append((state.index, asked.requests))
+            for asked in self._rounds.pop(state.context, ()):
+                if asked.requests:
+                    self.confirmed.append((state.index, asked.requests))
+                    asked.requests = []
 
     def serve(self, applied: int) -> None:
         """Answer the confirmed reads whose index is applied."""
@@ -97,22 +112,36 @@ class ReadQueue:
                 request.respond(self._answer(request.op, request.fields))
         self.confirmed = later
 
-    def retry(self, tick: int) -> None:
-        """Let the reads of unanswered rounds wait again: a message was lost."""
-        old = [
-            context
-            for context, asked in self._rounds.items()
-            if tick - asked.started_tick >= RETRY_TICKS
-        ]
-        self.slow_count += len(old)
-        for context in old:
-            self.waiting = self._rounds.pop(context).requests + self.waiting
+    def retry(self, node: RawNode, tick: int) -> None:
+        """Ask again for rounds without an answer, all at once: a message may be lost.
+
+        What was asked before stays valid. Where the way there and back takes longer than the
+        patience here, no later answer would come any sooner.
+        """
+        self._forget_settled()
+        late = {
+            asked: None
+            for rounds in self._rounds.values()
+            for asked in rounds
+            if asked.requests and tick - asked.asked_tick >= RETRY_TICKS
+        }
+        if late and self.start(node, list(late)):
+            self.slow_count += len(late)
+            for asked in late:
+                asked.asked_tick = tick
+
+    def _forget_settled(self) -> None:
+        """Answers to other contexts of a round are awaited no longer."""
+        for context in list(self._rounds):
+            if not any(asked.requests for asked in self._rounds[context]):
+                del self._rounds[context]
 
     def leader_changed(self) -> None:
         """Whoever was asked cannot answer any more (etcd answers the same)."""
         rounds, self._rounds = self._rounds, {}
-        for asked in rounds.values():
-            self._refuse(asked.requests, LEADER_CHANGED)
+        for asked in chain.from_iterable(rounds.values()):
+            requests, asked.requests = asked.requests, []
+            self._refuse(requests, LEADER_CHANGED)
 
     def refuse_waiting(self) -> None:
         """There is nobody to ask."""
@@ -122,7 +151,7 @@ class ReadQueue:
     def expire(self, now_ns: int) -> None:
         """Answer what has waited too long."""
         self.waiting = self._expire(self.waiting, now_ns)
-        for asked in self._rounds.values():
+        for asked in chain.from_iterable(self._rounds.values()):
             asked.requests = self._expire(asked.requests, now_ns)
         self.confirmed = [
             (index, self._expire(requests, now_ns)) for index, requests in self.confirmed
