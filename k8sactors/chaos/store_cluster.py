@@ -165,6 +165,8 @@ class StoreCluster:
             max_entries_per_message=options.entries_per_message,
             election_ticks=options.election_ticks,
             quota_bytes=options.quota_bytes,
+            lease_reads=options.lease_reads,
+            max_clock_drift_percent=options.max_clock_drift_percent,
         )
 
     @staticmethod

@@ -16,6 +16,8 @@ class StoreChaos:
     Attributes:
         spares: machines beside the founding members', for members that are added.
         quota_bytes: how much room the store may take; 0: as much as it wants.
+        lease_reads: whether leaders answer reads within a lease, without asking the others.
+        max_clock_drift_percent: by how much clocks may differ in speed for that to be sound.
         partial_partition: whether elections must settle under one, before all is healed.
         features: what clients ask for beside reads and writes of single keys (`store_mix`).
         plan: the faults; None: each seed draws them from `kinds` at a `pace`.
@@ -34,6 +36,8 @@ class StoreChaos:
     election_ticks: int = 10
     think_ms: int = 1_500
     quota_bytes: int = 0
+    lease_reads: bool = False
+    max_clock_drift_percent: int = 10
     partial_partition: bool = False
     features: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()

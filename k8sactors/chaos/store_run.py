@@ -193,6 +193,7 @@ class StoreChaosRun:
             "starts refused for bit rot": _count(network.crashes, DISK_ROTTEN),
             "torn writes repaired": sum(disk.torn_crashes for disk in disks),
             "unsynced records lost": sum(disk.lost_records for disk in disks),
+            "runs with leases for reads": int(self._options.lease_reads),
             "answers": len(outcomes),
             "outcomes unknown": len(operations) - len(outcomes),
             "watch events": sum(len(batch.changes) for batch in batches),

@@ -14,6 +14,7 @@ from k8sactors.chaos.store_mix import FEATURES
 from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.chaos.store_run import run_store
 from k8sactors.faults import UnknownFaultError, check_kinds, draw_faults
+from k8sactors.faults.clock import ClockDrift, ClockFreeze
 from k8sactors.faults.orders import QuotaExceeded
 from k8sactors.faults.sequence import InterruptedInstall
 from k8sactors.simulation import Random, named_stream
@@ -96,6 +97,10 @@ CHANGES = (
 SETTLE_MS = 60_000
 PARTIAL_PARTITION_SHARE = 0.2
 """Of the runs whose members stay the same."""
+LEASE_READS_SHARE = 0.3
+"""Of the runs in which no clock stands still: there a leader would trust in its lease for ever."""
+DRIFT_BOUND_PERCENT = 35
+"""Bounds the drift that is drawn: one clock may run at six fifths, another at four, 50 % faster."""
 
 
 def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -148,6 +153,11 @@ def draw_chaos(seed: int, members: int, kinds: Sequence[str]) -> StoreChaos:
     if not chaos.spares:
         partial = named_stream(seed, "chaos/partial").random() < PARTIAL_PARTITION_SHARE
         chaos = attrs.evolve(chaos, partial_partition=partial)
+    if ClockFreeze.kind not in enabled:
+        leases = named_stream(seed, "chaos/lease-reads").random() < LEASE_READS_SHARE
+        chaos = attrs.evolve(chaos, lease_reads=leases)
+        if leases and ClockDrift.kind in enabled:
+            chaos = attrs.evolve(chaos, max_clock_drift_percent=DRIFT_BOUND_PERCENT)
     return _with_plan(chaos, random, enabled)
 
 

@@ -16,6 +16,7 @@ from raftstore.server.tls import TlsFiles
 
 DEFAULT_QUOTA_BYTES: Final = 2 << 30
 CHECKPOINT_INTERVAL_S: Final = 300
+DEFAULT_DRIFT_PERCENT: Final = 10
 PATH: Final = click.Path(dir_okay=False)
 
 
@@ -52,16 +53,22 @@ def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
         auto_compaction_retention: str,
         quota_backend_bytes: int,
         experimental_enable_lease_checkpoint: bool,
+        lease_reads: bool,
+        max_clock_drift_percent: int | None,
         **options: Any,
     ) -> Any:
         try:
             retention = parse_retention(auto_compaction_mode, auto_compaction_retention)
         except ConfigurationError as error:
             raise click.UsageError(str(error)) from error
+        if max_clock_drift_percent is not None and not lease_reads:
+            raise click.UsageError("--max-clock-drift-percent is the bound for --lease-reads")
         policy = Policy(
             retention,
             max(0, quota_backend_bytes or DEFAULT_QUOTA_BYTES),
             CHECKPOINT_INTERVAL_S if experimental_enable_lease_checkpoint else 0,
+            lease_reads,
+            DEFAULT_DRIFT_PERCENT if max_clock_drift_percent is None else max_clock_drift_percent,
         )
         return command(policy=policy, **options)
 
@@ -121,5 +128,17 @@ _POLICY = (
         "--experimental-enable-lease-checkpoint",
         is_flag=True,
         help="A new leader goes on with what was left of a lease, instead of starting it anew.",
+    ),
+    click.option(
+        "--lease-reads",
+        is_flag=True,
+        help="The leader answers reads within its lease, without asking the other members. Sound "
+        "only while no clock gains more than --max-clock-drift-percent on another; all members "
+        "must be told the same.",
+    ),
+    click.option(
+        "--max-clock-drift-percent",
+        type=click.IntRange(0, 99),
+        help=f"By so much leases are shorter.  [default: {DEFAULT_DRIFT_PERCENT}]",
     ),
 )

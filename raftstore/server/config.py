@@ -114,6 +114,8 @@ class Policy:
     auto_compaction: Retention = KEEP_ALL
     quota_bytes: int = 0
     lease_checkpoint_interval_s: int = 0
+    lease_reads: bool = False
+    max_clock_drift_percent: int = 10
 
     def told_to(self, config: MemberConfig) -> MemberConfig:
         """The configuration of a member under this policy."""

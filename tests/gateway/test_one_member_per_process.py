@@ -306,6 +306,7 @@ def test_a_directory_is_one_members_and_goes_with_it_to_another_address(members:
         (["--initial-cluster", "a=h:1"], "say which with --member"),
         (["--initial-cluster-state", "existing"], "say which with --member"),
         (["--member", "a", "--initial-cluster", "a", "--data-dir", "d"], "NAME=HOST:PORT"),
+        (["--max-clock-drift-percent", "5"], "--lease-reads"),
     ],
 )
 def test_options_that_do_not_fit_together_are_wrong_usage(

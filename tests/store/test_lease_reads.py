@@ -6,8 +6,11 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from click.testing import CliRunner
 from trio.testing import MockClock
 
+from raftstore.cli import main
+from raftstore.gateway.serving import ServeOptions
 from raftstore.raft import RaftMonitor
 from raftstore.server import MemberConfig
 from raftstore.server.bare import BareCluster
@@ -141,6 +144,27 @@ def test_reads_see_all_acknowledged_writes_amid_kills_and_cuts(seed: int) -> Non
     assert len(seen) > 20
     for at_least, value in seen:
         assert value >= at_least
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], (False, 10)),
+        (["--lease-reads"], (True, 10)),
+        (["--lease-reads", "--max-clock-drift-percent", "25"], (True, 25)),
+    ],
+)
+def test_a_served_cluster_is_told_by_an_option(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], told: tuple[bool, int]
+) -> None:
+    served: list[ServeOptions] = []
+    monkeypatch.setattr("raftstore.gateway.command.run", served.append)
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 0, result.output
+    config = served[0].policy.told_to(MemberConfig(1, ()))
+    assert (config.lease_reads, config.max_clock_drift_percent) == told
+    raft = config.raft()
+    assert (raft.lease_reads, raft.max_clock_drift_percent) == told
 
 
 def test_a_cluster_reads_by_leases_if_it_is_told_to() -> None:
