@@ -164,10 +164,21 @@ class PeerLink:
                 check_answer(await reader.read(MAX_HELLO_BYTES))
             self.connected = True
             self._complaint = ""
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._until_closed, reader, nursery.cancel_scope)
-                await self._send_queued(stream)
+            await self._send_until_closed(reader, stream)
         return True
+
+    async def _send_until_closed(self, reader: FrameReader, stream: trio.abc.Stream) -> None:
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._until_closed, reader, nursery.cancel_scope)
+            try:
+                await self._send_queued(stream)
+            except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+                # Out of the nursery it would be one of a group, which nobody expects.
+                failure = error
+                nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     async def _until_closed(self, reader: FrameReader, scope: trio.CancelScope) -> None:
         """Nothing is said back: whatever comes is the end."""
