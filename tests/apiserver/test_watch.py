@@ -1,10 +1,13 @@
 """What a watcher may rely on; how reads and caches keep in step with the store."""
 
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
 import pytest
 
 from k8sactors.apiserver.errors import CompactedError
+from k8sactors.chaos.bugs import BUGS
+from k8sactors.client.reflector import Reflector
 
 
 @pytest.mark.covers("AP-20")
@@ -198,6 +201,27 @@ def test_a_list_without_version_sees_every_finished_write(world: Any, make: Any)
     frozen.paused = False
     world.run()
     assert world.answer(number).names == ["a"]
+
+
+@pytest.mark.parametrize("defective", [False, True])
+def test_a_first_list_at_a_lagging_server_shows_what_is_gone_only_when_defective(
+    world: Any, make: Any, *, defective: bool
+) -> None:
+    """Bug 14 of the zoo: a kubelet that has just started would run a pod that was deleted."""
+    lagging = world.add_server()
+    world.do("create", "configmaps", "default", body=make.config_map("gone"))
+    world.run()
+    frozen = list(world.memory.watches)[1]
+    frozen.paused = True
+    world.do("delete", "configmaps", "default", "gone")
+    with BUGS[14].switched_on() if defective else nullcontext():
+        version = Reflector.first_version(cast("Reflector", None))
+    number = world.submit("list", "configmaps", "default", server=lagging, resourceVersion=version)
+    world.run()
+    assert (world.answer(number) is not None) is defective
+    frozen.paused = False
+    world.run()
+    assert world.answer(number).names == (["gone"] if defective else [])
 
 
 def test_a_list_not_older_than_a_version_waits_and_gives_up(world: Any, make: Any) -> None:
