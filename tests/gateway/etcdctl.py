@@ -85,6 +85,7 @@ def reduced(text: str) -> str:
     )
     text = re.sub(r"\bmemberID:\d+ ", "memberID:N ", text)
     text = re.sub(r"(URL, )\d+$", r"\1HASH", text, flags=re.MULTILINE)
+    text = re.sub(r"^(\| +URL \|) +\d+ \|$", r"\1 HASH |", text, flags=re.MULTILINE)
     text = re.sub(r"remaining\(\d+s\)", "remaining(N)", text)
     text = re.sub(r'("ID":)\d+', r"\1N", text)
     text = re.sub(r'("ttl":)\d+', r"\1N", text)
@@ -148,7 +149,7 @@ def run_side_by_side(urls: tuple[str, str], session: Session) -> Iterator[tuple[
 
     "LEASE" stands for a lease that was granted before the session begins.
     """
-    leases = [_grant(url) for url in urls]
+    leases = [grant(url) for url in urls]
     for item in session:
         command, typed = (item, "") if isinstance(item, str) else item
         waits = command.startswith(WAITS)
@@ -173,7 +174,8 @@ def run_side_by_side(urls: tuple[str, str], session: Session) -> Iterator[tuple[
         yield command, printed[0], printed[1]
 
 
-def _grant(url: str) -> str:
+def grant(url: str) -> str:
+    """A lease of ten minutes; its number as etcdctl writes it."""
     granted = etcdctl(url, "lease grant 600")
     found = re.match(r"lease ([0-9a-f]{16}) granted with TTL\(600s\)", granted)
     assert found, granted

@@ -47,6 +47,30 @@ ELSEWHERE = {
     "snapshot status",
 }
 
+# What does not reach the server: whom to ask, how long to try, and what completion scripts say.
+OF_THE_CLIENT = {
+    "--discovery-srv",
+    "--discovery-srv-name",
+    "--insecure-discovery",
+    "--insecure-skip-tls-verify",
+    "--insecure-transport",
+    "--keepalive-time",
+    "--keepalive-timeout",
+    "--no-descriptions",
+}
+# Flags of every command, and one that needs no server, with the place where they are used.
+ASKED_ELSEWHERE = {
+    "--endpoints": "all of them, as ETCDCTL_ENDPOINTS",
+    "--write-out": "test_etcdctl_formats, as -w",
+    "--command-timeout": "test_etcdctl_three",
+    "--dial-timeout": "test_etcdctl_three",
+    "--debug": "its lines are for people",
+    "--cacert": "test_tls",
+    "--cert": "test_tls",
+    "--key": "test_tls",
+    "defrag --data-dir": "opens a database file without a server",
+}
+
 
 @pytest.mark.parametrize("name", SESSIONS)
 def test_a_session_prints_what_it_prints_with_a_real_etcd(name: str, real_etcd: RealEtcd) -> None:
@@ -57,23 +81,52 @@ def test_a_session_prints_what_it_prints_with_a_real_etcd(name: str, real_etcd: 
 
 
 def test_no_command_of_etcdctl_is_forgotten() -> None:
-    assert ETCDCTL is not None
-    text = subprocess.run(
-        [ETCDCTL, "help"], capture_output=True, check=True, env={"ETCDCTL_API": "3"}
-    ).stdout.decode()
-    listed = text.partition("COMMANDS:")[2].partition("OPTIONS:")[0]
-    commands = set(re.findall(r"^\t(\w[\w -]*?)\t", listed, re.MULTILINE))
+    commands = _commands()
     assert len(commands) > 40
-    known = [*SESSIONS.values(), sessions.QUOTA]
-    items = [*SESSION, *(item for session in known for item in session)]
-    lines = [item if isinstance(item, str) else item[0] for item in items]
-    asked = {_without_options(line) for line in lines}
+    asked = {_without_options(line) for line in _lines()}
     missing = {
         command
         for command in commands - ELSEWHERE
         if not any(f"{line} ".startswith(f"{command} ") for line in asked)
     }
     assert missing == set()
+
+
+def test_no_flag_of_a_command_is_forgotten() -> None:
+    lines = _lines()
+    missing = {
+        f"{command} {flag}"
+        for command in _commands() - ELSEWHERE
+        for flag in _flags(_help(*command.split()).partition("GLOBAL OPTIONS:")[0])
+        if not any(command in line and flag in line for line in lines)
+    }
+    assert missing - ASKED_ELSEWHERE.keys() == set()
+    for flag in _flags(_help()) - OF_THE_CLIENT - ASKED_ELSEWHERE.keys():
+        assert any(flag in line for line in lines), flag
+
+
+def _lines() -> list[str]:
+    known = [*SESSIONS.values(), sessions.QUOTA]
+    items = [*SESSION, *(item for session in known for item in session)]
+    return [item if isinstance(item, str) else item[0] for item in items]
+
+
+def _help(*command: str) -> str:
+    assert ETCDCTL is not None
+    asked = [ETCDCTL, *command, "--help"]
+    return subprocess.run(
+        asked, capture_output=True, check=True, env={"ETCDCTL_API": "3"}
+    ).stdout.decode()
+
+
+def _commands() -> set[str]:
+    listed = _help().partition("COMMANDS:")[2].partition("OPTIONS:")[0]
+    return set(re.findall(r"^\t(\w[\w -]*?)\t", listed, re.MULTILINE))
+
+
+def _flags(text: str) -> set[str]:
+    options = text.partition("OPTIONS:")[2]
+    return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", options, re.MULTILINE)) - {"--help"}
 
 
 def _without_options(line: str) -> str:

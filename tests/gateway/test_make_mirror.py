@@ -51,3 +51,16 @@ def test_from_ours_to_ours(served: Served, fresh: Served) -> None:
 def test_from_ours_to_a_real_etcd_and_back(served: Served, real_etcd: RealEtcd) -> None:
     mirror(served.url, real_etcd.url, "forth")
     mirror(real_etcd.url, served.url, "back")
+
+
+def test_without_a_prefix_at_the_destination(served: Served, fresh: Served) -> None:
+    etcdctl(served.url, "put bare/a 1")
+    address = fresh.url.removeprefix("http://")
+    running = begin(served.url, f"make-mirror {address} --prefix bare/ --no-dest-prefix")
+    try:
+        eventually(fresh.url, "a", "a 1")
+        etcdctl(served.url, "put bare/a 2")
+        eventually(fresh.url, "a", "a 2")
+    finally:
+        running.kill()
+        running.communicate()

@@ -1,0 +1,97 @@
+"""Every command of etcdctl that has output formats, in each of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.gateway.sessions import WAITS, Session
+
+TEXT_FORMATS: Final = ("simple", "json", "fields", "table")
+BEGIN: Final[Session] = ["put a 1", "put b 2"]
+COMMANDS: Final[Session] = [
+    "put a 1",
+    "put a 2 --prev-kv",
+    "get a",
+    "get a b",
+    "get nothing",
+    "get a --keys-only",
+    "get a --print-value-only",
+    "get a --hex",
+    ("txn", 'mod("a") > "0"\n\nget a\nput a 5 --prev-kv\ndel nothing\n\n\n'),
+    ("txn", 'mod("a") = "0"\n\nget a\n\nget b\nput b 4\n\n'),
+    "del b --prev-kv",
+    "del nothing",
+    f"{WAITS}watch a --rev=2 --prev-kv --hex",
+    "lease list",
+    "lease timetolive LEASE",
+    "lease timetolive LEASE --keys",
+    "lease timetolive 77",
+    "lease revoke 77",
+    "lease keep-alive --once LEASE",
+    "endpoint hashkv",
+    "endpoint hashkv --cluster",
+    "endpoint health",
+    "defrag",
+    "compaction 1000",
+    "move-leader 123",
+    "member remove 123",
+    "member promote 123",
+    "user list",
+    "user get nobody",
+    "role list",
+    "role get nothing",
+    "role add r",
+    "role list",
+    "role grant-permission r read k",
+    "role grant-permission r write k2 k3",
+    "role get r",
+    "role revoke-permission r k",
+    "user add u:p",
+    "user grant-role u r",
+    "user list",
+    "user get u",
+    "user get u --detail",
+    "user revoke-role u r",
+    ("user passwd u --interactive=false", "new\n"),
+    "user delete u",
+    "role delete r",
+    "auth enable",
+    "auth disable",
+    "version",
+]
+"""Not `alarm`: what etcdctl makes of its answer has a header since etcd 3.5."""
+
+BINARY: Final[list[tuple[str | tuple[str, str], str]]] = [
+    ("put a 2 --prev-kv", "PutResponse"),
+    ("get a b", "RangeResponse"),
+    ("get nothing --count-only", ""),
+    ("del b --prev-kv", "DeleteRangeResponse"),
+    (("txn", 'mod("a") > "0"\n\nget a\nput a 5 --prev-kv\ndel nothing\n\n\n'), "TxnResponse"),
+    (("txn", 'mod("a") = "0"\n\nget a\n\nget b\nput b 4\n\n'), "TxnResponse"),
+    (f"{WAITS}watch a --rev=2 --prev-kv", "WatchResponse"),
+    # Of what concerns leases it prints the header alone.
+    ("lease grant 100", "ResponseHeader"),
+    ("lease list", "ResponseHeader"),
+    ("lease timetolive LEASE --keys", "ResponseHeader"),
+    ("lease keep-alive --once LEASE", "ResponseHeader"),
+    ("lease revoke LEASE", ""),
+    ("member list", "MemberListResponse"),
+    ("endpoint health", ""),
+    ("endpoint hashkv", ""),
+    ("endpoint status", ""),
+    ("user add u:p", "AuthUserAddResponse"),
+    ("role add r", "AuthRoleAddResponse"),
+    ("role grant-permission r write k2 k3", "AuthRoleGrantPermissionResponse"),
+    ("role get r", "AuthRoleGetResponse"),
+    ("role list", "AuthRoleListResponse"),
+    ("user grant-role u r", "AuthUserGrantRoleResponse"),
+    ("user get u", "AuthUserGetResponse"),
+    ("user list", "AuthUserListResponse"),
+    ("user revoke-role u r", "AuthUserRevokeRoleResponse"),
+    (("user passwd u --interactive=false", "new\n"), "AuthUserChangePasswordResponse"),
+    ("role revoke-permission r k2 k3", "AuthRoleRevokePermissionResponse"),
+    ("user delete u", "AuthUserDeleteResponse"),
+    ("role delete r", "AuthRoleDeleteResponse"),
+    ("role get r", ""),
+]
+"""In the format protobuf: the message that is printed; "": words."""
