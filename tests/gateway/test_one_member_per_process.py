@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import trio
 from click.testing import CliRunner
@@ -18,7 +15,8 @@ from click.testing import CliRunner
 from raftstore.cli import main
 from raftstore.server import joining
 from tests.gateway.etcdctl import ETCDCTL, etcdctl
-from tests.gateway.served import Served, ask, launch, post, wait_ready
+from tests.gateway.processes import COMMAND_TIMEOUT_S, POLL_S, Members, founders
+from tests.gateway.served import Served, ask, post
 
 needs_etcdctl = pytest.mark.skipif(
     ETCDCTL is None, reason="etcdctl is not installed (Debian: apt-get install etcd-client)"
@@ -26,75 +24,12 @@ needs_etcdctl = pytest.mark.skipif(
 NAMES = ("a", "b", "c")
 EXISTING = "--initial-cluster-state", "existing", "--initial-cluster"
 MAX_ATTEMPTS = 10
-POLL_S = 0.1
-COMMAND_TIMEOUT_S = 10.0
-
-
-def unused_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [opened.getsockname()[1] for opened in sockets]
-    finally:
-        for opened in sockets:
-            opened.close()
-
-
-@attrs.define
-class Members:
-    directory: Path
-    initial_cluster: str
-    addresses: dict[str, str]
-    running: dict[str, Served] = attrs.Factory(dict)
-
-    def launch(self, name: str, *options: str) -> subprocess.Popen[bytes]:
-        """By default with the options of a founder."""
-        return launch(
-            *("--member", name, "--data-dir", str(self.directory / name), "--port", "0"),
-            *(options or ("--initial-cluster", self.initial_cluster)),
-            stderr=subprocess.PIPE,
-        )
-
-    def start(self, *names: str, options: tuple[str, ...] = ()) -> None:
-        """All at once: none is ready before there is a quorum."""
-        processes = {name: self.launch(name, *options) for name in names}
-        for name, process in processes.items():
-            self.running[name] = wait_ready(process)
-
-    def kill(self, name: str) -> None:
-        served = self.running.pop(name)
-        served.process.kill()
-        self.end_of(served)
-
-    def end_of(self, served: Served) -> tuple[int, str]:
-        """Exit status, and what was said on the way."""
-        _, said = served.process.communicate(timeout=COMMAND_TIMEOUT_S)
-        return served.process.returncode, said.decode()
-
-    def refused(self, name: str, *options: str, directory: str = "") -> str:
-        """What is said about a start that fails."""
-        place = str(self.directory / (directory or name))
-        arguments = ["serve", "--member", name, "--data-dir", place, "--port", "0", *options]
-        result = CliRunner().invoke(main, arguments)
-        assert result.exit_code != 0
-        return result.output
-
-    def leader(self) -> str:
-        """The member that leads; there is one soon."""
-        while True:
-            for name, served in self.running.items():
-                _, status = post(served, "/v3/maintenance/status", {})
-                if status.get("leader") == status["header"]["member_id"]:
-                    return name
-            trio.run(trio.sleep, POLL_S)
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
     """Starting interpreters takes longer than all else here."""
-    ports = unused_ports(5)
-    addresses = dict(zip("abcde", (f"127.0.0.1:{port}" for port in ports), strict=True))
-    founders = ",".join(f"{name}={addresses[name]}" for name in NAMES)
-    cluster = Members(tmp_path_factory.mktemp("members"), founders, addresses)
+    cluster = founders(tmp_path_factory.mktemp("members"), "abc", "de")
     try:
         yield cluster
     finally:
