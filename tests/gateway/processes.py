@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -68,8 +69,9 @@ class Members:
             trio.run(trio.sleep, POLL_S)
 
 
-def founders(directory: Path, names: str, others: str = "") -> Members:
+def founders(directory: Path, names: Sequence[str], others: Sequence[str] = ()) -> Members:
     """A cluster of members with these names, none started; addresses for `others` to join it."""
-    ports = unused_ports(len(names + others))
-    addresses = dict(zip(names + others, (f"127.0.0.1:{port}" for port in ports), strict=True))
+    everybody = (*names, *others)
+    ports = (f"127.0.0.1:{port}" for port in unused_ports(len(everybody)))
+    addresses = dict(zip(everybody, ports, strict=True))
     return Members(directory, ",".join(f"{name}={addresses[name]}" for name in names), addresses)

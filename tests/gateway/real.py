@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import trio
 
 ETCD = shutil.which("etcd")
 WITHOUT_ETCD = "etcd is not installed (Debian: apt-get install etcd-server)"
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
 START_TIMEOUT_S = 15.0
 POLL_S = 0.05
 
@@ -97,3 +100,13 @@ def unused_ports(count: int) -> list[int]:
     for opened in sockets:
         opened.close()
     return ports
+
+
+@contextmanager
+def memory_directory(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty directory, in memory where the system has such a place."""
+    if not MEMORY.is_dir():
+        yield factory.mktemp("clusters")
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        yield Path(name)

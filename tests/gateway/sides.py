@@ -15,6 +15,7 @@ LABELS = ("FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH")
 NUMBERS = {"RAFT TERM", "RAFT INDEX", "RAFT APPLIED INDEX", "DB SIZE", "VERSION"}
 STATUS = ("ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER", "RAFT TERM")
 STATUS += ("RAFT INDEX", "RAFT APPLIED INDEX", "ERRORS")
+HASH = ("ENDPOINT", "HASH")
 PLAIN = {"raftIndex", "raftTerm", "raftAppliedIndex", "dbSize", "dbSizeInUse", "version"}
 PLAIN |= {"cluster_id", "raft_term", "revision"}
 
@@ -28,6 +29,7 @@ class Side:
     ids: dict[int, str] = attrs.Factory(dict)
     urls: dict[str, str] = attrs.Factory(dict)
     cluster_id: int = 0
+    hashes: dict[str, str] = attrs.Factory(dict)
 
     def learn(self) -> None:
         """Look who the members are; new ones get the next label."""
@@ -55,11 +57,15 @@ class Side:
         return command, url
 
     def plain(self, text: str) -> str:
-        """What was printed, with labels for what differs between clusters."""
+        """What was printed, with labels for what differs between clusters.
+
+        Equal hashes have the same label, so that it is seen whether members agree.
+        """
+        self.hashes = {}
         lines = text.splitlines()
         status = lines.pop()
         if lines and lines[0][:1] in "{[":
-            lines = [json.dumps(self.labelled(json.loads(line)), sort_keys=True) for line in lines]
+            lines = [self.json(line) if line[0] in "{[" else self.words(line) for line in lines]
         elif lines and lines[0].startswith("+-"):
             lines = sorted(map(str, self.table(lines)))
         elif any(" : " in line for line in lines):
@@ -68,6 +74,9 @@ class Side:
         else:
             lines = sorted(self.line(line) for line in lines)
         return "\n".join([*lines, status])
+
+    def json(self, line: str) -> str:
+        return json.dumps(self.labelled(json.loads(line)), sort_keys=True)
 
     def labelled(self, value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -79,6 +88,8 @@ class Side:
             return "N"
         if key in {"ID", "member_id", "leader"} and value in self.ids:
             return self.ids[value]
+        if key == "hash":
+            return self.hash(str(value))
         if key == "took":
             return "TOOK"
         return self.words(value) if isinstance(value, str) else value
@@ -87,12 +98,19 @@ class Side:
         cells = line.split(", ")
         if len(cells) == len(STATUS):
             return str(self.row(STATUS, cells))
+        if len(cells) == len(HASH) and cells[1].isdigit():
+            return str(self.row(HASH, cells))
         return _in_order(self.words(line))
 
+    def hash(self, number: str) -> str:
+        return self.hashes.setdefault(number, f"HASH-{len(self.hashes) + 1}")
+
     def row(self, names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+        pairs = dict(zip(names, cells, strict=True))
         return {
-            name: "N" if name in NUMBERS else self.words(cell)
-            for name, cell in zip(names, cells, strict=True)
+            name: self.hash(cell) if name == "HASH" else self.words(cell)
+            for name, cell in pairs.items()
+            if name not in NUMBERS
         }
 
     def table(self, lines: list[str]) -> Iterator[dict[str, str]]:
@@ -145,8 +163,12 @@ def run(sides: tuple[Side, Side], commands: list[str]) -> None:
             for side, text in printed:
                 if text.endswith("exit status 0"):
                     side.learn()
-        if re.search("member|endpoint|move-leader", command):
-            ours, theirs = (side.plain(text) for side, text in printed)
-        else:
-            ours, theirs = (reduced(text) for _, text in printed)
+        ours, theirs = (plain(command, side, text) for side, text in printed)
         assert theirs == ours, f"{command}\n{printed[0][1]}\n{printed[1][1]}"
+
+
+def plain(command: str, side: Side, text: str) -> str:
+    """What a command has printed; only some print words that labels stand for."""
+    if re.search("member|endpoint|move-leader|defrag", command):
+        return side.plain(text)
+    return reduced(text)
