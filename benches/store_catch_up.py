@@ -107,13 +107,16 @@ class Bench:
             begin_ns = time.perf_counter_ns()
             await trio.sleep(self.before_s)
             started_ns = time.perf_counter_ns()
-            self.figures["before"] = puts.figures(begin_ns, started_ns)
-            caught_up_ns = await self._start_follower(cluster, follower)
-            self.figures["during"] = puts.figures(started_ns, caught_up_ns)
+            transfer = await self._start_follower(cluster, follower)
+            caught_up_ns = time.perf_counter_ns()
             await trio.sleep(self.before_s)
             end_ns = time.perf_counter_ns()
-            self.figures["after"] = puts.figures(caught_up_ns, end_ns)
             nursery.cancel_scope.cancel()
+        # Not before: to sort a million latencies takes a second, in which nobody is answered.
+        self.figures["before"] = puts.figures(begin_ns, started_ns)
+        self.figures["during"] = puts.figures(started_ns, caught_up_ns)
+        self.figures["after"] = puts.figures(caught_up_ns, end_ns)
+        self.figures["transfer"] = transfer
 
     async def _fill(self, client: StoreClient, revisions: int, keys: int) -> None:
         value = b"v" * self.value_bytes
@@ -131,11 +134,12 @@ class Bench:
             for _ in range(FILLERS):
                 nursery.start_soon(work)
 
-    async def _start_follower(self, cluster: LocalCluster, follower: int) -> int:
-        """Start the member that is missing; when it had caught up."""
+    async def _start_follower(self, cluster: LocalCluster, follower: int) -> dict[str, Any]:
+        """Start the member that is missing, and wait until it has caught up; how that went."""
         leader = cluster.members[await cluster.wait_leader()]
         member = cluster.start(follower)
         before = leader.statistics()["snapshot_parts_sent"]
+        changes = leader.statistics()["leader_changes"]
         target = leader.store.revision
         starts = [0]
         member.store.after_restore.append(lambda: starts.append(time.perf_counter_ns()))
@@ -148,14 +152,14 @@ class Bench:
             await trio.sleep(REFRESH_S)
             target = max(target, leader.store.revision - FILLERS)
         end_ns = time.perf_counter_ns()
-        self.figures["transfer"] = {
+        return {
             "seconds_to_install": round((starts[-1] - begin_ns) / 1e9, 2),
             "seconds_to_catch_up": round((end_ns - begin_ns) / 1e9, 2),
             "parts_sent": leader.statistics()["snapshot_parts_sent"] - before,
             "parts_taken": member.statistics()["snapshot_parts_received"],
             "snapshots_installed": len(starts) - 1,
+            "leader_changes": leader.statistics()["leader_changes"] - changes,
         }
-        return end_ns
 
 
 @click.command(
