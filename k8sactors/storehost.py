@@ -118,6 +118,10 @@ class StoreHost(Actor):
         """Part of the member's transport."""
         self.send_peer(message.to, message.to_wire())
 
+    def hand_part(self, _member_id: int, _part: list[Any]) -> bool:
+        """Part of the member's transport: hosts share no memory."""
+        return False
+
     def _schedule_tick(self) -> None:
         """Wake up when the next tick that matters is due, on a grid that all members share."""
         wait = self._config.tick_ns * self.member.idle_ticks()

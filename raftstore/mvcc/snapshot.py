@@ -27,8 +27,15 @@ from raftstore.mvcc.lease import Lease, Leases
 FORMAT: Final = 3
 CHUNK_BYTES: Final = 64 << 10
 """A chunk is closed when it holds so much: a fraction of a millisecond to pack, and to load two."""
+CHUNK_VERSIONS: Final = 128
+"""Or so many versions: what one costs hardly depends on its size."""
 _KV_BYTES: Final = 24
 """What a version takes beside its key and value, roughly."""
+
+
+Part = bytes | list[KV]
+"""A part of a state: the head as bytes, then versions by reference, never to be changed."""
+_pack: Final = msgpack.Packer(autoreset=True).pack
 
 
 class SnapshotFormatError(RaftStoreError):
@@ -95,7 +102,11 @@ class StateView:
 
     def chunks(self) -> Iterator[bytes]:
         """The state as bytes, each chunk packed when it is asked for."""
-        return _pack(self._head, self._history.pieces())
+        return map(pack_part, self.parts())
+
+    def parts(self) -> Iterator[Part]:
+        """What the chunks hold, for `pack_part`, or for a `StateLoader` of the same program."""
+        return _cut(self._head, self._history.pieces())
 
     def take_loaded(self) -> LoadedState | None:
         """The state itself, ready for use, if this is a view of one that was just loaded; once."""
@@ -108,20 +119,25 @@ class StateView:
         self._head, self._history = same._head, same._history
 
 
-def _pack(head: list[Any], pieces: Iterable[Iterable[KV]]) -> Iterator[bytes]:
-    pack = msgpack.Packer(autoreset=True).pack
-    yield pack(head)
+def pack_part(part: Part) -> bytes:
+    """A part of a state as bytes."""
+    return part if isinstance(part, bytes) else _pack(part)
+
+
+def _cut(head: list[Any], pieces: Iterable[Iterable[KV]]) -> Iterator[Part]:
+    # Packed, since whoever loads it may change what it finds there.
+    yield _pack(head)
     part: list[KV] = []
     size = 0
     for piece in pieces:
         for kv in piece:
             part.append(kv)
             size += len(kv[0]) + len(kv[4]) + _KV_BYTES
-            if size >= CHUNK_BYTES:
-                yield pack(part)
+            if size >= CHUNK_BYTES or len(part) >= CHUNK_VERSIONS:
+                yield part
                 part, size = [], 0
     if part:
-        yield pack(part)
+        yield part
 
 
 @attrs.frozen
@@ -141,7 +157,7 @@ class PlainState:
         """The state as bytes, bit by bit."""
         head: list[Any] = [FORMAT, self.revision, self.compact_revision]
         head += [self.log_base, self.grants, self.sections]
-        return _pack(head, [self.versions])
+        return map(pack_part, _cut(head, [self.versions]))
 
 
 def unpack(chunks: Iterable[bytes]) -> PlainState:
@@ -165,7 +181,7 @@ def _check_head(head: Any) -> list[Any]:
 
 
 class StateLoader:
-    """Builds a state from its chunks. `feed` them in order, then `finish`."""
+    """Builds a state from its chunks, or from its parts. `feed` them in order, then `finish`."""
 
     def __init__(self) -> None:
         self._space = KeySpace()
@@ -174,27 +190,32 @@ class StateLoader:
         self._revision = 0
         self._begun = False
 
-    def feed(self, chunk: bytes) -> None:
-        """Take in the next chunk.
+    def feed(self, chunk: Part) -> None:
+        """Take in the next chunk, packed or not.
 
         Raises:
             SnapshotFormatError: it is none, or not the next one.
         """
-        try:
-            items = msgpack.unpackb(chunk, use_list=not self._begun)
-        except (ValueError, msgpack.UnpackException) as error:
-            raise SnapshotFormatError(f"a damaged chunk: {error}") from error
+        items: Any = chunk
+        if isinstance(chunk, bytes):
+            try:
+                items = msgpack.unpackb(chunk, use_list=not self._begun)
+            except (ValueError, msgpack.UnpackException) as error:
+                raise SnapshotFormatError(f"a damaged chunk: {error}") from error
         if not self._begun:
             self._begin(items)
             return
         try:
             self._load(items)
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, LookupError) as error:
             raise SnapshotFormatError(f"a chunk of something else: {error}") from error
 
-    def _load(self, items: Iterable[KV]) -> None:
+    def _load(self, items: list[KV]) -> None:
         """Write versions as they were written once; mostly puts, so these take the short way."""
         space = self._space
+        if items and len(space.log) >= SEGMENT_REVISIONS and items[0][2] > space.revision:
+            # Now and then, while the newest revision is complete, instead of all at the end.
+            space.history.seal()
         live, older, log, log_base = space.live, space.older, space.log, space.log_base
         size_bytes = 0
         for kv in items:

@@ -27,6 +27,7 @@ class RaftLog:
         "committed",
         "entries",
         "last_index",
+        "leader_commit",
         "offset",
         "offset_term",
         "pending_snapshot",
@@ -43,6 +44,8 @@ class RaftLog:
         self.stable = self.last_index
         self.committed = self.offset
         self.applied = self.offset if applied is None else applied
+        self.leader_commit = 0
+        """What the leader says that it has committed: beyond the own log's end if that is late."""
         self.pending_snapshot: Snapshot | None = None
         """Received from the leader, not yet on disk and not yet applied."""
 
@@ -133,6 +136,7 @@ class RaftLog:
                 self.append(entries)
             else:
                 self._merge(entries)
+        self.leader_commit = commit
         self.commit_to(min(commit, last_new))
         return last_new
 

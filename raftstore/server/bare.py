@@ -35,6 +35,9 @@ class _Outbox:
     def send_message(self, message: Message) -> None:
         self.send_peer(message.to, message.to_wire())
 
+    def hand_part(self, _member_id: int, _part: list[Any]) -> bool:
+        return False
+
 
 def _take(outbox: _Outbox) -> list[tuple[int, list[list[Any]]]]:
     frames, outbox.frames = outbox.frames, {}

@@ -76,6 +76,9 @@ class MemberConfig:
     """By so much the clock of one member may gain on that of another while there are leases."""
     lazy_commits: bool = False
     """Whether news of commits waits for the environment to call `Member.send_commits`."""
+    applied_at_once: int = 0
+    """How many entries, or KiB of them, a follower applies in one batch that is behind the leader;
+    while it has more, it is `Member.unfinished`. 0: all that there are."""
 
     @property
     def voters(self) -> tuple[int, ...]:

@@ -45,6 +45,12 @@ class MemberTransport(Transport, Protocol):
     def send_message(self, message: Message, /) -> None:
         """Send a Raft message to the member that it names; what it holds never changes again."""
 
+    def hand_part(self, member_id: int, part: list[Any], /) -> bool:
+        """Hand a part of a snapshot to a member of the same program, the versions by reference.
+
+        False: the member is elsewhere, the part has to be packed and sent.
+        """
+
 
 class Forwarding:
     """Requests of local clients that the leader is asked to answer."""

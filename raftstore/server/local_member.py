@@ -32,6 +32,9 @@ from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
+APPLIED_AT_ONCE: Final = 128
+"""A follower that takes up a backlog does so between turns of the others, a millisecond each."""
+
 Item = bytes | LocalConnection | Handed | Callable[[], None]
 Answers = list[tuple[str, int, list[Any]]]
 
@@ -69,7 +72,7 @@ class MemberTask:
         credentials = credentials or Credentials()
         self._offload = credentials.offload
         self.member = Member(
-            attrs.evolve(config, lazy_commits=True),
+            attrs.evolve(config, lazy_commits=True, applied_at_once=APPLIED_AT_ONCE),
             disk,
             self,
             rng,
@@ -105,6 +108,14 @@ class MemberTask:
             self._peer_messages[message.to] = [message]
         else:
             messages.append(message)
+
+    def hand_part(self, member_id: int, part: list[Any]) -> bool:
+        """The member's transport for parts of snapshots, while the other is of this program."""
+        return self._network.hand_part(self.id, member_id, part)
+
+    def take_part(self, sender: int, part: list[Any]) -> bool:
+        """A part of a snapshot from a member of this program."""
+        return self.deliver(partial(self.member.receive_peer, sender, part))
 
     def after(self, delay_ns: int, callback: Callable[[], None]) -> LocalTimer:
         """A timer whose callback runs in the member's own turn."""
@@ -164,6 +175,8 @@ class MemberTask:
             for item in items:
                 handle(item)
             self.member.finish_batch()
+            if self.member.unfinished:
+                self.deliver(_go_on)
         except DiskFailedError as failure:
             self.failure = failure
             self.kill()
@@ -247,3 +260,7 @@ class MemberTask:
     def _send_commits(self) -> None:
         if self._raft.commit_unsent:
             self.deliver(self.member.send_commits)
+
+
+def _go_on() -> None:
+    """Nothing has arrived: the member takes its turn to go on with what it has."""

@@ -32,6 +32,9 @@ class Receiver(Protocol):
     def deliver(self, item: bytes | LocalConnection | Handed, /) -> bool:
         """Take a frame, or the connection on which one waits; False if it is gone or overloaded."""
 
+    def take_part(self, sender: int, part: list[Any], /) -> bool:
+        """Take a part of a snapshot by reference; False as above."""
+
 
 class Answer:
     """A message to a client."""
@@ -173,6 +176,15 @@ class Network:
             self.outside(sender, member, _pack((True, sender, wires)))
         elif not (self._cut and (sender, member) in self._cut):
             receiver.deliver((sender, messages))
+
+    def hand_part(self, sender: int, member: int, part: list[Any]) -> bool:
+        """Carry a part of a snapshot as it is; False if the member is not of this program."""
+        receiver = self.members.get(member)
+        if receiver is None:
+            return False
+        if not (self._cut and (sender, member) in self._cut):
+            receiver.take_part(sender, part)
+        return True
 
     def to_client(self, connection_id: int, frame: bytes) -> None:
         """Hand a frame to a client, if it is still there."""

@@ -64,6 +64,8 @@ LINGER_ELECTIONS: Final = 2
 """How many election timeouts a removed member stays after the last message of another one."""
 PROGRESS_TICKS: Final = 6_000
 """How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
+BATCHES_AT_ONCE: Final = 8
+"""`MemberConfig.applied_at_once` does not divide what a thousand clients have written together."""
 
 
 Receive = Callable[[ClientHandle, str, list[Any], Respond], None]
@@ -137,6 +139,8 @@ class Member:
         self._last_leader = NO_MEMBER
         self._sync_position = disk.written
         """The record that must be durable before anything is promised."""
+        self._unapplied: tuple[Ready, int] | None = None
+        """What is being carried out, and how much of it is applied."""
         self._running = False
         self._observer = None if monitor is None else Observer(monitor, self.node)
         if self._observer is not None:
@@ -341,6 +345,8 @@ class Member:
         messages = node.take_only_messages()
         if messages:
             self._send(messages)
+        if self._unapplied is not None:
+            self._go_on_applying(*self._unapplied)
         while node.has_ready():
             self._carry_out(node.ready())
         if self._reads.confirmed:
@@ -349,8 +355,13 @@ class Member:
             push(payload)
         if self._chores:
             self._chores.work(STEPS_PER_BATCH)
-        self._snapshots.go_on_sending(node)
+        self._snapshots.go_on(node)
         self._running = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether `finish_batch` has left something over; it is to be called again soon."""
+        return self._unapplied is not None
 
     def send_commits(self) -> None:
         """Tell the followers of commits whose news has waited (`MemberConfig.lazy_commits`)."""
@@ -371,8 +382,39 @@ class Member:
             self._send(ready.messages)
         if ready.entries or ready.hard_state is not None or ready.snapshot is not None:
             self._write(ready)
-        if ready.committed_entries:
-            self._apply(ready.committed_entries)
+        entries = ready.committed_entries
+        if entries:
+            if self.config.applied_at_once and self._is_backlog(len(entries)):
+                self._go_on_applying(ready, 0)
+                return
+            self._apply(entries)
+        self._applied(ready)
+
+    def _is_backlog(self, count: int) -> bool:
+        """Whether so many committed entries are no batch that has just been written."""
+        log = self.node.raft.log
+        return (
+            log.leader_commit > log.committed
+            or count > BATCHES_AT_ONCE * self.config.applied_at_once
+        )
+
+    def _go_on_applying(self, ready: Ready, start: int) -> None:
+        """Apply some of what is committed; the `Ready` is carried out when there is no more.
+
+        Until then nothing of it is acknowledged, so that the leader waits with the next entries.
+        """
+        entries = ready.committed_entries
+        left = self.config.applied_at_once
+        end = start
+        while left > 0 and end < len(entries):
+            left -= 1 + (len(entries[end].data) >> 10)
+            end += 1
+        self._unapplied = (ready, end) if end < len(entries) else None
+        self._apply(entries[start:end])
+        if self._unapplied is None:
+            self._applied(ready)
+
+    def _applied(self, ready: Ready) -> None:
         if ready.read_states:
             self._reads.confirm(ready.read_states)
         if ready.must_sync:

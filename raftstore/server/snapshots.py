@@ -11,18 +11,20 @@ from typing import Any, Final
 from raftstore.mvcc import Store
 from raftstore.mvcc.snapshot import StateView, load
 from raftstore.raft import Entry, Message, RawNode, Role, Snapshot
-from raftstore.raft.log import RaftLog, entry_data
 from raftstore.raft.progress import ProgressState
 from raftstore.storage import WalRecord
 
 from .config import MemberConfig
 from .disk import Disk
-from .forwarding import Transport
+from .forwarding import MemberTransport
+from .log_sizes import LogSizes
 from .transfer import SNAPSHOT_PART, WINDOW_PARTS, Pace, SnapshotReceiver, SnapshotSender
 
 FILE_SHARE: Final = 4
 """A disk that writes snapshots to files gets one when so large a part of the state is new: the
 cost per entry stays constant however large the store becomes."""
+RELEASED_AT_ONCE: Final = 4_096
+"""Entries of the log, per batch: a millisecond or two."""
 
 
 class Snapshots:
@@ -33,7 +35,7 @@ class Snapshots:
         config: MemberConfig,
         store: Store,
         disk: Disk,
-        transport: Transport,
+        transport: MemberTransport,
         session: int,
         now_ns: Callable[[], int],
     ) -> None:
@@ -49,11 +51,15 @@ class Snapshots:
         self._interval_bytes = config.snapshot_bytes
         self._passed_bytes = 0
         """Applied since the newest one."""
+        self._sizes = LogSizes()
+        self._release_to = 0
+        """The log may go up to here: bit by bit, since a million entries are not freed at once."""
         self._log_base = 0
         """Where the history begins that a snapshot in memory keeps alive; 0: there is none."""
         self._position = 0
         """Of the newest one on the disk."""
-        self._sender = SnapshotSender(transport, session << 32, Pace(now_ns))
+        pace = Pace(now_ns)
+        self._sender = SnapshotSender(transport, session << 32, pace, transport.hand_part)
         self.receiver = SnapshotReceiver(transport)
 
     # -- the own ones -------------------------------------------------------------------------
@@ -61,7 +67,7 @@ class Snapshots:
     def applied_to(self, entries: list[Entry]) -> None:
         """The store has applied these."""
         self.applied = entries[-1].index
-        self._passed_bytes += sum(map(len, map(entry_data, entries)))
+        self._passed_bytes += self._sizes.add(entries)
 
     def source(self, node: Callable[[], RawNode]) -> Callable[[], Snapshot]:
         """What Raft asks for a snapshot to send: the present state."""
@@ -108,9 +114,14 @@ class Snapshots:
             self._interval_entries = max(self._config.snapshot_entries, share)
             share_bytes = space.size_bytes // FILE_SHARE
             self._interval_bytes = max(self._config.snapshot_bytes, share_bytes)
-        keep_from = min(self._keep_from(node), node.raft.log.stable)
-        if keep_from > node.raft.log.offset:
-            node.compact(keep_from)
+        self._release_to = min(self._keep_from(node), node.raft.log.stable)
+        self._release(node)
+
+    def _release(self, node: RawNode) -> None:
+        """Let go of some of the log that nobody needs."""
+        offset = node.raft.log.offset
+        if self._release_to > offset:
+            node.compact(min(self._release_to, offset + RELEASED_AT_ONCE))
 
     def hold_dropped_history(self) -> bool:
         """Whether a snapshot in memory keeps alive what a compaction has dropped since.
@@ -130,7 +141,7 @@ class Snapshots:
         A leader keeps what live followers still lack, or will after their snapshot, within bounds.
         """
         config, log = self._config, node.raft.log
-        usual = _bounded(
+        usual = self._sizes.bounded(
             log, self.index, self.index - config.catch_up_entries, config.catch_up_bytes
         )
         raft = node.raft
@@ -148,7 +159,7 @@ class Snapshots:
         lag_bytes = max(
             config.max_lag_bytes, self._store.space.size_bytes * config.max_lag_percent // 100
         )
-        return _bounded(log, usual, needed, lag_bytes)
+        return self._sizes.bounded(log, usual, needed, lag_bytes)
 
     # -- those of others ----------------------------------------------------------------------
 
@@ -156,10 +167,12 @@ class Snapshots:
         """Carry Raft's snapshot message, and the state."""
         self._sender.begin(message)
 
-    def go_on_sending(self, node: RawNode) -> None:
-        """A batch is over: send the parts whose time has come."""
+    def go_on(self, node: RawNode) -> None:
+        """A batch is over: send the parts whose time has come, let go of some of the log."""
         if self._sender:
             self._sender.go_on(node.raft.log.last_index)
+        if self._release_to > node.raft.log.offset:
+            self._release(node)
 
     def receive(self, sender: int, wire: list[Any], node: RawNode) -> None:
         """Take a part of a snapshot, or the answer to one."""
@@ -190,6 +203,7 @@ class Snapshots:
                 state.rest_on(StateView(loaded))
         self._store.install(loaded)
         self.index = self.applied = snapshot.index
+        self._sizes.start_at(snapshot.index)
         self._passed_bytes = 0
         self._log_base = loaded.space.log_base if self._disk.keeps_references else 0
 
@@ -197,10 +211,12 @@ class Snapshots:
         """Time has passed."""
         if self._sender:
             self._sender.tick(node)
-        if self.receiver.receiving is not None:
+        receiving = self.receiver.receiving
+        if receiving is not None:
             self.receiver.tick()
-            # Where no batches come, ticks must do.
-            self.load(node, WINDOW_PARTS)
+            if receiving.silent_ticks > 1:
+                # Where no batches come, ticks must do.
+                self.load(node, WINDOW_PARTS)
 
     def stop_sending(self) -> None:
         """This member leads no more."""
@@ -215,14 +231,3 @@ class Snapshots:
             "snapshot_parts_sent": self._sender.sent_parts,
             "snapshot_parts_received": self.receiver.received_parts,
         }
-
-
-def _bounded(log: RaftLog, end: int, start: int, max_bytes: int) -> int:
-    """The first index from `start` on behind which, up to `end`, are no more than so many bytes."""
-    start = max(start, log.offset)
-    free_bytes = max_bytes
-    for place in range(end - log.offset - 1, start - log.offset - 1, -1):
-        free_bytes -= len(log.entries[place].data)
-        if free_bytes < 0:
-            return place + log.offset + 1
-    return start

@@ -2,12 +2,13 @@
 
 Raft says that a member needs a snapshot; its message names the snapshot, and this carries the
 state. The leader packs a part when there is room in the window, so that it never holds more than
-the window in bytes, whatever the size of the state and however slow the other end. The taker loads
+the window in bytes, whatever the size of the state and however slow the other end. To a member of
+the same program a part goes by reference, since versions never change. The taker loads
 one part per batch, so that other work never waits for more than one; while others write, the leader
-sends one every few milliseconds (`Pace`), else the transfer would go on as fast as messages come
-and go, and every step of a write would wait for a part. The state sent is the one that
-Raft's message names, whatever is written meanwhile. Parts may be lost, doubled and overtake each
-other.
+sends as many as stand in a proportion to what they write (`Pace`), else the transfer would go on as
+fast as messages come and go, and every step of a write would wait for a part. The state sent is the
+one that Raft's message names, whatever is written meanwhile. Parts may be lost, doubled and
+overtake each other.
 
 A part is ``[SNAPSHOT_PART, number, term, place, data, is_last]``: `number` grows with every
 transfer of a member, `term` is the leader's. The data of place 0 is Raft's message without the
@@ -23,7 +24,13 @@ from typing import Any, Final
 import attrs
 import msgpack
 
-from raftstore.mvcc.snapshot import SnapshotFormatError, StateLoader, StateView
+from raftstore.mvcc.snapshot import (
+    Part,
+    SnapshotFormatError,
+    StateLoader,
+    StateView,
+    pack_part,
+)
 from raftstore.raft import Message, RawNode
 
 from .forwarding import Transport
@@ -38,9 +45,13 @@ SHAPES: Final[dict[int, tuple[type, ...]]] = {
 REFUSED: Final = -1
 WINDOW_PARTS: Final = 8
 """So many parts are under way at once: half a MiB."""
+ENTRIES_PER_PART: Final = 16
+"""A part may leave for so many new entries: to take them up costs a leader about twice as much time
+as to send the part, or as much if the taker shares its core."""
+MAX_SAVED_PARTS: Final = 64
+"""So many may leave for the entries of one batch."""
 SPACING_NS: Final = 3_000_000
-"""Between two parts while there are writes: some 20 MB/s, for which a leader that shares its core
-with the taker spends a quarter of its time."""
+"""Between two parts at most: where little is written there is time, and the transfer shall end."""
 IDLE_NS: Final = 20_000_000
 """So long after a write there may be another one."""
 RESEND_TICKS: Final = 3
@@ -56,47 +67,71 @@ class Sending:
 
     number: int
     term: int
-    rest: Iterator[bytes]
+    rest: Iterator[Part]
     unanswered: deque[list[Any]] = attrs.Factory(deque)
     """The parts under way, oldest first."""
     taken: int = 0
     sent: int = 0
     repeats: int = 0
     silent_ticks: int = 0
-    upcoming: bytes | None = None
-    """One chunk ahead: a part says whether it is the last."""
+    upcoming: Part | None = None
+    """One ahead: a part says whether it is the last."""
 
 
 class Pace:
-    """How fast a leader sends parts: as fast as it can, unless there are writes."""
+    """How fast a leader sends parts: as fast as it can, unless there are writes.
+
+    Then in proportion to them. So both have their share of the time however fast the machine is,
+    and no clock is needed that would measure it.
+    """
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
         self._last_index: int | None = None
         self._busy_until_ns = 0
         self._sent_ns = 0
+        self._saved_entries = 0
 
     def note(self, last_index: int) -> None:
         """The log ends here now; to be told in every batch."""
         if last_index != self._last_index:
             if self._last_index is not None:
                 self._busy_until_ns = self._now_ns() + IDLE_NS
+                saved = self._saved_entries + max(0, last_index - self._last_index)
+                self._saved_entries = min(saved, MAX_SAVED_PARTS * ENTRIES_PER_PART)
             self._last_index = last_index
 
     def take_turn(self) -> bool:
         """Whether a part may be sent now; it is then taken for sent."""
         now_ns = self._now_ns()
-        if now_ns < self._busy_until_ns and now_ns < self._sent_ns + SPACING_NS:
+        if self._saved_entries >= ENTRIES_PER_PART:
+            self._saved_entries -= ENTRIES_PER_PART
+        elif now_ns < self._busy_until_ns and now_ns < self._sent_ns + SPACING_NS:
             return False
         self._sent_ns = now_ns
         return True
 
 
+HandOver = Callable[[int, list[Any]], bool]
+"""Hands a part to a member of the same program; False: it is elsewhere, and gets bytes."""
+
+
+def _is_elsewhere(_member: int, _part: list[Any]) -> bool:
+    return False
+
+
 class SnapshotSender:
     """The leader's end: at most one transfer to each member."""
 
-    def __init__(self, transport: Transport, first_number: int, pace: Pace) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        first_number: int,
+        pace: Pace,
+        hand_over: HandOver = _is_elsewhere,
+    ) -> None:
         self.sent_parts = 0
+        self._hand_over = hand_over
         self._pace = pace
         self._transport = transport
         self._last_number = first_number
@@ -115,7 +150,7 @@ class SnapshotSender:
         sending = Sending(
             self._last_number,
             message.term,
-            chain((msgpack.packb(head.to_wire()),), state.chunks()),
+            chain((msgpack.packb(head.to_wire()),), state.parts()),
         )
         sending.upcoming = next(sending.rest)
         self._sending[message.to] = sending
@@ -153,7 +188,7 @@ class SnapshotSender:
         if count == sending.taken and sending.unanswered:
             sending.repeats += 1
             if sending.repeats == REPEATS_FOR_LOSS:
-                self._transport.send_peer(sender, sending.unanswered[0])
+                self._send(sender, sending.unanswered[0])
 
     def _fill(self, member: int, sending: Sending) -> None:
         while (
@@ -170,7 +205,9 @@ class SnapshotSender:
 
     def _send(self, member: int, part: list[Any]) -> None:
         self.sent_parts += 1
-        self._transport.send_peer(member, part)
+        if not self._hand_over(member, part):
+            *place, data, is_last = part
+            self._transport.send_peer(member, [*place, pack_part(data), is_last])
 
     def tick(self, node: RawNode) -> None:
         """Send again what is not answered; give up a member that answers nothing."""
@@ -202,7 +239,7 @@ class Receiving:
     head: Message | None = None
     loader: StateLoader = attrs.Factory(StateLoader)
     taken: int = 0
-    waiting: dict[int, tuple[bytes, bool]] = attrs.Factory(dict)
+    waiting: dict[int, tuple[Part, bool]] = attrs.Factory(dict)
     """Parts that have arrived, by place: no more than the window."""
     silent_ticks: int = 0
 

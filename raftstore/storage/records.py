@@ -118,7 +118,7 @@ def recover(records: list[WalRecord]) -> RecoveredState:
 
 def _behind(snapshot: Snapshot, entries: list[Entry]) -> list[Entry]:
     """What stays of a log when the snapshot arrives: its tail if they agree (Raft section 7)."""
-    for position, entry in enumerate(entries):
-        if entry.index == snapshot.index:
-            return entries[position + 1 :] if entry.term == snapshot.term else []
-    return []
+    place = snapshot.index - entries[0].index if entries else -1
+    if not 0 <= place < len(entries) or entries[place].term != snapshot.term:
+        return []
+    return entries[place + 1 :]

@@ -15,6 +15,7 @@ from raftstore.server import Member, MemberConfig
 from raftstore.server.bare import BareCluster
 from raftstore.server.config import Peer
 from raftstore.server.transfer import (
+    ENTRIES_PER_PART,
     GIVE_UP_TICKS,
     IDLE_NS,
     REFUSED,
@@ -335,6 +336,46 @@ def test_while_there_are_writes_parts_leave_one_by_one(wires: Wires, node: RawNo
     now_ns += IDLE_NS
     sender.go_on(11)
     assert len(wires.take()) == WINDOW_PARTS - 1
+
+
+def test_parts_leave_in_proportion_to_what_is_written(wires: Wires, node: RawNode) -> None:
+    sender = SnapshotSender(wires, 0, Pace(lambda: 10 * IDLE_NS))
+    sender.go_on(6)
+    sender.go_on(7)
+    sender.begin(_message())
+    (first,) = wires.take()
+    written = ((ENTRIES_PER_PART - 1, 0), (ENTRIES_PER_PART, 1), (4 * ENTRIES_PER_PART, 3))
+    for taken, (entries, parts) in enumerate(written, 1):
+        sender.go_on(6 + entries)
+        assert len(wires.take()) == parts
+        sender.answered(2, [SNAPSHOT_TAKEN, first[1], taken], node)
+        assert wires.take() == []
+
+
+def test_to_a_member_of_the_same_program_versions_go_by_reference(
+    wires: Wires, node: RawNode
+) -> None:
+    handed: list[Wire] = []
+
+    def hand_over(_member: int, part: Wire) -> bool:
+        handed.append(part)
+        return True
+
+    message = _message()
+    assert message.snapshot is not None
+    written = [kv for piece in message.snapshot.data.parts() for kv in piece][-1]
+    sender = SnapshotSender(wires, 0, Pace(lambda: 0), hand_over)
+    receiver = SnapshotReceiver(wires)
+    sender.begin(message)
+    complete = None
+    while complete is None:
+        part = handed.pop(0)
+        receiver.take(1, part, 2)
+        complete = receiver.load(1)
+        sender.answered(2, wires.take()[0], node)
+    assert complete.snapshot is not None
+    loaded = complete.snapshot.data.take_loaded()
+    assert loaded.space.live[written[0]] is written
 
 
 def test_repeated_answers_tell_of_a_loss_before_the_time_is_over(
