@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -54,6 +55,65 @@ def served_raftstore(members: int = 3) -> Iterator[Served]:
         yield _found([f"127.0.0.1:{port}" for port in ports], is_alive)
 
 
+@attrs.define
+class RaftstoreProcesses:
+    """Members of one cluster in processes of their own, on directories, started one by one."""
+
+    endpoints: tuple[str, ...]
+    """``host:port`` for clients."""
+    _commands: list[list[str]]
+    _logs: Path
+    _running: dict[int, subprocess.Popen[bytes]] = attrs.Factory(dict)
+
+    def start(self, number: int) -> None:
+        """Start a member, counted from 0."""
+        with (self._logs / f"{number}.log").open("ab") as log:
+            command = self._commands[number]
+            self._running[number] = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ours
+
+    def wait_leader(self, numbers: list[int]) -> str:
+        """Wait until these have a leader; its endpoint."""
+        return _found([self.endpoints[number] for number in numbers], self._is_alive).leader
+
+    def cpu_seconds(self) -> dict[int, float]:
+        """What each has taken of the cores."""
+        tick_s = 1 / os.sysconf("SC_CLK_TCK")
+        found = {}
+        for number, process in self._running.items():
+            # Behind the name in parentheses: user and system time are the fields 14 and 15.
+            stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            found[number] = (int(stat[11]) + int(stat[12])) * tick_s
+        return found
+
+    def _is_alive(self) -> bool:
+        return all(process.poll() is None for process in self._running.values())
+
+    def stop(self) -> None:
+        """End all of them."""
+        _stop(list(self._running.values()))
+
+
+@contextmanager
+def raftstore_processes(members: int) -> Iterator[RaftstoreProcesses]:
+    """A process for each member over loopback, data on tmpfs; none runs yet."""
+    ports = _unused_ports(2 * members)
+    peers = ",".join(f"m{number}=127.0.0.1:{ports[number]}" for number in range(members))
+    place = RAM_DISK if RAM_DISK.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="raftstore-", dir=place) as name:
+        commands = []
+        for number in range(members):
+            command = [sys.executable, "-m", "raftstore.cli", "serve", f"--member=m{number}"]
+            command += [f"--data-dir={name}/m{number}", f"--port={ports[members + number]}"]
+            command += [f"--initial-cluster={peers}", "--quota-backend-bytes=-1"]
+            commands.append(command)
+        endpoints = tuple(f"127.0.0.1:{port}" for port in ports[members:])
+        processes = RaftstoreProcesses(endpoints, commands, Path(name))
+        try:
+            yield processes
+        finally:
+            processes.stop()
+
+
 @contextmanager
 def real_etcd(members: int = 3) -> Iterator[Served]:
     """A process for each member, over loopback, data on tmpfs, etcd's own defaults."""
@@ -92,14 +152,18 @@ def _running(commands: list[list[str]], logs: Path) -> Iterator[Callable[[], boo
                 processes.append(process)
         yield lambda: all(process.poll() is None for process in processes)
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _stop(processes)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _found(endpoints: list[str], is_alive: Callable[[], bool]) -> Served:

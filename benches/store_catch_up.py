@@ -6,8 +6,8 @@ tasks go on putting; its state comes in parts from the leader. Compared with a t
 members) and after (three): the latency of acknowledged puts, and the longest time in which none was
 acknowledged.
 
-All members share one core here, so whatever the transfer costs, clients wait for it; members with
-cores of their own do better.
+All members share one core here, so whatever the transfer costs, clients wait for it. With
+``--processes`` each has a process of its own (`benches.catch_up_processes`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, Final
 
 import attrs
@@ -27,6 +26,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benches.acknowledged import Puts, key_of
+from benches.catch_up_processes import ProcessBench
 from raftstore.client import StoreClient
 from raftstore.collector import relaxed_collector
 from raftstore.server.local import LocalCluster
@@ -34,45 +35,6 @@ from raftstore.server.local import LocalCluster
 FILLERS: Final = 1000
 GIBIBYTE: Final = 1 << 30
 REFRESH_S: Final = 0.1
-
-
-@attrs.define
-class Puts:
-    """Client tasks that put one key after another, and when each was acknowledged."""
-
-    value: bytes
-    keys: int
-    done_ns: list[int] = attrs.Factory(list)
-    latencies_ns: list[int] = attrs.Factory(list)
-
-    async def run(self, client: StoreClient, number: int) -> None:
-        """Put for ever."""
-        while True:
-            number += 1
-            begin_ns = time.perf_counter_ns()
-            await client.put(b"bench/%08d" % (number * 7919 % self.keys), self.value)
-            end_ns = time.perf_counter_ns()
-            self.done_ns.append(end_ns)
-            self.latencies_ns.append(end_ns - begin_ns)
-
-    def figures(self, begin_ns: int, end_ns: int) -> dict[str, Any]:
-        """What the clients saw from one moment to another."""
-        chosen = [
-            (done_ns, latency_ns)
-            for done_ns, latency_ns in zip(self.done_ns, self.latencies_ns, strict=True)
-            if begin_ns <= done_ns < end_ns
-        ]
-        latencies_ns = sorted(latency_ns for _, latency_ns in chosen)
-        times_ns = [begin_ns, *sorted(done_ns for done_ns, _ in chosen), end_ns]
-        count = len(chosen)
-        gaps_ns = [after - before for before, after in pairwise(times_ns)]
-        return {
-            "seconds": round((end_ns - begin_ns) / 1e9, 2),
-            "puts_per_second": round(count * 1e9 / (end_ns - begin_ns)),
-            "p50_ms": round(latencies_ns[count // 2] / 1e6, 2) if count else None,
-            "p99_ms": round(latencies_ns[count * 99 // 100] / 1e6, 2) if count else None,
-            "longest_gap_ms": round(max(gaps_ns) / 1e6, 1),
-        }
 
 
 @attrs.define
@@ -87,12 +49,19 @@ class Bench:
     on_progress: Callable[[str, int, int], None]
     figures: dict[str, Any] = attrs.Factory(dict)
 
-    async def run(self, cluster: LocalCluster) -> None:
+    def run(self) -> None:
         """Fill, watch, start the missing follower, watch."""
+        trio.run(self._run)
+
+    async def _run(self) -> None:
+        async with LocalCluster(3) as cluster:
+            await self._measure(cluster)
+
+    async def _measure(self, cluster: LocalCluster) -> None:
         leader = await cluster.wait_leader()
         follower = next(number for number in cluster.members if number != leader)
         cluster.kill(follower)
-        revisions = self.history_bytes // (self.value_bytes + len(b"bench/%08d" % 0))
+        revisions = self.history_bytes // (self.value_bytes + len(key_of(0)))
         keys = max(1, revisions // self.versions)
         client = cluster.client()
         await self._fill(client, revisions, keys)
@@ -107,7 +76,7 @@ class Bench:
             begin_ns = time.perf_counter_ns()
             await trio.sleep(self.before_s)
             started_ns = time.perf_counter_ns()
-            transfer = await self._start_follower(cluster, follower)
+            transfer = await self._start_follower(cluster, follower, puts)
             caught_up_ns = time.perf_counter_ns()
             await trio.sleep(self.before_s)
             end_ns = time.perf_counter_ns()
@@ -126,7 +95,7 @@ class Bench:
             nonlocal done
             while done < revisions:
                 number, done = done, done + 1
-                await client.put(b"bench/%08d" % (number % keys), value)
+                await client.put(key_of(number % keys), value)
                 if number % 5_000 == 0:
                     self.on_progress("fill", number, revisions)
 
@@ -134,7 +103,9 @@ class Bench:
             for _ in range(FILLERS):
                 nursery.start_soon(work)
 
-    async def _start_follower(self, cluster: LocalCluster, follower: int) -> dict[str, Any]:
+    async def _start_follower(
+        self, cluster: LocalCluster, follower: int, puts: Puts
+    ) -> dict[str, Any]:
         """Start the member that is missing, and wait until it has caught up; how that went."""
         leader = cluster.members[await cluster.wait_leader()]
         member = cluster.start(follower)
@@ -159,6 +130,7 @@ class Bench:
             "parts_taken": member.statistics()["snapshot_parts_received"],
             "snapshots_installed": len(starts) - 1,
             "leader_changes": leader.statistics()["leader_changes"] - changes,
+            "puts_failed": puts.failures,
         }
 
 
@@ -169,6 +141,7 @@ Examples:
   python -m benches.store_catch_up                                      0.1 GB, a minute
   python -m benches.store_catch_up --history-gb 1 --value-bytes 1024    needs 6 GB of memory
   python -m benches.store_catch_up --clients 1 --json
+  python -m benches.store_catch_up --processes --history-gb 0.2 --value-bytes 1024
 """,
 )
 @click.option("--history-gb", default=0.1, show_default=True, type=click.FloatRange(0.001, 16))
@@ -176,6 +149,7 @@ Examples:
 @click.option("--versions", default=4, show_default=True, type=click.IntRange(1), help="Per key.")
 @click.option("--clients", default=20, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--before-s", default=5.0, show_default=True, type=click.FloatRange(0.1))
+@click.option("--processes", is_flag=True, help="A process for each member, asked over gRPC.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def main(
     history_gb: float,
@@ -183,6 +157,7 @@ def main(
     versions: int,
     clients: int,
     before_s: float,
+    processes: bool,
     as_json: bool,
 ) -> None:
     """Measure how an empty member catches up, and what clients notice of it."""
@@ -200,17 +175,12 @@ def main(
         progress.update(task, description=name, completed=done, total=total)
         progress.refresh()
 
-    bench = Bench(
-        round(history_gb * GIBIBYTE), value_bytes, versions, clients, before_s, on_progress
-    )
-
-    async def run() -> None:
-        async with LocalCluster(3) as cluster:
-            await bench.run(cluster)
-
+    size = round(history_gb * GIBIBYTE)
+    sort = ProcessBench if processes else Bench
+    bench = sort(size, value_bytes, versions, clients, before_s, on_progress)
     with progress, relaxed_collector():
         task = progress.add_task("start")
-        trio.run(run)
+        bench.run()
     if as_json:
         print(json.dumps(bench.figures))
     else:

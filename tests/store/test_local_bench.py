@@ -83,6 +83,16 @@ def test_an_empty_member_catches_up_while_clients_go_on() -> None:
     assert all(report[phase]["puts_per_second"] > 0 for phase in ("before", "during", "after"))
 
 
+def test_an_empty_member_in_a_process_of_its_own_catches_up_as_well() -> None:
+    arguments = ["--processes", "--history-gb", "0.001", "--before-s", "0.3", "--clients", "3"]
+    result = CliRunner().invoke(store_catch_up.main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["transfer"]["seconds_to_catch_up"] > 0
+    assert (report["transfer"]["terms_begun"], report["transfer"]["puts_failed"]) == (0, 0)
+    assert len(report["after"]["cpu_percent_of_members"].split()) == 3
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
