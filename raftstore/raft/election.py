@@ -6,6 +6,7 @@
 from .membership import Membership
 from .messages import (
     CAMPAIGN_TRANSFER,
+    CONF_CHANGE,
     NO_MEMBER,
     PRE_VOTE,
     PRE_VOTE_RESPONSE,
@@ -16,7 +17,7 @@ from .messages import (
     Message,
 )
 from .quorum import VoteResult
-from .state import LEADER, PRE_CANDIDATE
+from .state import FOLLOWER, LEADER, PRE_CANDIDATE
 
 
 class Election(Membership):
@@ -84,9 +85,9 @@ class Election(Membership):
             if voter == self.id:
                 self.send(Message(response, voter, term=term))
             else:
-                self.send(
-                    Message(kind, voter, term=term, index=index, log_term=log_term, context=context)
-                )
+                request = Message(kind, voter, term=term, index=index, log_term=log_term)
+                request.context = context
+                self._send_with_commit(request)
 
     def handle_timeout_now(self) -> None:
         """The leader hands over.
@@ -135,6 +136,7 @@ class Election(Membership):
         if self.is_bound_by_lease() and message.context != CAMPAIGN_TRANSFER:
             # Whoever comes with a later term is not heard at all; this term's are no better.
             return
+        self.learn_commit(message)
         response = VOTE_RESPONSE if message.kind == VOTE else PRE_VOTE_RESPONSE
         granted = self.can_vote(message) and self.log.is_up_to_date(message.index, message.log_term)
         if granted:
@@ -143,7 +145,32 @@ class Election(Membership):
                 self.election_elapsed = 0
                 self.vote = message.sender
         else:
-            self.send(Message(response, message.sender, term=self.term, reject=True))
+            refusal = Message(response, message.sender, term=self.term, reject=True)
+            self._send_with_commit(refusal)
+
+    def _send_with_commit(self, message: Message) -> None:
+        """Tell with it what is committed."""
+        message.commit = self.log.committed
+        message.reject_hint = self.log.term(message.commit)
+        self.send(message)
+
+    def learn_commit(self, message: Message) -> None:
+        """Another one knows a change of the members to be committed, which stands in this log, too.
+
+        It holds for a member once that has applied it. One that was not told of the commit might
+        ask for votes, for ever, where it needs none any more, or be asked for its own by one that
+        it does not know. (As in TiKV's raft; etcd's advises against clusters of two, where that
+        happens.)
+        """
+        log = self.log
+        if self.role is LEADER or not log.matches(message.commit, message.reject_hint):
+            return
+        learned = log.entries[log.committed - log.offset : message.commit - log.offset]
+        if any(entry.kind == CONF_CHANGE for entry in learned):
+            log.commit_to(message.commit)
+            if self.role is not FOLLOWER:
+                # Who may vote is about to change.
+                self.become_follower(self.term, NO_MEMBER)
 
     def can_vote(self, message: Message) -> bool:
         """One vote per term, first come first served; a pre-vote for a later term binds nobody."""

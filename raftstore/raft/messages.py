@@ -115,6 +115,8 @@ class Message:
 
     `index` and `log_term` name the entry before `entries` in an append, the last entry of a
     candidate in a vote request, and the acknowledged (or rejected) index in an append response.
+    Requests for votes and refusals name in `commit` and `reject_hint` an entry that the sender
+    knows to be committed: index and term.
     """
 
     kind: int

@@ -98,7 +98,8 @@ class Raft(Election):
         if kind in _FROM_LEADER and (self.config.check_quorum or self.config.pre_vote):
             self.send(Message(APPEND_RESPONSE, message.sender))
         elif kind == PRE_VOTE:
-            self.send(Message(PRE_VOTE_RESPONSE, message.sender, term=self.term, reject=True))
+            refusal = Message(PRE_VOTE_RESPONSE, message.sender, term=self.term, reject=True)
+            self._send_with_commit(refusal)
         return False
 
     # -- roles --------------------------------------------------------------------------------
@@ -123,6 +124,7 @@ class Raft(Election):
             self._follow(message)
             self._step_from_leader(kind, message)
         elif kind in _VOTE_RESPONSES:
+            self.learn_commit(message)
             if self.role is not FOLLOWER:
                 self.handle_vote_response(message)
         elif kind == TIMEOUT_NOW:

@@ -201,6 +201,7 @@ def test_members_come_and_go_in_long_random_runs(
         max_inflight_messages=chance.choice((1, 3, 256)),
         max_entries_per_message=chance.choice((1, 2, 4096)),
         snapshot_resend_heartbeats=5,
+        pre_vote=chance.choice((True, False)),
     )
     storm(network, seed, 8000)
     heals(network)
