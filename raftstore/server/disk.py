@@ -16,7 +16,7 @@ import attrs
 from raftstore.raft import RecoveredState
 from raftstore.raft.messages import CONF_CHANGE
 from raftstore.raft.state import Rng
-from raftstore.storage import CorruptWalError, DiskFailedError, WalRecord, recover
+from raftstore.storage import CorruptWalError, DiskFailedError, WalRecord, recover, recover_newest
 from raftstore.storage.faults import rotten, torn
 
 
@@ -269,7 +269,7 @@ class SimulatedDisk:
         durable = [position for position in self._snapshots if position <= self.synced]
         self._snapshots = self._snapshots[len(durable) :]
         count = durable[-1] - self._first + 1
-        state = recover(self._records[:count])
+        state = recover_newest(self._records[:count])
         head = WalRecord(state.hard_state, list(state.entries), state.snapshot)
         self._records[:count] = [head]
         self._first = durable[-1]

@@ -91,18 +91,18 @@ def decode_items(payload: bytes) -> tuple[list[WalItem], int | None]:
     return items, session
 
 
-def recover(records: list[WalRecord]) -> RecoveredState:
-    """Replay a log.
+def recover(records: list[WalRecord], before: Snapshot = Snapshot()) -> RecoveredState:
+    """Replay a log that begins after a snapshot.
 
     Later entries replace earlier ones, a snapshot what it covers or contradicts.
     """
     hard_state = HardState()
-    snapshot = Snapshot()
+    snapshot = before
     entries: list[Entry] = []
     for record in records:
         if record.snapshot is not None:
+            entries = _behind(record.snapshot, snapshot, entries)
             snapshot = record.snapshot
-            entries = _behind(snapshot, entries)
         if record.entries:
             first = record.entries[0].index
             keep = first - snapshot.index - 1
@@ -116,8 +116,30 @@ def recover(records: list[WalRecord]) -> RecoveredState:
     return RecoveredState(hard_state, snapshot, entries)
 
 
-def _behind(snapshot: Snapshot, entries: list[Entry]) -> list[Entry]:
+def recover_newest(records: list[WalRecord]) -> RecoveredState:
+    """What `recover` gives, found from the end: of use where a snapshot covers most of the log."""
+    hard_state = newest = None
+    for place in range(len(records) - 1, -1, -1):
+        record = records[place]
+        hard_state = hard_state or record.hard_state
+        if record.snapshot is not None:
+            if newest is not None:
+                break
+            newest = record.snapshot
+        if newest is None or not record.entries:
+            continue
+        first = record.entries[0].index
+        if first <= newest.index and hard_state is not None:
+            # From here on the log holds every entry; whatever stood there before was replaced.
+            return recover(records[place:], Snapshot(first - 1))
+    return recover(records)
+
+
+def _behind(snapshot: Snapshot, before: Snapshot, entries: list[Entry]) -> list[Entry]:
     """What stays of a log when the snapshot arrives: its tail if they agree (Raft section 7)."""
+    if snapshot.index == before.index:
+        # Made once more, since a compaction has dropped what the first one kept alive.
+        return entries if snapshot.term == before.term else []
     place = snapshot.index - entries[0].index if entries else -1
     if not 0 <= place < len(entries) or entries[place].term != snapshot.term:
         return []
