@@ -37,8 +37,11 @@ class RaftConfig:
     """By so much the clock of a follower may gain on the leader's: the lease is shorter by it."""
     clock_units_per_tick: int = 1
     """In which the clock counts that measures the lease."""
-    lazy_commits: bool = False
-    """Whether news of a commit waits for an append to carry it, or for `send_commits`."""
+    lazy_replication: bool = False
+    """Whether what no commit waits for may wait itself: entries for followers that the quorum does
+    not need, up to `max_withheld_entries`, and news of commits. More of the same carries it, or
+    `send_withheld`."""
+    max_withheld_entries: int = 16
 
     def __attrs_post_init__(self) -> None:
         assert self.id > 0, "member ids start at 1"

@@ -51,6 +51,7 @@ class Election(Membership):
             self.heartbeat_elapsed = 0
             self.age_snapshots()
             self.broadcast_heartbeat(self.last_read_context())
+            self.choose_first_served()
 
     def hears_quorum(self) -> bool:
         """Whether a quorum spoke within the last election timeout; starts the next period."""

@@ -113,7 +113,7 @@ class Membership(Reads):
         if configuration == self.configuration:
             return
         # Those who leave are told before they are forgotten.
-        self.send_commits()
+        self.send_withheld()
         self.use_configuration(configuration)
         if self.role is not LEADER:
             return
@@ -147,3 +147,4 @@ class Membership(Reads):
                 progress.recent_active = True
             progress.is_learner = member in configuration.learners
             self.progress[member] = progress
+        self.choose_first_served()

@@ -56,7 +56,7 @@ class Raft(Election):
         if self.transferee != NO_MEMBER:
             raise ProposalDroppedError("leadership is being transferred")
         self.append_own(EntryKind.NORMAL, payloads)
-        self.broadcast_append()
+        self.replicate()
 
     def step(self, message: Message) -> None:
         """Take one message of a peer.

@@ -119,9 +119,9 @@ class RawNode:
         """The snapshot that was to be sent to a member has arrived there, or has not."""
         self.raft.report_snapshot(member, ok=ok)
 
-    def send_commits(self) -> None:
-        """Tell the followers of commits whose news has waited (`RaftConfig.lazy_commits`)."""
-        self.raft.send_commits()
+    def send_withheld(self) -> None:
+        """Send what has waited in vain for company (`RaftConfig.lazy_replication`)."""
+        self.raft.send_withheld()
 
     def campaign(self) -> None:
         """Stand for election now."""

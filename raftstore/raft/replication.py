@@ -16,6 +16,7 @@ from .messages import (
     Snapshot,
 )
 from .progress import PROBE, REPLICATE, Progress, ProgressState
+from .quorum import MajorityConfig
 from .state import FOLLOWER, LEADER, RaftState
 
 
@@ -55,8 +56,19 @@ class Replication(RaftState):
 
     def acknowledge_own(self) -> None:
         """Count this leader's own disk, synced up to `log.stable`, as one of the quorum."""
-        own = self.progress.get(self.id)
-        if own is not None and own.maybe_update(self.log.stable) and self.maybe_commit():
+        progress = self.progress
+        own = progress.get(self.id)
+        if own is None or not own.maybe_update(self.log.stable):
+            return
+        if len(self.quorum.voters) > 1:
+            committed = self.log.committed
+            for other in progress.values():
+                if other.match > committed and other is not own:
+                    break
+            else:
+                # The own disk is the first, as most often: there is nothing to count yet.
+                return
+        if self.maybe_commit():
             self.on_commit_advanced()
 
     # -- leader: commitment -------------------------------------------------------------------
@@ -82,26 +94,29 @@ class Replication(RaftState):
     def on_commit_advanced(self) -> None:
         """Tell the followers at once, by an append if there is one to send.
 
-        With `lazy_commits` the news waits for the next append, or for `send_commits`.
+        With `lazy_replication` the news waits for the next append, or for `send_withheld`.
         """
+        if self.config.lazy_replication:
+            self.commit_unsent = True
+            return
         last = self.log.last_index
         for member, progress in self.progress.items():
             if member == self.id or (
                 progress.next <= last and self.maybe_send_append(member, send_if_empty=False)
             ):
                 continue
-            if self.config.lazy_commits:
-                self.commit_unsent = True
-            else:
-                self._send_commit(member, progress)
+            self._send_commit(member, progress)
 
-    def send_commits(self) -> None:
-        """Tell the followers how far the log is committed, if that has waited."""
-        if self.commit_unsent and self.role is LEADER:
+    def send_withheld(self) -> None:
+        """Send the followers entries and tell them of commits, if that has waited."""
+        if (self.commit_unsent or self.entries_withheld) and self.role is LEADER:
+            last = self.log.last_index
             for member, progress in self.progress.items():
-                if member != self.id:
+                if member != self.id and not (
+                    progress.next <= last and self.maybe_send_append(member, send_if_empty=False)
+                ):
                     self._send_commit(member, progress)
-        self.commit_unsent = False
+        self.commit_unsent = self.entries_withheld = False
 
     def _send_commit(self, member: int, progress: Progress) -> None:
         """Followers that are being streamed to have (or will get) everything before `next`."""
@@ -120,6 +135,49 @@ class Replication(RaftState):
             )
 
     # -- leader: sending ----------------------------------------------------------------------
+
+    def replicate(self) -> None:
+        """Send new entries to those who need them now: a quorum, if others may wait."""
+        if not self.config.lazy_replication:
+            self.broadcast_append()
+            return
+        first = self._first_served()
+        if not first:
+            self.broadcast_append()
+            self.entries_withheld = False
+            return
+        self.entries_withheld = False
+        due = self.log.last_index - self.config.max_withheld_entries
+        for member, progress in self.progress.items():
+            if member in first or (progress.next <= due and member != self.id):
+                self.maybe_send_append(member, send_if_empty=True)
+            elif member != self.id:
+                self.entries_withheld = True
+        self.commit_unsent = False
+
+    def _last_due(self) -> int:
+        """Up to where every follower shall have the log by now."""
+        last = self.log.last_index
+        return last - self.config.max_withheld_entries if self.entries_withheld else last
+
+    def _first_served(self) -> tuple[int, ...]:
+        """The followers that make a quorum with this leader; none if that cannot be told."""
+        first = self.first_served
+        for member in first:
+            progress = self.progress.get(member)
+            if progress is None or progress.paused or progress.state is not REPLICATE:
+                return ()
+        return first
+
+    def choose_first_served(self) -> None:
+        """Take those that are ahead: they answer first, or have been chosen before."""
+        quorum = self.quorum
+        self.first_served = ()
+        if self.config.lazy_replication and isinstance(quorum, MajorityConfig):
+            others = [voter for voter in quorum.voters if voter != self.id]
+            if len(others) < len(quorum.voters):
+                others.sort(key=lambda voter: -self.progress[voter].match)
+                self.first_served = tuple(others[: quorum.size - 1])
 
     def broadcast_append(self) -> None:
         """Send to every follower what it lacks."""
@@ -228,7 +286,7 @@ class Replication(RaftState):
             self.on_commit_advanced()
         elif was_paused:
             self.send_append(sender)
-        while progress.next <= self.log.last_index:
+        while was_paused or progress.next <= self._last_due():
             if not self.maybe_send_append(sender, send_if_empty=False):
                 break
         if sender == self.transferee and progress.match == self.log.last_index:

@@ -102,6 +102,10 @@ class RaftState:
         self.uncommitted_bytes = 0
         self.commit_unsent = False
         """Whether followers are still to be told how far the log is committed."""
+        self.entries_withheld = False
+        """Whether followers beyond the quorum are still to get entries."""
+        self.first_served: tuple[int, ...] = ()
+        """The followers that a leader sends new entries first: a quorum with itself."""
         self.messages: list[Message] = []
         self.messages_after_persist: list[Message] = []
         self.read_states: list[ReadState] = []
@@ -164,6 +168,8 @@ class RaftState:
         self._draw_election_timeout()
         self.votes = {}
         self.uncommitted_bytes = 0
+        self.first_served = ()
+        self.commit_unsent = self.entries_withheld = False
         learners = self.configuration.learners
         self.progress = {
             member: self.new_progress(self.log.last_index + 1, is_learner=member in learners)

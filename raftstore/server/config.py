@@ -74,8 +74,9 @@ class MemberConfig:
     """Whether the leader answers reads within its lease, without a round of heartbeats."""
     max_clock_drift_percent: int = 10
     """By so much the clock of one member may gain on that of another while there are leases."""
-    lazy_commits: bool = False
-    """Whether news of commits waits for the environment to call `Member.send_commits`."""
+    lazy_replication: bool = False
+    """Whether what no commit waits for is kept until the environment calls
+    `Member.send_withheld`."""
     applied_at_once: int = 0
     """How many entries, or KiB of them, a follower applies in one batch that is behind the leader;
     while it has more, it is `Member.unfinished`. 0: all that there are."""
@@ -106,7 +107,7 @@ class MemberConfig:
             lease_reads=self.lease_reads,
             max_clock_drift_percent=self.max_clock_drift_percent,
             clock_units_per_tick=self.tick_ns,
-            lazy_commits=self.lazy_commits,
+            lazy_replication=self.lazy_replication,
         )
 
 

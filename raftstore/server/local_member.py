@@ -19,6 +19,7 @@ import trio
 
 from raftstore.errors import StoreError
 from raftstore.raft import Message, RaftMonitor
+from raftstore.raft.raft import Raft
 from raftstore.raft.state import LEADER, Rng
 from raftstore.server.config import MemberConfig
 from raftstore.server.credentials import Credentials
@@ -64,6 +65,7 @@ class MemberTask:
         self._peer_frames: dict[int, list[Any]] = {}
         self._peer_messages: dict[int, list[Message]] = {}
         self._client_frames: dict[int, Answers] = {}
+        self._answers = 0
         self._tick_ns = config.tick_ns
         self._disk = disk
         self.failure: DiskFailedError | None = None
@@ -72,7 +74,7 @@ class MemberTask:
         credentials = credentials or Credentials()
         self._offload = credentials.offload
         self.member = Member(
-            attrs.evolve(config, lazy_commits=True, applied_at_once=APPLIED_AT_ONCE),
+            attrs.evolve(config, lazy_replication=True, applied_at_once=APPLIED_AT_ONCE),
             disk,
             self,
             rng,
@@ -232,8 +234,9 @@ class MemberTask:
             frame.append((kind, cause, payload))
 
     def _flush(self) -> None:
-        if self._raft.commit_unsent:
-            self._linger()
+        raft = self._raft
+        if raft.commit_unsent or raft.entries_withheld:
+            self._linger(raft)
         if self._peer_messages:
             handed, self._peer_messages = self._peer_messages, {}
             for member_id, messages in handed.items():
@@ -247,19 +250,33 @@ class MemberTask:
             for client, items in answers.items():
                 self._network.to_client(client, _pack(items))
 
-    def _linger(self) -> None:
-        """Keep the news of commits while those who have their answers now may write again.
+    def _linger(self, raft: Raft) -> None:
+        """Keep what no commit waits for while those who have their answers now may write again.
 
-        If something leaves for another member anyway, its clients may wait for the news.
+        If something else leaves for a member that lacks it, or if nobody here was answered, clients
+        of other members may wait for it.
         """
-        if self._peer_messages or self._peer_frames or not self._client_frames:
-            self.member.send_commits()
+        if raft.commit_unsent:
+            at_once = self._peer_messages or self._peer_frames or not self._client_frames
         else:
-            self._turns.linger(self._send_commits)
+            at_once = self._peer_frames or len(self._peer_messages) > len(raft.first_served)
+        if at_once:
+            self.member.send_withheld()
+        else:
+            are_back = None
+            if raft.commit_unsent:
+                self._answers = sum(map(len, self._client_frames.values()))
+                are_back = self._are_back
+            self._turns.linger(self._send_withheld, are_back)
 
-    def _send_commits(self) -> None:
-        if self._raft.commit_unsent:
-            self.deliver(self.member.send_commits)
+    def _are_back(self) -> bool:
+        """Whether as much is asked as was answered in the last turn."""
+        connections = [item for item in self._inbox if isinstance(item, LocalConnection)]
+        return sum(len(connection.outbox) for connection in connections) >= self._answers
+
+    def _send_withheld(self) -> None:
+        if self._raft.commit_unsent or self._raft.entries_withheld:
+            self.deliver(self.member.send_withheld)
 
 
 def _go_on() -> None:

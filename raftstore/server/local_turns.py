@@ -33,7 +33,7 @@ Turn = Callable[[], None]
 class Turns:
     """Who is to have a turn; `run` gives it to them."""
 
-    __slots__ = ("_answered", "_awake", "_due", "_first", "_gate", "_lingering")
+    __slots__ = ("_answered", "_are_back", "_awake", "_due", "_first", "_gate", "_lingering")
 
     def __init__(self) -> None:
         self._first: deque[Turn] = deque()
@@ -41,6 +41,7 @@ class Turns:
         self._gate = Gate()
         self._awake = False
         self._answered = False
+        self._are_back: Callable[[], bool] = bool
         self._lingering: dict[Turn, None] = {}
 
     def add(self, turn: Turn, *, first: bool = False) -> None:
@@ -50,12 +51,15 @@ class Turns:
             self._awake = True
             self._gate.open()
 
-    def linger(self, callback: Turn) -> None:
-        """Clients have been answered: let them run.
+    def linger(self, callback: Turn, are_back: Callable[[], bool] | None) -> None:
+        """Call back once when nobody has work for a turn.
 
-        The callback is called once when they have, and nobody has work for a turn.
+        If clients have been answered now, they run first: until they `are_back` with something
+        else to ask, or have had the time for it.
         """
-        self._answered = True
+        if are_back is not None:
+            self._answered = True
+            self._are_back = are_back
         self._lingering[callback] = None
 
     async def run(self) -> None:
@@ -91,5 +95,6 @@ class Turns:
         # A task that was resumed runs in the next round of the event loop, before this one or
         # after it. In the round after that it has run.
         await cancel_shielded_checkpoint()
-        await cancel_shielded_checkpoint()
+        if not self._are_back():
+            await cancel_shielded_checkpoint()
         self._answered = False

@@ -363,9 +363,9 @@ class Member:
         """Whether `finish_batch` has left something over; it is to be called again soon."""
         return self._unapplied is not None
 
-    def send_commits(self) -> None:
-        """Tell the followers of commits whose news has waited (`MemberConfig.lazy_commits`)."""
-        self.node.send_commits()
+    def send_withheld(self) -> None:
+        """Send what has waited in vain for company (`MemberConfig.lazy_replication`)."""
+        self.node.send_withheld()
         self.finish_batch()
 
     def _send(self, messages: list[Message]) -> None:

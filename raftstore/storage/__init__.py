@@ -14,7 +14,7 @@ from raftstore.storage.errors import (
     StorageError,
     WrongDirectoryError,
 )
-from raftstore.storage.records import WalRecord, recover
+from raftstore.storage.records import WalRecord, recover, recover_newest
 from raftstore.storage.snapshot_file import Identity
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "WalRecord",
     "WrongDirectoryError",
     "recover",
+    "recover_newest",
 ]

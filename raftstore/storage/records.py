@@ -91,7 +91,10 @@ def decode_items(payload: bytes) -> tuple[list[WalItem], int | None]:
     return items, session
 
 
-def recover(records: list[WalRecord], before: Snapshot = Snapshot()) -> RecoveredState:
+NO_SNAPSHOT: Final = Snapshot()
+
+
+def recover(records: list[WalRecord], before: Snapshot = NO_SNAPSHOT) -> RecoveredState:
     """Replay a log that begins after a snapshot.
 
     Later entries replace earlier ones, a snapshot what it covers or contradicts.

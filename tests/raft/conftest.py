@@ -193,9 +193,20 @@ class Network:
             messages, self.in_flight = self.in_flight, []
             for message in messages:
                 self.step(message)
-            if not busy and not messages:
+            if not busy and not messages and not self.send_withheld():
                 return
         raise AssertionError("no rest")
+
+    def send_withheld(self) -> bool:
+        """Let members send what has waited for company; whether anything had."""
+        waiting = [
+            node
+            for node in self.nodes.values()
+            if node.raft.commit_unsent or node.raft.entries_withheld
+        ]
+        for node in waiting:
+            node.send_withheld()
+        return bool(waiting)
 
     def tick(self, count: int = 1) -> None:
         for _ in range(count):

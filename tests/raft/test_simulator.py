@@ -28,6 +28,7 @@ OPERATIONS = (
     ("read", 3),
     ("snapshot", 1),
     ("transfer", 1),
+    ("send", 3),
 )
 WEIGHTED = [name for name, weight in OPERATIONS for _ in range(weight)]
 CHANGING = [*WEIGHTED, *["change"] * 4, *["round"] * 10, "part"]
@@ -60,6 +61,8 @@ def perform(network: Any, operation: str, number: int) -> None:
     node_id = network.ids[number % len(network.ids)]
     if operation == "tick":
         network.nodes[node_id].tick()
+    elif operation == "send":
+        network.nodes[node_id].send_withheld()
     elif operation == "begin":
         if node_id not in network.unsynced:
             network.begin(node_id)
@@ -135,7 +138,7 @@ def heals(network: Any) -> None:
 def test_no_schedule_breaks_an_invariant(
     make_network: Callable[..., Any], size: int, schedule: list[tuple[str, int]]
 ) -> None:
-    network = make_network(size)
+    network = make_network(size, lazy_replication=len(schedule) % 2 == 0)
     for operation, number in schedule:
         perform(network, operation, number)
     heals(network)
@@ -150,6 +153,8 @@ def test_long_random_runs_keep_the_invariants(make_network: Callable[..., Any], 
         max_inflight_messages=chance.choice((1, 3, 256)),
         max_entries_per_message=chance.choice((1, 2, 4096)),
         snapshot_resend_heartbeats=5,
+        lazy_replication=chance.choice((True, False)),
+        max_withheld_entries=chance.choice((1, 3, 16)),
     )
     for _ in range(8000):
         perform(network, chance.choice(WEIGHTED), chance.randrange(10_000))
@@ -183,7 +188,7 @@ def storm(network: Any, seed: int, steps: int) -> None:
 def test_no_schedule_with_changes_of_the_members_breaks_an_invariant(
     make_network: Callable[..., Any], size: int, schedule: list[tuple[str, int]]
 ) -> None:
-    network = make_network(size, founded=True)
+    network = make_network(size, founded=True, lazy_replication=len(schedule) % 2 == 0)
     for operation, number in schedule:
         perform(network, operation, number)
     heals(network)
@@ -202,6 +207,8 @@ def test_members_come_and_go_in_long_random_runs(
         max_entries_per_message=chance.choice((1, 2, 4096)),
         snapshot_resend_heartbeats=5,
         pre_vote=chance.choice((True, False)),
+        lazy_replication=chance.choice((True, False)),
+        max_withheld_entries=chance.choice((1, 3, 16)),
     )
     storm(network, seed, 8000)
     heals(network)

@@ -66,6 +66,8 @@ class ClusterMachine(RuleBasedStateMachine):
         per_message=st.sampled_from((1, 3, 4096)),
         pre_vote=st.booleans(),
         check_quorum=st.booleans(),
+        lazy=st.booleans(),
+        withheld=st.sampled_from((1, 3)),
     )
     def found(
         self,
@@ -76,6 +78,8 @@ class ClusterMachine(RuleBasedStateMachine):
         *,
         pre_vote: bool,
         check_quorum: bool,
+        lazy: bool,
+        withheld: int,
     ) -> None:
         self.network = type(self).make_network(
             size,
@@ -88,6 +92,8 @@ class ClusterMachine(RuleBasedStateMachine):
             snapshot_resend_heartbeats=3,
             pre_vote=pre_vote,
             check_quorum=check_quorum,
+            lazy_replication=lazy,
+            max_withheld_entries=withheld,
         )
         self.chance = random.Random(seed)
         # Otherwise the first moves are nothing but a long wait for an election.
@@ -105,6 +111,10 @@ class ClusterMachine(RuleBasedStateMachine):
     def tick(self, number: int, count: int) -> None:
         for _ in range(count):
             self.network.nodes[self.node(number)].tick()
+
+    @rule(number=members)
+    def send_withheld(self, number: int) -> None:
+        self.network.nodes[self.node(number)].send_withheld()
 
     @rule(number=members)
     def begin(self, number: int) -> None:

@@ -69,7 +69,7 @@ def test_what_lingers_waits_for_the_tasks_resumed_and_for_the_turns_they_cause()
     answered = trio.Event()
 
     def answer() -> None:
-        turns.linger(lambda: order.append("lingered"))
+        turns.linger(lambda: order.append("lingered"), bool)
         answered.set()
 
     async def ask_again() -> None:
@@ -131,7 +131,7 @@ def test_a_leader_goes_first_and_those_it_answers_before_the_other_followers() -
     def leader() -> None:
         order.append("leader")
         if len(order) > 1:
-            turns.linger(lambda: order.append("lingered"))
+            turns.linger(lambda: order.append("lingered"), bool)
             answered.set()
 
     def follower() -> None:
