@@ -247,8 +247,8 @@ class _Serving:
             await self._ended[number].wait()
             nursery.cancel_scope.cancel()
 
-    def _send_outside(self, sender: int, member: int, frame: bytes) -> None:
-        self._hosts[sender].network.send(member, frame)
+    def _send_outside(self, sender: int, member: int, frame: bytes, behind: bool) -> None:
+        self._hosts[sender].network.send(member, frame, behind=behind)
 
     def _failed(self, peer: Peer, error: DiskFailedError) -> None:
         self._report(f"{peer.name} has stopped: {error}")

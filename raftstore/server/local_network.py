@@ -118,17 +118,19 @@ class LocalConnection:
                 on_item(Answer(payload, cause))
 
 
-def _lost(_sender: int, _member: int, _frame: bytes) -> None:
+Outside = Callable[[int, int, bytes, bool], None]
+"""Takes a frame to a member that is not of this program: sender, recipient, frame, and whether
+Raft's own messages may pass it: a part of a snapshot shall not keep a heartbeat waiting."""
+
+
+def _lost(_sender: int, _member: int, _frame: bytes, _behind: bool) -> None:
     """There is nobody."""
 
 
 class Network:
-    """Carries frames between the members and clients of one program.
+    """Carries frames between the members and clients of one program."""
 
-    `outside` takes frames to members that are not of this program: sender, recipient, frame.
-    """
-
-    def __init__(self, outside: Callable[[int, int, bytes], None] = _lost) -> None:
+    def __init__(self, outside: Outside = _lost) -> None:
         self.outside = outside
         self.members: dict[int, Receiver] = {}
         self._connections: dict[int, LocalConnection] = {}
@@ -164,7 +166,7 @@ class Network:
         """Carry a frame between members; one that cannot be delivered is lost."""
         receiver = self.members.get(member)
         if receiver is None:
-            self.outside(sender, member, frame)
+            self.outside(sender, member, frame, True)
         elif not (self._cut and (sender, member) in self._cut):
             receiver.deliver(frame)
 
@@ -173,7 +175,7 @@ class Network:
         receiver = self.members.get(member)
         if receiver is None:
             wires = [message.to_wire() for message in messages]
-            self.outside(sender, member, _pack((True, sender, wires)))
+            self.outside(sender, member, _pack((True, sender, wires)), False)
         elif not (self._cut and (sender, member) in self._cut):
             receiver.deliver((sender, messages))
 

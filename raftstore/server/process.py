@@ -54,7 +54,9 @@ class MemberProcess:
         self._listener = listener
         self._peers = PeerHost(config.cluster_id, config.id, url, tls)
         peers = self._peers.network
-        self._clients = Network(lambda _sender, member, frame: peers.send(member, frame))
+        self._clients = Network(
+            lambda _sender, member, frame, behind: peers.send(member, frame, behind=behind)
+        )
         self._timers = LocalTimers()
         self._turns = Turns()
         self._disk = disk

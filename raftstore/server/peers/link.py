@@ -1,7 +1,9 @@
 """The sending end between two members: one TCP connection, made anew when it breaks.
 
 Raft stands loss, so what cannot be sent now is dropped and not kept: an old message is worth less
-than the next one, and a member that is away must not fill the memory of the others.
+than the next one, and a member that is away must not fill the memory of the others. Raft's own
+messages keep their order; parts of snapshots, and whatever else is large and in no hurry, leave one
+by one in between.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,6 +22,7 @@ from raftstore.server.initial_cluster import Address
 from raftstore.server.local_timers import Gate
 
 from .protocol import (
+    HEAD_BYTES,
     MAX_FRAME_BYTES,
     MAX_HELLO_BYTES,
     FrameReader,
@@ -100,12 +104,16 @@ class PeerLink:
         self._tls = tls
         self._on_refused = on_refused
         self._queue: list[bytes] = []
+        self._behind: deque[bytes] = deque()
         self._queued_bytes = 0
         self._gate = Gate()
         self._complaint = ""
 
-    def send(self, payload: bytes) -> None:
-        """Send a packed payload, or drop it if there is no way at present."""
+    def send(self, payload: bytes, *, behind: bool = False) -> None:
+        """Send a packed payload, or drop it if there is no way at present.
+
+        With `behind`, everything else goes first.
+        """
         size = len(payload)
         if (
             not self.connected
@@ -115,7 +123,7 @@ class PeerLink:
             self.dropped_frames += 1
             return
         self._queued_bytes += size
-        self._queue.append(frame(payload))
+        (self._behind if behind else self._queue).append(frame(payload))
         self._gate.open()
 
     async def run(self) -> None:
@@ -150,6 +158,7 @@ class PeerLink:
     def _disconnected(self) -> None:
         self.connected = False
         self._queue.clear()
+        self._behind.clear()
         self._queued_bytes = 0
         self._gate.close()
 
@@ -191,12 +200,15 @@ class PeerLink:
     async def _send_queued(self, stream: trio.abc.Stream) -> None:
         while True:
             await self._gate.wait()
-            frames, self._queue = self._queue, []
-            self._queued_bytes = 0
-            data = b"".join(frames)
-            with trio.fail_after(SEND_TIMEOUT_S):
-                await stream.send_all(data)
-            self.sent_bytes += len(data)
+            while self._queue or self._behind:
+                frames, self._queue = self._queue, []
+                if not frames:
+                    frames.append(self._behind.popleft())
+                data = b"".join(frames)
+                self._queued_bytes -= len(data) - len(frames) * HEAD_BYTES
+                with trio.fail_after(SEND_TIMEOUT_S):
+                    await stream.send_all(data)
+                self.sent_bytes += len(data)
 
 
 def reason_of(error: BaseException) -> str:

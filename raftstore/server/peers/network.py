@@ -87,11 +87,14 @@ class PeerNetwork:
         self._complaints: dict[tuple[str, str], float] = {}
         self._received_bytes: dict[int, int] = {}
 
-    def send(self, member: int, frame: bytes) -> None:
-        """Carry a frame to another member; one that cannot be delivered is lost."""
+    def send(self, member: int, frame: bytes, *, behind: bool = False) -> None:
+        """Carry a frame to another member; one that cannot be delivered is lost.
+
+        With `behind`, frames that are sent later may arrive earlier.
+        """
         link = self._links.get(member)
         if link is not None:
-            link.send(frame)
+            link.send(frame, behind=behind)
 
     def connect_to(self, addresses: Mapping[int, Address]) -> None:
         """Keep links to these members, by id, and to no others."""

@@ -36,6 +36,7 @@ MAX_FRAME_BYTES: Final = 64 << 20
 """All that one member sends another at once; an append holds a MiB unless one request is larger."""
 
 _LENGTH: Final = struct.Struct(">I")
+HEAD_BYTES: Final = _LENGTH.size
 _RAFT_KINDS: Final = frozenset(MessageKind)
 _SENDER: Final = 2
 _SHORT: Final = 7
