@@ -66,6 +66,8 @@ PROGRESS_TICKS: Final = 6_000
 """How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
 BATCHES_AT_ONCE: Final = 8
 """`MemberConfig.applied_at_once` does not divide what a thousand clients have written together."""
+BACKLOG_SLICES: Final = 16
+"""In so many batches a follower applies what it has been told is committed, or in more."""
 
 
 Receive = Callable[[ClientHandle, str, list[Any], Respond], None]
@@ -404,7 +406,9 @@ class Member:
         Until then nothing of it is acknowledged, so that the leader waits with the next entries.
         """
         entries = ready.committed_entries
-        left = self.config.applied_at_once
+        # The more there is, the more at once: or one that is behind would never be level with those
+        # who write all the time.
+        left = max(self.config.applied_at_once, len(entries) // BACKLOG_SLICES)
         end = start
         while left > 0 and end < len(entries):
             left -= 1 + (len(entries[end].data) >> 10)

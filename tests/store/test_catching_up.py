@@ -289,3 +289,39 @@ def test_a_part_holds_a_bounded_number_of_versions_however_small() -> None:
         assert cluster.call(1, "put", [b"%d" % number, b"", 0, False, False, False])[0] == 0
     _, *parts = leader.store.view().parts()
     assert [len(part) for part in parts] == [CHUNK_VERSIONS] * 3
+
+
+def test_one_that_is_behind_gets_level_with_a_thousand_writers() -> None:
+    """They write without a pause: what it applies in a turn must grow with what there is."""
+    writers, most_puts = 1_000, 60_000
+
+    async def run() -> None:
+        async with LocalCluster() as cluster:
+            leader = cluster.members[await cluster.wait_leader()]
+            late = next(number for number in cluster.members if number != leader.id)
+            client = cluster.client()
+            puts = 0
+
+            async def write(number: int) -> None:
+                nonlocal puts
+                while True:
+                    await client.put(b"%d" % number, b"v")
+                    puts += 1
+
+            def behind() -> int:
+                return leader.store.revision - cluster.members[late].store.revision
+
+            cluster.isolate(late)
+            async with trio.open_nursery() as nursery:
+                for number in range(writers):
+                    nursery.start_soon(write, number)
+                while behind() < 5 * writers:  # noqa: ASYNC110 - nobody tells
+                    await trio.sleep(0.001)
+                cluster.network.heal()
+                while behind() > 3 * writers:
+                    assert puts < most_puts, "it never gets level"
+                    await trio.sleep(0.001)
+                nursery.cancel_scope.cancel()
+
+    # On real time: a clock that jumps stands still while there is always something to do.
+    trio.run(run)
