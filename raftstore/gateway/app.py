@@ -12,6 +12,8 @@ from raftstore.gateway.identity import set_token
 
 # gRPC metadata, and what the JSON gateway takes.
 TOKEN_HEADERS: Final = (b"token", b"authorization")
+SHOWN_EMPTY: Final = "."
+"""An empty token is a wrong one; whoever has none shows none. No token looks like this."""
 
 
 class Gateway:
@@ -46,7 +48,7 @@ class Gateway:
         for name in TOKEN_HEADERS:
             token = exchange.headers.get(name)
             if token is not None:
-                return token.decode("latin-1")
+                return token.decode("latin-1") or SHOWN_EMPTY
         if exchange.certificate_name and grpc.is_grpc(exchange):
             return self.endpoint.backend.token_of_certificate(exchange.certificate_name)
         return ""

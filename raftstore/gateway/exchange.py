@@ -23,6 +23,7 @@ OVERHEAD_BYTES: Final = 512 << 10
 MAX_MESSAGE_BYTES: Final = MAX_REQUEST_BYTES + OVERHEAD_BYTES
 MAX_BODIES_BYTES: Final = 64 << 20
 DISCARD_TIMEOUT_S: Final = 1.0
+TE: Final = (b"te", b"trailers")
 
 
 @attrs.define
@@ -49,15 +50,24 @@ def too_large(size_bytes: int, limit_bytes: int = MAX_MESSAGE_BYTES) -> StoreErr
     return StoreError(RESOURCE_EXHAUSTED, text)
 
 
+def _target(scope: Any) -> str:
+    path: str = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+    query: str = scope.get("query_string", b"").decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
 class Exchange:
     """A request: its head, its body as it comes, and the answer."""
 
     def __init__(self, scope: Any, receive: Receive, send: Send, budget: Budget) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.target: str = _target(scope)
+        """What the request asks for as it was sent: path and query."""
         self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.http_version: str = scope["http_version"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._header_list = scope["headers"]
         tls: dict[str, Any] = scope.get("extensions", {}).get("tls", {})
         self.certificate_name: str = tls.get("client_cert_name") or ""
         self.started = False
@@ -96,6 +106,11 @@ class Exchange:
         if len(self._buffer) > limit_bytes:
             raise too_large(len(self._buffer), limit_bytes)
         return self.take(len(self._buffer))
+
+    @property
+    def unread_bytes(self) -> int:
+        """Of the body, what has arrived and was not taken."""
+        return len(self._buffer)
 
     async def read_exactly(self, size_bytes: int) -> bytes | None:
         """So many bytes of the body; None if it ends before."""
@@ -187,6 +202,11 @@ class Exchange:
     async def write(self, data: bytes, *, more: bool = True) -> None:
         """Send a part of the answer's body; waits while the client is slow."""
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def accept_trailers(self) -> None:
+        """Send trailers also to a client that has forgotten to say that it takes them."""
+        if TE not in self._header_list:
+            self._header_list.append(TE)
 
     async def write_trailers(self, headers: list[tuple[bytes, bytes]]) -> None:
         """End the answer with trailers; the body must have been ended with ``more=False``."""

@@ -7,6 +7,7 @@ of up to eight digits and a unit. Compression is refused, which every client can
 
 from __future__ import annotations
 
+import json
 import struct
 from typing import Any, Final
 from urllib.parse import quote
@@ -21,11 +22,12 @@ from raftstore.gateway.codes import (
     NUMBERS,
     OK,
     UNIMPLEMENTED,
+    UNKNOWN,
     status_of,
 )
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, too_large
-from raftstore.gateway.method import UNARY, Method
+from raftstore.gateway.method import BIDI_STREAM, UNARY, Method
 from raftstore.gateway.methods import find
 from raftstore.gateway.streams import HANDLERS
 
@@ -35,13 +37,18 @@ UNIT_SECONDS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e
 MAX_TIMEOUT_DIGITS: Final = 8
 # Printable ASCII but the percent sign (space included) stands for itself in grpc-message.
 UNQUOTED: Final = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+IDENTITY: Final = b"identity"
+COMPRESSED: Final = 1
+UNREADABLE: Final = "grpc: error unmarshalling request"
+UNREADABLE_IN_STREAM: Final = "grpc: failed to unmarshal the received message"
 HTTP_VERSION: Final = "2"
 UPGRADE_REQUIRED: Final = 426
 
 
 def is_grpc(exchange: Exchange) -> bool:
     """Whether a request claims to be gRPC."""
-    return exchange.headers.get(b"content-type", b"").startswith(CONTENT_TYPE)
+    kind = exchange.headers.get(b"content-type", b"")
+    return kind == CONTENT_TYPE or kind.startswith((CONTENT_TYPE + b"+", CONTENT_TYPE + b";"))
 
 
 async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
@@ -49,10 +56,11 @@ async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
     if exchange.http_version != HTTP_VERSION:
         await exchange.respond(UPGRADE_REQUIRED, b"text/plain", b"gRPC needs HTTP/2\n")
         return
+    exchange.accept_trailers()
     method: Method | None = None
     status = Status(OK, "")
     try:
-        method = find(exchange.path)
+        method = find(exchange.target)
         endpoint.counters.started[_labels(method)] += 1
         with trio.move_on_after(_timeout_s(exchange)) as scope:
             await _carry_out(endpoint, exchange, method)
@@ -70,17 +78,38 @@ def _labels(method: Method) -> tuple[str, str, str]:
 
 
 def _timeout_s(exchange: Exchange) -> float:
-    text = exchange.headers.get(b"grpc-timeout", b"")
-    digits, unit = text[:-1], text[-1:]
-    if not text:
+    value = exchange.headers.get(b"grpc-timeout")
+    if value is None:
         return float("inf")
-    if unit not in UNIT_SECONDS or not digits.isdigit() or len(digits) > MAX_TIMEOUT_DIGITS:
-        raise StoreError(INTERNAL, "malformed grpc-timeout")
+    digits, unit = value[:-1], value[-1:]
+    text = value.decode("latin-1")
+    if not digits:
+        raise _malformed_timeout(f"transport: timeout string is too short: {_quoted(text)}")
+    if len(digits) > MAX_TIMEOUT_DIGITS:
+        raise _malformed_timeout(f"transport: timeout string is too long: {_quoted(text)}")
+    if unit not in UNIT_SECONDS:
+        raise _malformed_timeout(f"transport: timeout unit is not recognized: {_quoted(text)}")
+    if not digits.isdigit():
+        number = _quoted(digits.decode("latin-1"))
+        raise _malformed_timeout(f"strconv.ParseInt: parsing {number}: invalid syntax")
     return int(digits) * UNIT_SECONDS[unit]
+
+
+def _malformed_timeout(why: str) -> StoreError:
+    return StoreError(INTERNAL, f"malformed grpc-timeout: {why}")
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
 
 
 async def _carry_out(endpoint: Endpoint, exchange: Exchange, method: Method) -> None:
     counters, labels = endpoint.counters, _labels(method)
+    encoding = exchange.headers.get(b"grpc-encoding", IDENTITY)
+    if encoding != IDENTITY:
+        name = _quoted(encoding.decode("latin-1"))
+        text = f"grpc: Decompressor is not installed for grpc-encoding {name}"
+        raise StoreError(UNIMPLEMENTED, text)
 
     async def receive() -> Any:
         request = await _read_message(exchange, method)
@@ -95,33 +124,48 @@ async def _carry_out(endpoint: Endpoint, exchange: Exchange, method: Method) -> 
         counters.messages_sent[labels] += 1
         await exchange.write(HEAD.pack(0, len(data)) + data)
 
-    if method.kind != UNARY:
-        # A client may wait for the head before it says anything.
-        await _start(exchange)
-        await HANDLERS[method.path](endpoint, receive, send)
+    async def receive_one() -> Any:
+        request = await receive()
+        if request is None:
+            raise StoreError(UNKNOWN, "EOF")
+        return request
+
+    if method.kind == UNARY:
+        await send(await endpoint.call(method, await receive_one()))
         return
-    request = await receive()
-    if request is None:
-        raise StoreError(INTERNAL, "grpc: the request has no message")
-    await send(await endpoint.call(method, request))
+    # A client may wait for the head before it says anything.
+    await _start(exchange)
+    heard = receive if method.kind == BIDI_STREAM else receive_one
+    await HANDLERS[method.path](endpoint, heard, send)
 
 
 async def _read_message(exchange: Exchange, method: Method) -> Any:
     head = await exchange.read_exactly(HEAD.size)
     if head is None:
+        if exchange.unread_bytes:
+            raise _cut_short(method)
         return None
-    compressed, length = HEAD.unpack(head)
-    if length > MAX_MESSAGE_BYTES or compressed:
-        if compressed:
-            raise StoreError(UNIMPLEMENTED, "grpc: Decompressor is not installed")
+    flag, length = HEAD.unpack(head)
+    if length > MAX_MESSAGE_BYTES:
         raise too_large(length)
     data = await exchange.read_exactly(length)
     if data is None:
-        raise StoreError(INTERNAL, "grpc: the message ends before its length")
+        raise _cut_short(method)
+    if flag == COMPRESSED:
+        text = "grpc: compressed flag set with identity or empty encoding"
+        raise StoreError(INTERNAL, text)
+    if flag:
+        raise StoreError(INTERNAL, f"grpc: received unexpected payload format {flag}")
     try:
         return method.request.FromString(data)
     except DecodeError as error:
-        raise StoreError(INTERNAL, "grpc: error unmarshalling request") from error
+        text = UNREADABLE if method.kind == UNARY else UNREADABLE_IN_STREAM
+        raise StoreError(INTERNAL, text) from error
+
+
+def _cut_short(method: Method) -> StoreError:
+    # The codes of etcd's gRPC library.
+    return StoreError(INTERNAL if method.kind == BIDI_STREAM else UNKNOWN, "unexpected EOF")
 
 
 async def _start(exchange: Exchange) -> None:

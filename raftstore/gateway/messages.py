@@ -21,6 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from raftstore.gateway.auth_schema import AUTH_ENUMS, AUTH_MESSAGES, AUTH_SERVICE
 from raftstore.gateway.cluster_schema import CLUSTER_SERVICE
 from raftstore.gateway.concurrency_schema import ELECTION_MESSAGES, LOCK_MESSAGES
+from raftstore.gateway.health_schema import HEALTH_ENUMS, HEALTH_MESSAGES
 from raftstore.gateway.schema import KV_ENUMS, KV_MESSAGES, RPC_ENUMS, RPC_MESSAGES
 
 PACKAGES: Final = ("authpb", "etcdserverpb", "mvccpb")
@@ -100,6 +101,7 @@ def _pool() -> DescriptorPool:
         rpc,
         _file("v3lockpb", LOCK_MESSAGES, {}, [rpc.name]),
         _file("v3electionpb", ELECTION_MESSAGES, {}, [rpc.name, kv.name]),
+        _file("grpc.health.v1", HEALTH_MESSAGES, HEALTH_ENUMS),
     ):
         pool.Add(file)
     return pool

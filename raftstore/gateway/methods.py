@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from raftstore.errors import StoreError
@@ -10,6 +11,7 @@ from raftstore.gateway.cluster_service import CLUSTER
 from raftstore.gateway.codes import UNIMPLEMENTED
 from raftstore.gateway.election_service import ELECTION, OBSERVE
 from raftstore.gateway.endpoint import Endpoint
+from raftstore.gateway.health_service import CHECK, WATCH_HEALTH
 from raftstore.gateway.lock_service import LOCK
 from raftstore.gateway.maintenance import WHOLE_STATE
 from raftstore.gateway.messages import message
@@ -182,6 +184,8 @@ METHODS: Final = (
     *LOCK,
     *ELECTION,
     OBSERVE,
+    CHECK,
+    WATCH_HEALTH,
 )
 BY_GRPC_PATH: Final = {method.path: method for method in METHODS}
 BY_HTTP_PATH: Final = {path: method for method in METHODS for path in method.http_paths}
@@ -197,7 +201,9 @@ def find(path: str) -> Method:
     method = BY_GRPC_PATH.get(path)
     if method is not None:
         return method
-    service, _, name = path.removeprefix("/").rpartition("/")
+    service, slash, name = path.removeprefix("/").rpartition("/")
+    if not slash:
+        raise StoreError(UNIMPLEMENTED, f"malformed method name: {json.dumps(path)}")
     if service in SERVICES:
         raise StoreError(UNIMPLEMENTED, f"unknown method {name} for service {service}")
     raise StoreError(UNIMPLEMENTED, f"unknown service {service}")

@@ -8,9 +8,10 @@ from typing import Any, Final
 import trio
 
 from raftstore.errors import StoreError
-from raftstore.gateway import election_service, maintenance
+from raftstore.gateway import election_service, health_service, maintenance
 from raftstore.gateway.election_service import OBSERVE
 from raftstore.gateway.endpoint import Endpoint
+from raftstore.gateway.health_service import WATCH_HEALTH
 from raftstore.gateway.maintenance import SNAPSHOT
 from raftstore.gateway.methods import KEEP_ALIVE, WATCH
 from raftstore.gateway.translation import builder
@@ -65,4 +66,5 @@ HANDLERS: Final = {
     KEEP_ALIVE.path: keep_alive,
     SNAPSHOT.path: maintenance.snapshot,
     OBSERVE.path: election_service.observe,
+    WATCH_HEALTH.path: health_service.watch,
 }

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import grpc
 from hypothesis import strategies as st
 
+from raftstore.gateway.health_service import PACKAGE as HEALTH
 from raftstore.gateway.method import UNARY, Method
 from raftstore.gateway.methods import METHODS
 
@@ -20,7 +21,7 @@ OWN_FIELDS = ("cluster_id", "member_id", "raft_term")
 MAX_TXN_DEPTH = 3
 LEASES = (1, 2, 3)
 TTLS = (600, 700, 1, 0, -1, 9_000_000_001, 2**62)
-BY_NAME = {method.name: method for method in METHODS}
+BY_NAME = {method.name: method for method in METHODS if method.package != HEALTH}
 
 
 class Ago(NamedTuple):
