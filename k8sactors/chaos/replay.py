@@ -7,8 +7,10 @@ import attrs
 import yaml
 
 from k8sactors.chaos.outcome import Outcome
+from k8sactors.chaos.replay_check import check_faults, check_options
 from k8sactors.chaos.store_options import StoreChaos
 from k8sactors.faults import PlannedFault, UnknownFaultError, check_kinds
+from k8sactors.faults.plan import CATALOGUE
 
 FORMAT = 1
 _TIMES = ("at_ms", "duration_ms")
@@ -65,8 +67,10 @@ def read_replay(path: Path) -> Replay:
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadReplayError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise BadReplayError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadReplayError(f"{path} is no text: {error}") from error
     except yaml.YAMLError as error:
         raise BadReplayError(f"{path} is no YAML: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -74,15 +78,19 @@ def read_replay(path: Path) -> Replay:
             f"{path} is no replay file of format {FORMAT}; `raftstore chaos` writes them"
         )
     seed = data.get("seed")
-    if not isinstance(seed, int):
+    if type(seed) is not int or seed < 0:
         raise BadReplayError(f"{path}: seed must be a whole number, it is {seed!r}")
+    checks = data.get("checks") or []
+    if not isinstance(checks, list):
+        raise BadReplayError(f"{path}: checks must be a list of names, it is {checks!r}")
     try:
         options = _options_from_data(data.get("options") or {})
-        plan = tuple(_fault_from_data(each) for each in data.get("faults") or ())
+        plan = _plan_from_data(data.get("faults") or [])
+        chaos = StoreChaos(**options, plan=plan)
+        check_faults(chaos)
     except (TypeError, ValueError, UnknownFaultError) as error:
         raise BadReplayError(f"{path}: {error}") from error
-    chaos = StoreChaos(**options, plan=plan)
-    return Replay(seed, chaos, tuple(data.get("checks") or ()), str(data.get("trace", "")))
+    return Replay(seed, chaos, tuple(checks), str(data.get("trace", "")))
 
 
 def _dump(data: Any, *, flow: bool = False) -> str:
@@ -120,6 +128,7 @@ def _options_from_data(data: Any) -> dict[str, Any]:
         if type(made) is not wanted:
             raise TypeError(f"option {name} must be a {wanted.__name__}, it is {value!r}")
         options[name] = made
+    check_options(options)
     return options
 
 
@@ -130,6 +139,12 @@ def _fault_to_data(fault: PlannedFault) -> dict[str, Any]:
     return {**data, **fault.parameters}
 
 
+def _plan_from_data(data: Any) -> tuple[PlannedFault, ...]:
+    if not isinstance(data, list):
+        raise TypeError(f"faults must be a list, it is {data!r}")
+    return tuple(_fault_from_data(each) for each in data)
+
+
 def _fault_from_data(data: Any) -> PlannedFault:
     if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
         raise TypeError(f"a fault must be a mapping with a kind, it is {data!r}")
@@ -138,12 +153,9 @@ def _fault_from_data(data: Any) -> PlannedFault:
     check_kinds((kind,))
     part_of = parameters.pop("part_of", "")
     at_ms, duration_ms = (_pop_time(parameters, name, kind) for name in _TIMES)
-    fault = PlannedFault(at_ms, duration_ms, kind, parameters, part_of)
-    try:
-        fault.describe()
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{kind} lacks a parameter or has a wrong one: {error}") from error
-    return fault
+    if kind not in CATALOGUE:
+        raise ValueError(f"{kind} stands for several faults; write each of them")
+    return PlannedFault(at_ms, duration_ms, kind, parameters, part_of)
 
 
 def _pop_time(parameters: dict[str, Any], name: str, kind: str) -> int:

@@ -6,6 +6,7 @@ clients ask for. So some seeds see nothing but pauses on a slow network, others 
 """
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import attrs
 
@@ -124,8 +125,13 @@ def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
 def _check(name: str) -> None:
     try:
         check_kinds((name,))
-    except UnknownFaultError as error:
-        raise UnknownFaultError(f"{error}; groups: {', '.join(GROUPS)}") from None
+    except UnknownFaultError:
+        known = [name for group, kinds in GROUPS.items() for name in (group, *kinds)]
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        lines = [f"  {group}: {', '.join(kinds)}" for group, kinds in GROUPS.items()]
+        text = "\n".join([f"no fault {name!r}{hint} Groups and kinds:", *lines])
+        raise UnknownFaultError(text) from None
 
 
 def draw_chaos(seed: int, members: int, kinds: Sequence[str]) -> StoreChaos:

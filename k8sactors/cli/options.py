@@ -28,7 +28,9 @@ def parse_seeds(_context: click.Context, _parameter: click.Parameter, value: str
     """`A..B`, both included, or a single seed; anything else is bad input."""
     first, dots, last = value.partition("..")
     if not (first.isdecimal() and (last.isdecimal() if dots else not last)):
-        raise click.BadParameter(f"{value!r} is no range of seeds; expected A..B, as in 1..200")
+        raise click.BadParameter(
+            f"{value!r} is no range of seeds; expected A..B, as in 1..200, or one seed"
+        )
     seeds = range(int(first), int(last or first) + 1)
     if not seeds:
         raise click.BadParameter(f"{value!r} is empty: {first} comes after {last}")

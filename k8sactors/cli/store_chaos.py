@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from functools import partial
+from os import W_OK, X_OK, access
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -53,6 +55,8 @@ def _parse_faults(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:
     names = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    if values and not names:
+        raise click.BadParameter(f"names no fault; there are the groups {', '.join(GROUPS)}")
     try:
         return kinds_of(names)
     except UnknownFaultError as error:
@@ -116,8 +120,10 @@ def chaos(
     configure_logs("error")
     console = None if as_json else make_console()
     if replay is not None:
+        _refuse_beside_replay()
         _replay(replay, console)
         return
+    _check_report(report)
     campaign = Campaign(int(members), kinds, report, console)
     interrupted = campaign.run(seeds, jobs)
     if shrinking and not interrupted:
@@ -127,6 +133,24 @@ def chaos(
         raise SystemExit(INTERRUPTED)
     if campaign.failed:
         raise SystemExit(EXPECTATION_FAILED)
+
+
+def _refuse_beside_replay() -> None:
+    """A file says all of this already; it would be taken for what is run."""
+    context = click.get_current_context()
+    for name in ("seeds", "members", "kinds"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            (option,) = [each for each in context.command.params if each.name == name]
+            raise click.UsageError(f"{option.opts[0]} does not go with --replay: the file says it")
+
+
+def _check_report(report: Path) -> None:
+    """Findings must not be lost at the end of a long campaign."""
+    place = next(each for each in (report, *report.absolute().parents) if each.exists())
+    if not place.is_dir() or not access(place, W_OK | X_OK):
+        raise click.BadParameter(
+            f"cannot write to {place}; choose another directory", param_hint="'--report'"
+        )
 
 
 class Campaign:
@@ -256,13 +280,19 @@ def _replay(path: Path, console: Console | None) -> None:
         replay = read_replay(path)
     except BadReplayError as error:
         raise click.UsageError(str(error)) from error
-    outcome = run_store(replay.chaos, replay.seed)
+    try:
+        outcome = run_store(replay.chaos, replay.seed)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
     same = outcome.trace_hash == replay.trace_hash
     if console is None:
         click.echo(json.dumps(_replay_to_json(replay, outcome)))
     else:
         _print_run(console, outcome)
         print_findings(console, outcome)
+        picture = path.with_suffix(".svg")
+        if outcome.picture and _draw(picture, outcome):
+            console.print(Text(f"drawn in {picture}", style="dim"), soft_wrap=True)
         if not outcome.findings:
             console.print(Text("nothing found", style="bold green"))
         if replay.trace_hash and not same:
@@ -275,6 +305,15 @@ def _replay(path: Path, console: Console | None) -> None:
             )
     if outcome.findings:
         raise SystemExit(EXPECTATION_FAILED)
+
+
+def _draw(path: Path, outcome: Outcome) -> bool:
+    """The picture of a finding beside its file, as when it was found."""
+    try:
+        path.write_text(outcome.picture, encoding="utf-8")
+    except OSError:
+        return False
+    return True
 
 
 def _replay_to_json(replay: Replay, outcome: Outcome) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from k8sactors.chaos.bugs import BUGS
 from k8sactors.chaos.campaign import run_campaign
 from k8sactors.chaos.outcome import Outcome
 from k8sactors.chaos.replay import BadReplayError, read_replay, write_replay
+from k8sactors.chaos.replay_check import check_faults
 from k8sactors.chaos.shrink import shrink
 from k8sactors.chaos.store_mix import FEATURES
 from k8sactors.chaos.store_options import StoreChaos
@@ -135,6 +136,10 @@ def test_a_replay_file_gives_back_what_was_written(tmp_path: Path) -> None:
     assert len(yaml.safe_load(file.read_text())["faults"]) == len(drawn.plan or ())
 
 
+def _fault(parameters: str, at_ms: int = 1) -> str:
+    return f"{{format: 1, seed: 1, faults: [{{{parameters}, at_ms: {at_ms}, duration_ms: 1}}]}}"
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -147,6 +152,20 @@ def test_a_replay_file_gives_back_what_was_written(tmp_path: Path) -> None:
         ("{format: 1, seed: 1, faults: [{kind: kill-host, at_ms: 1, duration_ms: 1}]}", "host"),
         ("{format: 1, seed: 1, faults: [{kind: kill-host, host: etcd-1}]}", "at_ms"),
         ("{format: 1, seed: 1, faults: [7]}", "mapping"),
+        ("{format: 1, seed: -1}", "seed"),
+        ("{format: 1, seed: 1, checks: 7}", "checks"),
+        ("{format: 1, seed: 1, faults: 7}", "faults must be a list"),
+        ("{format: 1, seed: 1, options: {members: 0}}", "option members must be at least 1"),
+        ("{format: 1, seed: 1, options: {latency_us: -1}}", "latency_us must be at least 0"),
+        ("{format: 1, seed: 1, options: {features: [magic]}}", "no feature 'magic'"),
+        (_fault("kind: kill-host, host: h"), "no machine 'h'"),
+        (_fault("kind: crash-loop"), "stands for several faults"),
+        (_fault("kind: kill-host, host: etcd-1, why: x"), "does not know why"),
+        (
+            _fault("kind: slow-host, host: etcd-1, run_ms: x, stall_ms: 1"),
+            "run_ms of slow-host at 1 ms must be a int",
+        ),
+        (_fault("kind: kill-host, host: etcd-1", 99_999), "never strikes"),
         (
             "{format: 1, seed: 1, faults: [{kind: lost-disk, host: e, at_ms: 1, duration_ms: 1}]}",
             "learner",
@@ -163,6 +182,41 @@ def test_a_bad_replay_file_is_refused_with_what_is_wrong(
     result = _command("--replay", str(file))
     assert result.exit_code == 2
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("members", [3, 5])
+def test_whatever_is_drawn_can_stand_in_a_replay_file(members: int) -> None:
+    for seed in range(60):
+        check_faults(draw_chaos(seed, members, ALL))
+
+
+@pytest.mark.parametrize("option", [("--seeds", "1..3"), ("--members", "5"), ("--faults", "disk")])
+def test_a_replay_file_says_all_there_is_to_say(tmp_path: Path, option: tuple[str, str]) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("{format: 1, seed: 1}")
+    result = _command("--replay", str(file), *option)
+    assert result.exit_code == 2
+    assert f"{option[0]} does not go with --replay" in result.output
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    result = _command("--seeds", "1..2", "--report", str(file / "below"))
+    assert result.exit_code == 2
+    assert "choose another directory" in result.output
+
+
+def test_a_replay_that_is_interrupted_says_so_by_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_module, "run_store", interrupted)
+    file = tmp_path / "run.yaml"
+    file.write_text("{format: 1, seed: 1}")
+    assert _command("--replay", str(file)).exit_code == 130
 
 
 def test_the_command_shrinks_a_finding_and_replays_its_file(tmp_path: Path) -> None:
@@ -208,6 +262,8 @@ def test_an_unknown_fault_is_answered_with_kinds_and_groups() -> None:
     output = _command("--faults", "flood").output
     for name in ("kill-host", *GROUPS):
         assert name in output
+    assert "did you mean 'kill-leader'?" in _command("--faults", "kill-leder").output
+    assert "names no fault" in _command("--faults", " ,").output
 
 
 def test_an_interrupt_tells_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
