@@ -24,6 +24,9 @@ class Backend(Protocol):
     def token_of_certificate(self, name: str, /) -> str:
         """A token of the user whom a client's certificate names; "" while nobody needs one."""
 
+    def has_leader(self) -> bool:
+        """Whether it knows a leader."""
+
     def view(self) -> StateView:
         """Its whole state now, by reference.
 

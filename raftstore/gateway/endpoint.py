@@ -10,6 +10,7 @@ from raftstore.errors import TOO_MANY_REQUESTS, StoreError
 from raftstore.gateway.caller import Backend, Caller
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.exchange import Budget
+from raftstore.gateway.leadership import LeaderRequirement
 from raftstore.gateway.method import Method
 
 MAX_WAITERS: Final = 2_000
@@ -44,6 +45,7 @@ class Endpoint:
         self.snapshots = trio.Semaphore(1)
         """Held by whoever goes over the whole state."""
         self.waiters = Waiters()
+        self.leadership = LeaderRequirement(backend.has_leader)
 
     async def call(self, method: Method, request: Any) -> Any:
         """Carry out a method with one answer.

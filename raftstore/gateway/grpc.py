@@ -27,6 +27,7 @@ from raftstore.gateway.codes import (
 )
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, too_large
+from raftstore.gateway.leadership import METADATA, WANTED
 from raftstore.gateway.method import BIDI_STREAM, UNARY, Method
 from raftstore.gateway.methods import find
 from raftstore.gateway.streams import HANDLERS
@@ -63,7 +64,11 @@ async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
         method = find(exchange.target)
         endpoint.counters.started[_labels(method)] += 1
         with trio.move_on_after(_timeout_s(exchange)) as scope:
-            await _carry_out(endpoint, exchange, method)
+            if exchange.headers.get(METADATA) == WANTED:
+                with endpoint.leadership.held():
+                    await _carry_out(endpoint, exchange, method)
+            else:
+                await _carry_out(endpoint, exchange, method)
         if scope.cancelled_caught:
             status = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
     except RaftStoreError as error:

@@ -130,7 +130,9 @@ async def serve_member(
             int.from_bytes(os.urandom(SEED_BYTES), "big"),
         )
         await nursery.start(process.run)
-        nursery.start_soon(Listener(Gateway(process), clients, tls.clients).run)
+        gateway = Gateway(process)
+        nursery.start_soon(Listener(gateway, clients, tls.clients).run)
+        nursery.start_soon(gateway.endpoint.leadership.run)
         await process.wait_leader()
         await process.wait_published()
         on_ready({options.name: url})

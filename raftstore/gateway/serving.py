@@ -79,6 +79,11 @@ class LocalBackend:
         member = self._cluster.members.get(self._member_id)
         return "" if member is None else member.access.token_of_certificate(name)
 
+    def has_leader(self) -> bool:
+        """Whether the member runs and knows a leader."""
+        member = self._cluster.members.get(self._member_id)
+        return member is not None and member.node.raft.leader != NO_MEMBER
+
     def view(self) -> StateView:
         """Its whole state now, by reference.
 
@@ -244,6 +249,7 @@ class _Serving:
         listener = Listener(gateway, self._ports[number].clients, self._tls.clients)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listener.run)
+            nursery.start_soon(gateway.endpoint.leadership.run)
             await self._ended[number].wait()
             nursery.cancel_scope.cancel()
 

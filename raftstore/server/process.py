@@ -127,6 +127,10 @@ class MemberProcess:
         """A token of the user whom a client's certificate names."""
         return self._running.member.access.token_of_certificate(name)
 
+    def has_leader(self) -> bool:
+        """Whether the member knows a leader."""
+        return self._running.member.node.raft.leader != NO_MEMBER
+
     def view(self) -> StateView:
         """The member's whole state now, by reference."""
         return self._running.member.store.view()

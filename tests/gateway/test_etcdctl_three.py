@@ -5,13 +5,17 @@ Commands that wait for a quorum take seconds each, so those run at the same time
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
+import grpc
 import pytest
 import trio
 
+from tests.gateway.differential import BY_NAME
 from tests.gateway.etcdctl import ETCDCTL, begin, said
 from tests.gateway.processes import founders
 from tests.gateway.real import ETCD, WITHOUT_ETCD, memory_directory, real_etcd
@@ -119,6 +123,15 @@ REFUSED_ALONE = {
 }
 
 
+WANTING = [
+    ("Range", {"key": b"a", "serializable": True}),
+    ("Put", {"key": b"a"}),
+    ("Watch", {"create_request": {"key": b"a"}}),
+    ("LeaseKeepAlive", {"ID": 1}),
+    ("MemberList", {}),
+]
+
+
 @attrs.frozen
 class Both:
     """The clusters, ours first, each with a way to kill the member of a label."""
@@ -223,3 +236,26 @@ def test_without_a_quorum(both: Both) -> None:
         ours, theirs = printed[command]
         assert theirs == f"Error: {words}\nexit status 1", command
         assert ours == "Error: etcdserver: no leader\nexit status 1", command
+
+
+def test_who_wants_a_leader_is_told_that_there_is_none(both: Both) -> None:
+    said = []
+    for side in both.sides:
+        wait_without_leader(side)
+        with grpc.insecure_channel(side.url.removeprefix("http://")) as channel:
+            said.append([_status(channel, name, fields) for name, fields in WANTING])
+    assert said[1] == said[0]
+    assert said[0] == ["UNAVAILABLE: etcdserver: no leader"] * len(WANTING)
+
+
+def _status(channel: grpc.Channel, name: str, fields: dict[str, Any]) -> str:
+    """What a call ends with that wants a leader."""
+    method = BY_NAME[name]
+    call = channel.stream_stream(method.path)(
+        iter([method.request(**fields).SerializeToString()]),
+        timeout=LIMIT_S,
+        metadata=[("hasleader", "true")],
+    )
+    with contextlib.suppress(grpc.RpcError):
+        list(call)
+    return f"{call.code().name}: {call.details()}"
