@@ -119,9 +119,7 @@ class Measurement:
         while True:
             revision = max(member.store.revision for member in members)
             if all(
-                member.store.revision == revision
-                and not member.store.space.unswept
-                and not member.store.space.former
+                member.store.revision == revision and not member.store.space.unswept
                 for member in members
             ):
                 return

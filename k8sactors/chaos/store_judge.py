@@ -117,7 +117,7 @@ def _state_problems(truth: Truth, store: Store) -> Iterable[str]:
     if state is None:
         yield f"it is at revision {store.revision}, the log ends at {truth.store.revision}"
         return
-    held = {kv[0]: tuple(kv) for kv in store.space.live.values()}
+    held = {kv[0]: tuple(kv) for kv in store.space.select_live(b"", None)}
     due = {key: tuple(version) for key, version in state.items()}
     for key in sorted(held.keys() | due.keys()):
         if held.get(key) != due.get(key):

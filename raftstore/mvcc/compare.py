@@ -32,7 +32,7 @@ def holds(space: KeySpace, fields: list[Any]) -> bool:
             return all(relation(kv[field], value) for kv in found)
         kv = None
     else:
-        kv = space.live.get(key)
+        kv = space.newest(key)
     if kv is not None:
         return bool(relation(kv[field], value))
     # The wire cannot tell an absent value from an empty one, so it compares with neither.

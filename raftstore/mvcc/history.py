@@ -6,35 +6,44 @@ only the newest version of each key is kept: these are the *base*, in the order 
 From there on the *log* holds what one revision wrote, a version, or the list of them if it wrote
 several (the place in the list is etcd's sub revision).
 
-Both are cut into segments, lists that never change once they are full. So the whole history as of
-a moment is a handful of references, whatever its size, and stays what it was while the next
-revisions are written and a compaction builds new segments beside it: that is what a snapshot holds.
+The base is packed (see `raftstore.mvcc.base`). The log is cut into segments, lists that never
+change once they are full. So the whole history as of a moment is a handful of references, whatever
+its size, and stays what it was while the next revisions are written and a compaction moves what
+remains from the log to the base: that is what a snapshot holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from raftstore.mvcc.base import Base, Piece, Segment, part_of, read
 
 KV = tuple[bytes, int, int, int, bytes, int]
 LogEntry = KV | list[KV]
+Kept = KV | Segment
+"""A version of a key, or the segment of the base that holds it."""
 
 FIRST_REVISION: Final = 1
 SEGMENT_REVISIONS: Final = 4096
 VERSION_BYTES: Final = 64
 """Counted for a version beside its key and value: about what etcd's database file needs for it."""
+_mod_revision: Final[Callable[[Any], int]] = itemgetter(2)
 
 
 class HistoryView(NamedTuple):
     """The history up to a revision, by reference."""
 
     log_base: int
-    base: list[list[KV]]
+    base: list[Piece]
     log: list[list[LogEntry]]
 
-    def pieces(self) -> Iterator[list[KV]]:
-        """All versions in the order of writing, in lists of bounded length."""
-        yield from self.base
+    def pieces(self) -> Iterator[Sequence[KV]]:
+        """All versions in the order of writing, in pieces of bounded length."""
+        for piece in self.base:
+            yield part_of(piece).versions()
         for segment in self.log:
             yield flatten(segment)
 
@@ -45,7 +54,7 @@ class History:
     __slots__ = ("base", "log_base", "sealed", "tail", "tail_base")
 
     def __init__(self) -> None:
-        self.base: list[list[KV]] = []
+        self.base = Base()
         self.sealed: list[list[LogEntry]] = []
         """Cut at the multiples of SEGMENT_REVISIONS, so that a revision's place is computed."""
         self.tail: list[LogEntry] = []
@@ -78,7 +87,8 @@ class History:
     def view(self) -> HistoryView:
         """What has been written until now."""
         self.seal()
-        return HistoryView(self.log_base, self.base, [*self.sealed, self.tail.copy()])
+        log = [*self.sealed, self.tail.copy()]
+        return HistoryView(self.log_base, self.base.pieces.copy(), log)
 
     def between(self, first: int, last: int) -> Iterator[list[LogEntry]]:
         """What the revisions `first` to `last`, both included, wrote, in several pieces.
@@ -102,9 +112,8 @@ class History:
         if first <= last:
             yield self.tail[first - self.tail_base : last + 1 - self.tail_base]
 
-    def replace_base(self, base: list[list[KV]], log_base: int) -> None:
-        """Let the log begin at `log_base`; what is kept of the revisions before it is `base`."""
-        self.base = base
+    def cut(self, log_base: int) -> None:
+        """Let the log begin at `log_base`: what is kept of the revisions before is in the base."""
         if log_base >= self.tail_base:
             self.sealed = []
             del self.tail[: log_base - self.tail_base]
@@ -120,3 +129,17 @@ class History:
 def flatten(entries: list[LogEntry]) -> list[KV]:
     """The versions in a piece of the log."""
     return [kv for entry in entries for kv in (entry if isinstance(entry, list) else (entry,))]
+
+
+def version_of(key: bytes, kept: Kept) -> KV:
+    """What stands for a version of a key, as a version."""
+    return read(kept, key) if isinstance(kept, Segment) else kept
+
+
+def count_until(key: bytes, versions: list[Kept], revision: int) -> int:
+    """How many versions of a key, oldest first, were written at or before a revision."""
+    first = versions[0]
+    if not isinstance(first, Segment):
+        return bisect_right(versions, revision, key=_mod_revision)
+    count = bisect_right(versions, revision, 1, key=_mod_revision)
+    return 0 if count == 1 and read(first, key)[2] > revision else count

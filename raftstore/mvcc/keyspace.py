@@ -9,6 +9,9 @@ as the same object:
   it; ``log`` is the open end of it.
 
 So a put is one tuple, one dict entry and two appends, and a read of the present touches one dict.
+What a compaction has left is packed (`raftstore.mvcc.base`), one version of a key at most: in its
+place stands the segment that holds it, in ``live`` or as the first in ``older``.
+
 Compaction at R drops versions that a newer one at or before R hides, and tombstones at or before
 R; the log keeps R itself, so that a watch from R is still complete. To readers all this happens at
 once. Memory follows in steps (`raftstore.mvcc.sweep`), the first ones at once.
@@ -18,15 +21,21 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from bisect import bisect_right
 from collections.abc import Generator, Iterator
-from operator import itemgetter
-from typing import Any, Final
-
-import msgpack
+from typing import Final, cast
 
 from raftstore.errors import COMPACTED, FUTURE_REVISION, StoreError
-from raftstore.mvcc.history import FIRST_REVISION, KV, VERSION_BYTES, History
+from raftstore.mvcc.base import Segment, pack_version, part_of, read
+from raftstore.mvcc.history import (
+    FIRST_REVISION,
+    KV,
+    VERSION_BYTES,
+    History,
+    Kept,
+    count_until,
+    flatten,
+    version_of,
+)
 from raftstore.mvcc.keyindex import KeyIndex
 from raftstore.mvcc.sweep import sweep
 
@@ -39,8 +48,6 @@ LEASE: Final = 5
 FROM_KEY: Final = b"\0"
 SWEPT_AT_ONCE: Final = 8
 """Steps of a compaction that are taken when it is applied: a small one is over then."""
-_mod_revision: Final = itemgetter(MOD_REVISION)
-_pack: Final = msgpack.Packer(autoreset=True).pack
 
 
 def upper_bound(range_end: bytes) -> bytes | None:
@@ -57,9 +64,9 @@ class KeySpace:
 
     __slots__ = (
         "_sweep",
+        "base",
         "compact_revision",
         "dead_keys",
-        "former",
         "history",
         "live",
         "live_keys",
@@ -73,19 +80,18 @@ class KeySpace:
     def __init__(self) -> None:
         self.revision = FIRST_REVISION
         self.compact_revision = 0
-        self.live: dict[bytes, KV] = {}
-        self.older: dict[bytes, list[KV]] = {}
+        self.live: dict[bytes, Kept] = {}
+        self.older: dict[bytes, list[Kept]] = {}
         self.live_keys = KeyIndex()
         self.dead_keys = KeyIndex()
         self.history = History()
+        self.base = self.history.base
         self.log = self.history.tail
         self.size_bytes = 0
         """Of all versions (`VERSION_BYTES`); differs among members while they still sweep."""
         self.peak_bytes = 0
         """What `size_bytes` was at most before it fell; until `defragment`."""
         self._sweep: Iterator[None] | None = None
-        self.former: list[list[Any]] = []
-        """Segments that sweeps have replaced, still to be let go of."""
 
     @property
     def log_base(self) -> int:
@@ -111,14 +117,16 @@ class KeySpace:
             if key in self.older:
                 self.dead_keys.discard(key)
         else:
-            # All versions share the key that came first.
-            key = old[0]
+            if old[2] > self.compact_revision:
+                # All versions share the key that came first, but for those that are to be moved.
+                key = old[0]
             kv = (key, old[1], revision, old[3] + 1, value, lease)
+            kept = self.live[key]
             versions = self.older.get(key)
             if versions is None:
-                self.older[key] = [old]
+                self.older[key] = [kept]
             else:
-                versions.append(old)
+                versions.append(kept)
         self.live[key] = kv
         self.size_bytes += len(key) + len(value) + VERSION_BYTES
         return kv
@@ -127,12 +135,12 @@ class KeySpace:
         """Write a tombstone over the live version `old`."""
         key = old[KEY]
         tombstone = (key, 0, revision, 0, b"", 0)
-        del self.live[key]
+        kept = self.live.pop(key)
         versions = self.older.get(key)
         if versions is None:
-            self.older[key] = [old, tombstone]
+            self.older[key] = [kept, tombstone]
         else:
-            versions += (old, tombstone)
+            versions += (kept, tombstone)
         self.live_keys.discard(key)
         self.dead_keys.add(key)
         self.size_bytes += len(key) + VERSION_BYTES
@@ -154,23 +162,39 @@ class KeySpace:
         if revision < self.compact_revision:
             raise StoreError(*COMPACTED)
 
+    def newest(self, key: bytes) -> KV | None:
+        """The newest version of a key; None: it does not exist."""
+        kept = self.live.get(key)
+        return read(kept, key) if isinstance(kept, Segment) else kept
+
     def find(self, key: bytes, revision: int) -> KV | None:
         """The version of a key that a reader at `revision` sees."""
-        kv = self.live.get(key)
+        kv = self.newest(key)
         if kv is not None and kv[2] <= revision:
             return kv
         versions = self.older.get(key)
         if versions is None:
             return None
-        place = bisect_right(versions, revision, key=_mod_revision)
+        place = count_until(key, versions, revision)
         if place == 0:
             return None
-        kv = versions[place - 1]
+        kv = version_of(key, versions[place - 1])
         return kv if kv[3] else None
+
+    def move(self, key: bytes, before: Kept, after: Segment) -> None:
+        """The version of a key that was kept as `before` has come to lie in a segment."""
+        if self.live.get(key) is before:
+            self.live[key] = after
+        else:
+            # Newer ones have been written since.
+            self.older[key][0] = after
 
     def select_live(self, start: bytes, end: bytes | None) -> Iterator[KV]:
         """The newest versions of the keys in [start, end), in key order."""
-        return map(self.live.__getitem__, self.live_keys.between(start, end))
+        live = self.live
+        if not self.base.pieces:
+            return cast("Iterator[KV]", map(live.__getitem__, self.live_keys.between(start, end)))
+        return (version_of(key, live[key]) for key in self.live_keys.between(start, end))
 
     def select(self, start: bytes, end: bytes | None, revision: int) -> Iterator[KV]:
         """What a reader at `revision` sees in [start, end), in key order."""
@@ -208,7 +232,7 @@ class KeySpace:
     @property
     def unswept(self) -> bool:
         """Whether memory holds what a compaction has made unreadable."""
-        return self.history.log_base < self.compact_revision
+        return self._sweep is not None or self.history.log_base < self.compact_revision
 
     def sweep(self, steps: int) -> None:
         """Go on freeing what compactions have made unreadable; a step takes about a millisecond."""
@@ -219,10 +243,6 @@ class KeySpace:
             if next(self._sweep, self) is self:
                 self._sweep = None
             steps -= 1
-
-    def free(self, steps: int) -> None:
-        """Let go of what sweeps have replaced; a step takes about a millisecond."""
-        del self.former[-steps:]
 
     def hash(self, revision: int) -> int:
         """CRC-32 over all kept versions up to `revision`: equal on members equal in history."""
@@ -247,10 +267,17 @@ class KeySpace:
         self.check_revision(revision)
         compacted = self.compact_revision
         crc = EMPTY_HASH
-        for piece in self.history.view().pieces():
-            for kv in _hashed(piece, revision, compacted):
-                crc = zlib.crc32(_pack(kv), crc)
-            if piece and piece[-1][MOD_REVISION] > revision:
+        history = self.history.view()
+        # No base holds a tombstone, or what a reader at the compaction does not see.
+        for piece in history.base:
+            for records in part_of(piece).records():
+                crc = zlib.crc32(records, crc)
+            yield
+        for entries in history.log:
+            versions = flatten(entries)
+            for kv in _hashed(versions, revision, compacted):
+                crc = zlib.crc32(pack_version(kv), crc)
+            if versions and versions[-1][MOD_REVISION] > revision:
                 break
             yield
         return crc

@@ -20,6 +20,7 @@ import attrs
 import msgpack
 
 from raftstore.errors import RaftStoreError
+from raftstore.mvcc.base import SEGMENT_BYTES, Segment, read
 from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, VERSION_BYTES, HistoryView
 from raftstore.mvcc.keyspace import KeySpace
 from raftstore.mvcc.lease import Lease, Leases
@@ -189,6 +190,9 @@ class StateLoader:
         self._sections: dict[str, Any] = {}
         self._revision = 0
         self._begun = False
+        self._unpacked: list[KV] = []
+        """Versions of the base that are to be packed together."""
+        self._unpacked_bytes = 0
 
     def feed(self, chunk: Part) -> None:
         """Take in the next chunk, packed or not.
@@ -220,28 +224,32 @@ class StateLoader:
         size_bytes = 0
         for kv in items:
             key, _, revision, version, value, lease = kv
+            size_bytes += len(key) + len(value) + VERSION_BYTES
             if revision < log_base:
                 self._add_to_base(kv)
-            elif revision == space.revision + 1:
+                continue
+            if self._unpacked:
+                self._pack_base()
+            if revision == space.revision + 1:
                 log.append(kv)
                 space.revision = revision
             else:
                 self._join_revision(kv)
-            size_bytes += len(key) + len(value) + VERSION_BYTES
-            old = live.get(key)
+            kept = live.get(key)
+            old = read(kept, key) if isinstance(kept, Segment) else kept
             if not version:
                 # The tombstone at the compaction itself hides a version that was dropped.
                 size_bytes -= 0 if self._bury(old, kv) else len(key) + VERSION_BYTES
                 continue
             live[key] = kv
-            if old is None:
+            if kept is None:
                 space.live_keys.add(key)
                 if key in older:
                     space.dead_keys.discard(key)
             elif key in older:
-                older[key].append(old)
+                older[key].append(kept)
             else:
-                older[key] = [old]
+                older[key] = [kept]
             if lease or (old is not None and old[5]):
                 self._move_lease(kv, 0 if old is None else old[5])
         space.size_bytes += size_bytes
@@ -263,6 +271,7 @@ class StateLoader:
             SnapshotFormatError: chunks are missing.
         """
         space = self._space
+        self._pack_base()
         if not self._begun or space.revision != self._revision:
             text = f"ends at revision {space.revision} instead of {self._revision}"
             raise SnapshotFormatError(text)
@@ -271,10 +280,23 @@ class StateLoader:
     # -- versions -----------------------------------------------------------------------------
 
     def _add_to_base(self, kv: KV) -> None:
-        base = self._space.history.base
-        if not base or len(base[-1]) >= SEGMENT_REVISIONS:
-            base.append([])
-        base[-1].append(kv)
+        space, key = self._space, kv[0]
+        if not kv[3] or key in space.live:
+            raise SnapshotFormatError(f"the base holds {key!r} twice, or as deleted")
+        space.live[key] = kv
+        space.live_keys.add(key)
+        if kv[5]:
+            self._move_lease(kv, 0)
+        self._unpacked.append(kv)
+        self._unpacked_bytes += len(key) + len(kv[4]) + _KV_BYTES
+        if self._unpacked_bytes >= SEGMENT_BYTES:
+            self._pack_base()
+
+    def _pack_base(self) -> None:
+        versions, self._unpacked, self._unpacked_bytes = self._unpacked, [], 0
+        for segment, packed in self._space.base.append(versions):
+            for kv in packed:
+                self._space.live[kv[0]] = segment
 
     def _join_revision(self, kv: KV) -> None:
         """A further version of the newest revision."""
@@ -293,8 +315,7 @@ class StateLoader:
             return False
         space = self._space
         key = old[0]
-        del space.live[key]
-        space.older.setdefault(key, []).extend((old, tombstone))
+        space.older.setdefault(key, []).extend((space.live.pop(key), tombstone))
         space.live_keys.discard(key)
         space.dead_keys.add(key)
         if old[5]:

@@ -20,8 +20,9 @@ from raftstore.errors import (
     Status,
     StoreError,
 )
+from raftstore.mvcc.base import Segment, read
 from raftstore.mvcc.compare import choose_branches, holds
-from raftstore.mvcc.history import KV
+from raftstore.mvcc.history import KV, version_of
 from raftstore.mvcc.keyspace import LEASE, VALUE, KeySpace, upper_bound
 from raftstore.mvcc.lease import Leases
 from raftstore.mvcc.ranges import read_range
@@ -213,7 +214,8 @@ class Store:
     def _put(self, fields: list[Any], _now_ns: int) -> list[Any]:
         space = self.space
         key, value, lease, want_prev, ignore_value, ignore_lease = fields
-        old = space.live.get(key)
+        kept = space.live.get(key)
+        old = read(kept, key) if isinstance(kept, Segment) else kept
         if lease and lease not in self.leases.by_id:
             return list(LEASE_NOT_FOUND)
         if ignore_value or ignore_lease:
@@ -250,7 +252,7 @@ class Store:
         if range_end:
             doomed = list(space.select_live(key, upper_bound(range_end)))
         else:
-            old = space.live.get(key)
+            old = space.newest(key)
             doomed = [] if old is None else [old]
         self.counts.deletes += len(doomed)
         for old in doomed:
@@ -262,7 +264,7 @@ class Store:
     def _write_put(self, fields: list[Any], revision: int, written: list[KV]) -> list[Any]:
         space = self.space
         key, value, lease, want_prev, ignore_value, ignore_lease = fields
-        old = space.live.get(key)
+        old = space.newest(key)
         if old is not None:
             value = old[VALUE] if ignore_value else value
             lease = old[LEASE] if ignore_lease else lease
@@ -289,7 +291,8 @@ class Store:
     def _lease_revoke(self, fields: list[Any], _now_ns: int) -> list[Any]:
         space = self.space
         revision = space.revision + 1
-        written = [space.delete(revision, space.live[key]) for key in self.leases.revoke(fields[0])]
+        keys = self.leases.revoke(fields[0])
+        written = [space.delete(revision, version_of(key, space.live[key])) for key in keys]
         self.counts.leases_revoked += 1
         self.counts.deletes += len(written)
         if written:

@@ -1,37 +1,52 @@
-"""Dropping what a compaction made unreadable, step by step.
+"""Dropping what a compaction made unreadable, and moving what stays out of its way, step by step.
 
 A compaction takes effect for readers at once; what it frees is found by looking at every version
 that was written before it, which takes seconds for millions. So it goes on in steps of about a
-millisecond between other work. Until the last step the history is what it was before; the versions
-by key are trimmed as they are met. Whoever takes over the state meanwhile (by a snapshot) finds
-``log_base < compact_revision`` and sweeps for itself. Then the segments of the former history are
-let go of, one at a time.
+millisecond between other work:
+
+1. *renew*: when many keys have come or gone, all are replaced by equal ones. A key is as old as its
+   first version, and lies among what dies now. This comes first, since as long as nothing has been
+   freed the new ones do not come to lie where it was;
+2. *trim*: the versions by key lose those that are hidden, as the log names their keys;
+3. *move*: what stays of the log is packed behind the base, and the log begins later, bit by bit;
+4. *tidy*: segments of the base lose what has died, sparse and small ones are packed anew.
+
+Whoever takes over the state meanwhile (by a snapshot) finds ``log_base < compact_revision`` and
+sweeps for itself.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import chain
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, VERSION_BYTES, flatten
+import msgpack
+
+from raftstore.mvcc.base import SEGMENT_BYTES, SEGMENT_VERSIONS, Segment
+from raftstore.mvcc.history import (
+    KV,
+    VERSION_BYTES,
+    Kept,
+    LogEntry,
+    count_until,
+    flatten,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from raftstore.mvcc.keyspace import KeySpace
 
 STEP_VERSIONS: Final = 1024
-MIN_FREED_LATER: Final = 8_192
-_mod_revision: Final = itemgetter(2)
+RENEWAL_SHARE: Final = 4
+"""Keys are renewed when one in so many has come or gone."""
+MIN_RENEWED: Final = 8_192
+FEW_KEYS: Final = 1024
 
 
 def sweep(space: KeySpace, revision: int) -> Iterator[None]:
-    """Drop what no reader at `revision` or later can see, one step per item.
-
-    Two passes, since a version is known to stay only when all later ones of its key that are hidden
-    as well have been met: first trim the keys that the log names, then gather what stays.
-    """
+    """Drop what no reader at `revision` or later can see, one step per item."""
+    if space.live_keys.changes >= max(MIN_RENEWED, len(space.live_keys) // RENEWAL_SHARE):
+        yield from _renew_keys(space)
     history = space.history
     history.seal()
     # The pieces are taken at once: the place of a revision changes when segments are sealed.
@@ -39,21 +54,13 @@ def sweep(space: KeySpace, revision: int) -> Iterator[None]:
         for versions in _cut(flatten(entries)):
             _trim_keys(space, versions, revision)
             yield
-    builder = _Base()
-    seen = kept = 0
-    history.seal()
-    log = list(history.between(history.log_base, revision - 1))
-    for piece in chain(history.base, map(flatten, log)):
-        for versions in _cut(piece):
-            staying = _staying(space, versions)
-            seen, kept = seen + len(versions), kept + len(staying)
-            builder.add(staying)
-            yield
-    former: list[list[Any]] = [*history.base, *log]
-    history.replace_base(builder.segments, revision)
-    if seen - kept >= MIN_FREED_LATER:
-        # To free a million versions at once takes half a second.
-        space.former += former
+    # Before anything is moved: no key may have two versions in the base.
+    yield from space.base.tidy(space.move)
+    yield from _move(space, revision)
+    yield from space.base.tidy(space.move)
+    if len(space.older) < FEW_KEYS:
+        # A dict does not shrink.
+        space.older = dict(space.older.items())
 
 
 def _cut(versions: list[KV]) -> Iterator[list[KV]]:
@@ -64,18 +71,31 @@ def _cut(versions: list[KV]) -> Iterator[list[KV]]:
         yield versions[start : start + STEP_VERSIONS]
 
 
-class _Base:
-    """Gathers versions in segments of even length."""
+# -- renew -----------------------------------------------------------------------------------------
 
-    def __init__(self) -> None:
-        self.segments: list[list[KV]] = []
 
-    def add(self, versions: list[KV]) -> None:
-        segments = self.segments
-        if segments and len(segments[-1]) + len(versions) <= SEGMENT_REVISIONS:
-            segments[-1] += versions
-        elif versions:
-            segments.append(versions)
+def _renew_keys(space: KeySpace) -> Iterator[None]:
+    live = space.live
+
+    def renewed(keys: list[bytes]) -> list[bytes]:
+        fresh: list[bytes] = msgpack.unpackb(msgpack.packb(keys))
+        for key in fresh:
+            kept = live.pop(key, None)
+            if kept is not None:
+                live[key] = kept
+        return fresh
+
+    held = []
+    for former in space.live_keys.renew(renewed):
+        # Were some freed now, the next ones would come to lie in their places.
+        held.append(former)
+        yield
+    while held:
+        held.pop()
+        yield
+
+
+# -- trim ------------------------------------------------------------------------------------------
 
 
 def _trim_keys(space: KeySpace, written: list[KV], revision: int) -> None:
@@ -86,18 +106,23 @@ def _trim_keys(space: KeySpace, written: list[KV], revision: int) -> None:
             _trim(space, kv[0], versions, revision)
 
 
-def _trim(space: KeySpace, key: bytes, versions: list[KV], revision: int) -> None:
+def _trim(space: KeySpace, key: bytes, versions: list[Kept], revision: int) -> None:
     newest = space.live.get(key)
-    if newest is not None and newest[2] <= revision:
+    if newest is not None and (isinstance(newest, Segment) or newest[2] <= revision):
         keep = len(versions)
     else:
-        keep = bisect_right(versions, revision, key=_mod_revision)
-        if keep and versions[keep - 1][3]:
+        keep = count_until(key, versions, revision)
+        if keep and version_of(key, versions[keep - 1])[3]:
             keep -= 1
     if not keep:
         return
-    freed = sum([len(kv[0]) + len(kv[4]) for kv in versions[:keep]])
-    space.size_bytes -= freed + keep * VERSION_BYTES
+    freed = keep * VERSION_BYTES
+    for kept in versions[:keep]:
+        kv = version_of(key, kept)
+        freed += len(key) + len(kv[4])
+        if isinstance(kept, Segment):
+            space.base.kill(kept, key)
+    space.size_bytes -= freed
     del versions[:keep]
     if not versions:
         del space.older[key]
@@ -105,16 +130,46 @@ def _trim(space: KeySpace, key: bytes, versions: list[KV], revision: int) -> Non
             space.dead_keys.discard(key)
 
 
-def _staying(space: KeySpace, versions: list[KV]) -> list[KV]:
-    """Those that are the newest of their key, or would be at the compaction."""
-    live, older = space.live, space.older
-    kept: list[KV] = []
-    for kv in versions:
+# -- move ------------------------------------------------------------------------------------------
+
+
+def _move(space: KeySpace, revision: int) -> Iterator[None]:
+    """Let the log begin at `revision`."""
+    history = space.history
+    while history.log_base < revision:
+        history.seal()
+        end = history.log_base
+        staying: list[KV] = []
+        size = 0
+        piece = next(history.between(end, revision - 1))
+        for number, entry in enumerate(piece, 1):
+            size += _gather(space, entry, staying)
+            end += 1
+            if size >= SEGMENT_BYTES or len(staying) >= SEGMENT_VERSIONS:
+                break
+            if number % STEP_VERSIONS == 0:
+                yield
+        # The steps have let others write: a version may have become an older one.
+        for segment, packed in space.base.append(staying):
+            for kv in packed:
+                space.move(kv[0], kv, segment)
+        history.cut(end)
+        del piece, staying
+        yield
+
+
+def _gather(space: KeySpace, entry: LogEntry, staying: list[KV]) -> int:
+    """Of what a revision wrote, add what is the newest of its key, or would be at the compaction.
+
+    Answers how many bytes that takes, roughly.
+    """
+    size = 0
+    for kv in entry if isinstance(entry, list) else (entry,):
         key = kv[0]
-        if live.get(key) is kv:
-            kept.append(kv)
-        else:
-            before = older.get(key)
-            if before is not None and before[0] is kv:
-                kept.append(kv)
-    return kept
+        if space.live.get(key) is not kv:
+            before = space.older.get(key)
+            if before is None or before[0] is not kv:
+                continue
+        staying.append(kv)
+        size += len(key) + len(kv[4])
+    return size

@@ -5,7 +5,7 @@ step takes about a millisecond. Small states are through with the first ones, at
 """
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, Final
 
 from raftstore.errors import TOO_MANY_REQUESTS, StoreError
@@ -26,16 +26,13 @@ Job = Generator[None, None, list[Any]]
 class Chores:
     """The chores of one member, and the requests that wait for them."""
 
-    def __init__(self, store: Store, is_referred_to: Callable[[], bool]) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._is_referred_to = is_referred_to
-        """Whether something else holds former history, and would free it all at once."""
         self._jobs: deque[tuple[Job, Respond]] = deque()
         self._until_swept: list[tuple[Respond, list[Any]]] = []
 
     def __bool__(self) -> bool:
-        space = self._store.space
-        return bool(self._jobs or self._until_swept or space.unswept or space.former)
+        return bool(self._jobs or self._until_swept or self._store.space.unswept)
 
     def hash_kv(self, fields: list[Any], respond: Respond) -> None:
         """Answer with the hash of the key space as it is now.
@@ -67,8 +64,6 @@ class Chores:
             space.sweep(steps)
         elif self._jobs:
             self._go_on(steps)
-        elif space.former and not self._is_referred_to():
-            space.free(steps)
         if self._until_swept and not space.unswept:
             waiting, self._until_swept = self._until_swept, []
             for respond, payload in waiting:

@@ -101,7 +101,7 @@ class Member:
         self._snapshots = Snapshots(config, self.store, disk, transport, session, now_ns)
         source = self._snapshots.source(lambda: self.node)
         self.node = RawNode(config.raft(), recovered, rng, source, now_ns)
-        self._chores = Chores(self.store, self._snapshots.hold_dropped_history)
+        self._chores = Chores(self.store)
         self.watches = WatchHub(self.store)
         self._desk = desk = Desk(
             config,
@@ -246,10 +246,10 @@ class Member:
         self._snapshots.tick(self.node)
         if self._chores:
             self._chores.work(STEPS_PER_TICK)
-            if self._snapshots.hold_dropped_history():
-                # Where nothing is written any more, nothing else would let go of it.
-                self._snapshots.advance(self.node)
-                self.sync_disk(_nothing)
+        if self._snapshots.hold_dropped_history():
+            # Where nothing is written any more, nothing else would let go of it.
+            self._snapshots.advance(self.node)
+            self.sync_disk(_nothing)
         if self._anybody_waits():
             self._desk.expire(self._now_ns(), self._ticks)
         self._refuse_without_leader()
@@ -302,7 +302,8 @@ class Member:
         return max(1, raft.election_timeout - raft.election_elapsed)
 
     def _anybody_waits(self) -> bool:
-        return bool(self._desk.anybody_waits() or self._chores)
+        chores = self._chores or self._snapshots.hold_dropped_history()
+        return bool(self._desk.anybody_waits() or chores)
 
     def _refuse_without_leader(self) -> None:
         """Let clients try another member when an election takes longer than it should."""

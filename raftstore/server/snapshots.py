@@ -27,6 +27,10 @@ RELEASED_AT_ONCE: Final = 4_096
 """Entries of the log, per batch: a millisecond or two."""
 
 
+OUTDATED_REVISIONS: Final = 16_384
+"""A snapshot in memory is replaced when a sweep has passed so many of its revisions."""
+
+
 class Snapshots:
     """The snapshots of a member: its own, those that it sends, and the one that it is sent."""
 
@@ -133,7 +137,12 @@ class Snapshots:
         return self._disk.synced < self._position or self._is_outdated()
 
     def _is_outdated(self) -> bool:
-        return self._store.space.log_base > self._log_base > 0
+        """While a sweep goes on, now and then: so what it frees is freed bit by bit."""
+        if not self._log_base:
+            return False
+        space = self._store.space
+        passed = space.log_base - self._log_base
+        return passed > 0 and (passed >= OUTDATED_REVISIONS or not space.unswept)
 
     def _keep_from(self, node: RawNode) -> int:
         """The index from whose successor on the log must stay.

@@ -7,7 +7,7 @@ import pytest
 
 from raftstore.errors import COMPACTED, StoreError
 from raftstore.mvcc import Store
-from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, History, flatten
+from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, History, flatten, version_of
 from raftstore.mvcc.keyspace import SWEPT_AT_ONCE
 from raftstore.mvcc.snapshot import CHUNK_BYTES, SnapshotFormatError, StateLoader, StateView
 from raftstore.mvcc.sweep import STEP_VERSIONS
@@ -38,7 +38,7 @@ def test_revisions_are_found_across_segments_after_any_compaction() -> None:
         if chance.random() < 0.5:
             history.seal()
         if chance.random() < 0.3:
-            history.replace_base([], chance.randrange(history.log_base, written + 1))
+            history.cut(chance.randrange(history.log_base, written + 1))
         assert len(history) == written + 1 - history.log_base
         first = chance.randrange(history.log_base, written + 2)
         last = chance.randrange(first - 1, written + 1)
@@ -70,8 +70,8 @@ def finished(store: Store) -> Store:
 
 def kept(store: Store) -> list[KV]:
     space = store.space
-    older = [kv for versions in space.older.values() for kv in versions]
-    return sorted([*space.live.values(), *older])
+    everything = [*((key, [kept]) for key, kept in space.live.items()), *space.older.items()]
+    return sorted(version_of(key, kept) for key, versions in everything for kept in versions)
 
 
 def test_what_is_compacted_is_unreadable_before_it_is_swept(busy: Store) -> None:

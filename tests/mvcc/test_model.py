@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from raftstore.errors import COMPACTED
 from raftstore.mvcc import Store, WatchHub
-from raftstore.mvcc.history import VERSION_BYTES
+from raftstore.mvcc.history import VERSION_BYTES, version_of
 from raftstore.wire import (
     COMPARE_MOD,
     DELETE,
@@ -196,7 +196,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert len(space.live_keys) == len(space.live)
         assert len(space.dead_keys) == sum(key not in space.live for key in space.older)
         assert len(space.history) == space.revision + 1 - space.log_base
-        kept = [*space.live.values(), *(kv for versions in space.older.values() for kv in versions)]
+        older = space.older.items()
+        kept = [version_of(key, before) for key, versions in older for before in versions]
+        kept += space.select_live(b"", None)
         assert space.size_bytes == sum(len(kv[0]) + len(kv[4]) + VERSION_BYTES for kv in kept)
 
 

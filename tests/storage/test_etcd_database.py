@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raftstore.mvcc import Store
+from raftstore.mvcc.history import version_of
 from raftstore.storage import CorruptFileError, etcd_database, protobuf
 from raftstore.storage.bbolt import Database
 from raftstore.storage.bbolt_writer import write_database
@@ -46,8 +47,11 @@ def state(store: Store) -> Any:
         space.revision,
         space.compact_revision,
         space.log_base,
-        space.live,
-        space.older,
+        list(space.select_live(b"", None)),
+        {
+            key: [version_of(key, kept) for kept in versions]
+            for key, versions in space.older.items()
+        },
         [entry if isinstance(entry, list) else [entry] for entry in space.log],
         space.size_bytes,
         leases,
@@ -184,7 +188,7 @@ def test_a_compaction_that_etcd_had_only_scheduled_counts() -> None:
     key = {at(2): version(b"a", 2), at(3): version(b"a", 3, created=2), at(4): version(b"b", 4)}
     store = imported(database(key, {b"scheduledCompactRev": at(3)}))
     assert (store.compact_revision, store.revision) == (3, 4)
-    assert [kv[2] for kv in store.space.live.values()] == [3, 4]
+    assert [kv[2] for kv in store.space.select_live(b"", None)] == [3, 4]
     assert store.space.older == {}
 
 
@@ -205,7 +209,9 @@ def test_a_gap_in_history_is_a_compaction() -> None:
 
 def test_a_version_may_outlive_its_lease() -> None:
     store = imported(database({at(2): version(b"a", 2, lease=9)}))
-    assert store.space.live[b"a"][5] == 9
+    newest = store.space.newest(b"a")
+    assert newest is not None
+    assert newest[5] == 9
     put(store, b"a")
     assert store.revision == 3
 
