@@ -11,6 +11,7 @@ from raftstore.gateway.exchange import Exchange, Receive, Send
 from raftstore.gateway.identity import set_token
 
 # gRPC metadata, and what the JSON gateway takes.
+METHODS_BELOW: Final = "/v3/"
 TOKEN_HEADERS: Final = (b"token", b"authorization")
 SHOWN_EMPTY: Final = "."
 """An empty token is a wrong one; whoever has none shows none. No token looks like this."""
@@ -31,14 +32,13 @@ class Gateway:
             await send({"type": "websocket.close"})
 
     async def _handle(self, exchange: Exchange) -> None:
-        handler = plain.HANDLERS.get(exchange.path)
         set_token(self._token(exchange))
         if grpc.is_grpc(exchange):
             await grpc.handle(self.endpoint, exchange)
-        elif handler is not None and exchange.method == "GET":
-            await handler(self.endpoint, exchange)
-        else:
+        elif exchange.path.startswith(METHODS_BELOW):
             await json_http.handle(self.endpoint, exchange)
+        else:
+            await plain.handle(self.endpoint, exchange)
 
     def _token(self, exchange: Exchange) -> str:
         """What the request shows, or else what its certificate is worth.

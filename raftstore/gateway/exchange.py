@@ -6,7 +6,7 @@ away is noticed at once, whatever the handler is doing: everything under way is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -214,8 +214,15 @@ class Exchange:
             {"type": "http.response.trailers", "headers": headers, "more_trailers": False}
         )
 
-    async def respond(self, status: int, content_type: bytes, body: bytes) -> None:
+    async def respond(
+        self,
+        status: int,
+        content_type: bytes,
+        body: bytes,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         """Send a whole answer."""
         length = b"%d" % len(body)
-        await self.start(status, [(b"content-type", content_type), (b"content-length", length)])
+        about = [(b"content-type", content_type), (b"content-length", length)]
+        await self.start(status, [*about, *headers])
         await self.write(body, more=False)

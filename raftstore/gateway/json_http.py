@@ -16,6 +16,7 @@ from raftstore.errors import INVALID_ARGUMENT, RaftStoreError, Status, StoreErro
 from raftstore.gateway.codes import HTTP_STATUS, NUMBERS, status_of
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, too_large
+from raftstore.gateway.json_bytes import check_bytes
 from raftstore.gateway.method import UNARY, Method
 from raftstore.gateway.methods import BY_HTTP_PATH
 from raftstore.gateway.streams import HANDLERS
@@ -133,8 +134,11 @@ def _parse_text(data: bytes, method: Method) -> Any:
 
 
 def _parse(value: Any, method: Method) -> Any:
+    if not isinstance(value, dict):
+        raise StoreError(INVALID_ARGUMENT, "the request is no JSON object")
     try:
-        return ParseDict(value, method.request())
+        check_bytes(value, method.request.DESCRIPTOR)
+        return ParseDict(value, method.request(), ignore_unknown_fields=True)
     except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _malformed(error) from error
 

@@ -1,23 +1,46 @@
-"""What is asked over HTTP without a client: health, version, metrics."""
+"""What is asked over HTTP without a client: health, probes, version, metrics."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
-import trio
-
-from raftstore.auth.refusals import PERMISSION_DENIED, USER_EMPTY
-from raftstore.errors import NO_LEADER, RaftStoreError, StoreError
+from raftstore.errors import NO_LEADER
 from raftstore.gateway.endpoint import Endpoint
 from raftstore.gateway.exchange import Exchange
 from raftstore.gateway.metrics import metrics
+from raftstore.gateway.probes import checks_of, probe, why_unread
 from raftstore.server.answers import VERSION
-from raftstore.wire import RangeRequest
 
-HEALTH_TIMEOUT_S: Final = 5.0
+GET: Final = "GET"
 JSON: Final = b"application/json"
+TEXT: Final = b"text/plain; charset=utf-8"
+
+
+async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
+    """Answer what is no call of a method."""
+    handler = HANDLERS.get(exchange.path)
+    checks = checks_of(exchange.path)
+    if handler is None and not checks:
+        await _say(exchange, 404, "404 page not found\n")
+    elif exchange.method != GET and handler is not metrics:
+        allow = [(b"allow", GET.encode())]
+        await _say(exchange, 405, "Method Not Allowed\n", allow)
+    elif handler is not None:
+        await handler(endpoint, exchange)
+    else:
+        query = parse_qs(exchange.query, keep_blank_values=True)
+        well, text = await probe(endpoint, checks, query)
+        await _say(exchange, 200 if well else 503, text)
+
+
+async def _say(
+    exchange: Exchange, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    headers = [*headers, (b"x-content-type-options", b"nosniff")]
+    await exchange.respond(status, TEXT, text.encode(), headers)
 
 
 async def health(endpoint: Endpoint, exchange: Exchange) -> None:
@@ -30,7 +53,7 @@ async def health(endpoint: Endpoint, exchange: Exchange) -> None:
     reason = _alarm(endpoint, query.get("exclude", []))
     if not reason:
         serializable = query.get("serializable") == ["true"]
-        reason = await _unanswered(endpoint, serializable=serializable)
+        reason = _told(await why_unread(endpoint, serializable=serializable))
     if reason:
         endpoint.counters.health_failures += 1
     else:
@@ -47,22 +70,10 @@ def _alarm(endpoint: Endpoint, excluded: list[str]) -> str:
     return next((f"ALARM {name}" for name in raised if name not in excluded), "")
 
 
-async def _unanswered(endpoint: Endpoint, *, serializable: bool) -> str:
-    """Why a read is not answered; "": it is."""
-    request = RangeRequest(b"health", serializable=serializable)
-    try:
-        with trio.move_on_after(HEALTH_TIMEOUT_S) as scope:
-            await endpoint.caller.ask("range", request.to_wire())
-        if scope.cancelled_caught:
-            return "QGET ERROR: timed out"
-    except RaftStoreError as error:
-        status = error.status if isinstance(error, StoreError) else None
-        if status == NO_LEADER:
-            return "RAFT NO LEADER"
-        if status not in {USER_EMPTY, PERMISSION_DENIED}:
-            return f"QGET ERROR: {error}"
-    # Whoever may not read has been answered all the same.
-    return ""
+def _told(reason: str) -> str:
+    if reason == NO_LEADER.message:
+        return "RAFT NO LEADER"
+    return f"RANGE ERROR:{reason}" if reason else ""
 
 
 async def version(_endpoint: Endpoint, exchange: Exchange) -> None:
