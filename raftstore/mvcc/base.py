@@ -3,7 +3,7 @@
 Theory of operation. What is written lives as Python objects, side by side with everything else
 that comes and goes at that time, and CPython gives memory back to the operating system only where
 a whole stretch of it (an arena, a MiB) is free. So what outlives a compaction is moved out of the
-way: its versions are packed, one behind the other, into *segments* of up to half a MiB. What
+way: its versions are packed, one behind the other, into *segments* of up to 256 KiB. What
 remains among the objects is dead, all of it, and their arenas go back.
 
 One small object in each arena would keep them all. That is why a segment is one `bytes` and nothing
@@ -35,9 +35,9 @@ Segment = bytes
 Move = Callable[[bytes, Segment, Segment], None]
 """Called with the key of a version that has moved, its former segment and the new one."""
 
-SEGMENT_VERSIONS: Final = 2048
-SEGMENT_BYTES: Final = 512 << 10
-"""Of versions. One that is larger has a segment of its own."""
+SEGMENT_VERSIONS: Final = 1024
+SEGMENT_BYTES: Final = 256 << 10
+"""To pack so many takes a millisecond or two. A larger version has a segment of its own."""
 SPARSE_SHARE: Final = 4
 """A segment is packed anew when one part in so many is dead."""
 UNTOUCHED_PER_STEP: Final = 256
@@ -86,30 +86,8 @@ def count_of(segment: Segment) -> int:
     return count
 
 
-def find_place(segment: Segment, key: bytes) -> int:
-    """Where the version of a key is that is in the segment."""
-    _, mask = _HEAD.unpack_from(segment)
-    starts = _starts_at(mask)
-    prefix = _KV_HEADER + _pack_key(key)
-    slot = crc32(key) & mask
-    while True:
-        place: int = _SLOT.unpack_from(segment, _HEAD.size + _SLOT.size * slot)[0]
-        assert place != _FREE, "the key is not in the segment"
-        if segment.startswith(prefix, _START.unpack_from(segment, starts + _START.size * place)[0]):
-            return place
-        slot = slot + 1 & mask
-
-
-def bounds(segment: Segment, first: int, end: int) -> tuple[int, int]:
-    """Where the versions at the places `first` to `end` begin, and where they end."""
-    starts = _starts_at(_HEAD.unpack_from(segment)[1])
-    (begin,) = _START.unpack_from(segment, starts + _START.size * first)
-    (stop,) = _START.unpack_from(segment, starts + _START.size * end)
-    return begin, stop
-
-
-def read(segment: Segment, key: bytes) -> KV:
-    """The version of a key that is in the segment."""
+def find(segment: Segment, key: bytes) -> tuple[int, int, int]:
+    """The place of the version of a key that is in the segment, where it begins and ends."""
     _, mask = _HEAD.unpack_from(segment)
     starts = _HEAD.size + _SLOT.size * (mask + 1)
     prefix = _KV_HEADER + _pack_key(key)
@@ -119,9 +97,23 @@ def read(segment: Segment, key: bytes) -> KV:
         assert place != _FREE, "the key is not in the segment"
         begin, end = _STARTS.unpack_from(segment, starts + _START.size * place)
         if segment.startswith(prefix, begin):
-            kv: KV = msgpack.unpackb(segment[begin:end], use_list=False)
-            return kv
+            return place, begin, end
         slot = slot + 1 & mask
+
+
+def read(segment: Segment, key: bytes) -> KV:
+    """The version of a key that is in the segment."""
+    _, begin, end = find(segment, key)
+    kv: KV = msgpack.unpackb(segment[begin:end], use_list=False)
+    return kv
+
+
+def bounds(segment: Segment, first: int, end: int) -> tuple[int, int]:
+    """Where the versions at the places `first` to `end` begin, and where they end."""
+    starts = _starts_at(_HEAD.unpack_from(segment)[1])
+    (begin,) = _START.unpack_from(segment, starts + _START.size * first)
+    (stop,) = _START.unpack_from(segment, starts + _START.size * end)
+    return begin, stop
 
 
 def record_bytes(segment: Segment, place: int) -> int:
@@ -212,15 +204,16 @@ class Base:
         """What the segments take, with what is dead in them."""
         return sum(len(part_of(piece).segment) for piece in self.pieces)
 
-    def append(self, versions: Iterable[KV]) -> Iterator[tuple[Segment, list[KV]]]:
-        """Pack versions behind the others; take all: which segments hold which ones."""
-        for segment, packed in _pack(versions):
-            self.pieces.append(segment)
-            yield segment, packed
+    def append(self, segment: Segment) -> None:
+        """Add a segment behind the others."""
+        self.pieces.append(segment)
 
-    def kill(self, segment: Segment, key: bytes) -> None:
-        """Nobody refers to a version any more; the next `tidy` drops it."""
-        self._dead.setdefault(id(segment), []).append(find_place(segment, key))
+    def kill(self, segment: Segment, key: bytes) -> KV:
+        """Nobody refers to this version any more; the next `tidy` drops it."""
+        place, begin, end = find(segment, key)
+        self._dead.setdefault(id(segment), []).append(place)
+        kv: KV = msgpack.unpackb(segment[begin:end], use_list=False)
+        return kv
 
     def _sizes(self, part: Part) -> tuple[int, int]:
         """How many versions live now, and how many bytes they take."""
@@ -267,7 +260,7 @@ class Base:
         of_former = [(part.segment, kv) for part in former for kv in part.versions()]
         before = iter(of_former)
         fresh: list[Segment] = []
-        for segment, packed in _pack([kv for _, kv in of_former]):
+        for segment, packed in pack([kv for _, kv in of_former]):
             fresh.append(segment)
             for kv in packed:
                 moved(kv[0], next(before)[0], segment)
@@ -275,7 +268,8 @@ class Base:
         return len(fresh)
 
 
-def _pack(versions: Iterable[KV]) -> Iterator[tuple[Segment, list[KV]]]:
+def pack(versions: Iterable[KV]) -> Iterator[tuple[Segment, list[KV]]]:
+    """Segments, and which versions each of them holds."""
     records: list[bytes] = []
     packed: list[KV] = []
     size = 0

@@ -4,7 +4,7 @@ Theory of operation. A version (see `raftstore.mvcc.history`) stands in at most 
 as the same object:
 
 - ``live[key]``: the newest version of a key that exists;
-- ``older[key]``: what came before, oldest first, tombstones included;
+- ``older[key]``: what came before, tombstones included: one version, or a list, oldest first;
 - `history`: all versions in the order of writing. Watches replay from there, snapshots are made of
   it; ``log`` is the open end of it.
 
@@ -81,7 +81,7 @@ class KeySpace:
         self.revision = FIRST_REVISION
         self.compact_revision = 0
         self.live: dict[bytes, Kept] = {}
-        self.older: dict[bytes, list[Kept]] = {}
+        self.older: dict[bytes, Kept | list[Kept]] = {}
         self.live_keys = KeyIndex()
         self.dead_keys = KeyIndex()
         self.history = History()
@@ -122,11 +122,14 @@ class KeySpace:
                 key = old[0]
             kv = (key, old[1], revision, old[3] + 1, value, lease)
             kept = self.live[key]
-            versions = self.older.get(key)
-            if versions is None:
-                self.older[key] = [kept]
+            before = self.older.get(key)
+            if before is None:
+                # A list of one would be most of what an overwritten key costs the collector.
+                self.older[key] = kept
+            elif isinstance(before, list):
+                before.append(kept)
             else:
-                versions.append(kept)
+                self.older[key] = [before, kept]
         self.live[key] = kv
         self.size_bytes += len(key) + len(value) + VERSION_BYTES
         return kv
@@ -135,16 +138,21 @@ class KeySpace:
         """Write a tombstone over the live version `old`."""
         key = old[KEY]
         tombstone = (key, 0, revision, 0, b"", 0)
-        kept = self.live.pop(key)
-        versions = self.older.get(key)
-        if versions is None:
-            self.older[key] = [kept, tombstone]
-        else:
-            versions += (kept, tombstone)
+        self.retire(key, self.live.pop(key), tombstone)
         self.live_keys.discard(key)
         self.dead_keys.add(key)
         self.size_bytes += len(key) + VERSION_BYTES
         return tombstone
+
+    def retire(self, key: bytes, *kept: Kept) -> None:
+        """Add to the versions of a key that are not live."""
+        versions = self.older.get(key)
+        if isinstance(versions, list):
+            versions += kept
+        elif versions is None and len(kept) == 1:
+            self.older[key] = kept[0]
+        else:
+            self.older[key] = [*self.before(key), *kept]
 
     def commit(self, revision: int, written: list[KV]) -> None:
         """Close the revision that wrote these versions (at least one)."""
@@ -172,8 +180,8 @@ class KeySpace:
         kv = self.newest(key)
         if kv is not None and kv[2] <= revision:
             return kv
-        versions = self.older.get(key)
-        if versions is None:
+        versions = self.before(key)
+        if not versions:
             return None
         place = count_until(key, versions, revision)
         if place == 0:
@@ -181,13 +189,24 @@ class KeySpace:
         kv = version_of(key, versions[place - 1])
         return kv if kv[3] else None
 
+    def before(self, key: bytes) -> list[Kept]:
+        """The versions of a key that are not live, oldest first."""
+        versions = self.older.get(key)
+        if versions is None:
+            return []
+        return versions if isinstance(versions, list) else [versions]
+
     def move(self, key: bytes, before: Kept, after: Segment) -> None:
         """The version of a key that was kept as `before` has come to lie in a segment."""
         if self.live.get(key) is before:
             self.live[key] = after
+            return
+        # Newer ones have been written since.
+        versions = self.older[key]
+        if isinstance(versions, list):
+            versions[0] = after
         else:
-            # Newer ones have been written since.
-            self.older[key][0] = after
+            self.older[key] = after
 
     def select_live(self, start: bytes, end: bytes | None) -> Iterator[KV]:
         """The newest versions of the keys in [start, end), in key order."""

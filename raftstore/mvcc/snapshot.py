@@ -20,7 +20,7 @@ import attrs
 import msgpack
 
 from raftstore.errors import RaftStoreError
-from raftstore.mvcc.base import SEGMENT_BYTES, Segment, read
+from raftstore.mvcc.base import SEGMENT_BYTES, Segment, pack, read
 from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, VERSION_BYTES, HistoryView
 from raftstore.mvcc.keyspace import KeySpace
 from raftstore.mvcc.lease import Lease, Leases
@@ -246,10 +246,8 @@ class StateLoader:
                 space.live_keys.add(key)
                 if key in older:
                     space.dead_keys.discard(key)
-            elif key in older:
-                older[key].append(kept)
             else:
-                older[key] = [kept]
+                space.retire(key, kept)
             if lease or (old is not None and old[5]):
                 self._move_lease(kv, 0 if old is None else old[5])
         space.size_bytes += size_bytes
@@ -294,7 +292,8 @@ class StateLoader:
 
     def _pack_base(self) -> None:
         versions, self._unpacked, self._unpacked_bytes = self._unpacked, [], 0
-        for segment, packed in self._space.base.append(versions):
+        for segment, packed in pack(versions):
+            self._space.base.append(segment)
             for kv in packed:
                 self._space.live[kv[0]] = segment
 
@@ -315,7 +314,7 @@ class StateLoader:
             return False
         space = self._space
         key = old[0]
-        space.older.setdefault(key, []).extend((space.live.pop(key), tombstone))
+        space.retire(key, space.live.pop(key), tombstone)
         space.live_keys.discard(key)
         space.dead_keys.add(key)
         if old[5]:

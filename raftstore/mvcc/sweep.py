@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
-from raftstore.mvcc.base import SEGMENT_BYTES, SEGMENT_VERSIONS, Segment
+from raftstore.mvcc.base import SEGMENT_BYTES, SEGMENT_VERSIONS, Segment, pack
 from raftstore.mvcc.history import (
     KV,
     VERSION_BYTES,
-    Kept,
     LogEntry,
     count_until,
     flatten,
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from raftstore.mvcc.keyspace import KeySpace
 
 STEP_VERSIONS: Final = 1024
+KILL_COST: Final = 3
+"""Versions to look at in the time that it takes to find a packed one."""
 RENEWAL_SHARE: Final = 4
 """Keys are renewed when one in so many has come or gone."""
 MIN_RENEWED: Final = 8_192
@@ -47,13 +48,7 @@ def sweep(space: KeySpace, revision: int) -> Iterator[None]:
     """Drop what no reader at `revision` or later can see, one step per item."""
     if space.live_keys.changes >= max(MIN_RENEWED, len(space.live_keys) // RENEWAL_SHARE):
         yield from _renew_keys(space)
-    history = space.history
-    history.seal()
-    # The pieces are taken at once: the place of a revision changes when segments are sealed.
-    for entries in list(history.between(history.log_base, revision)):
-        for versions in _cut(flatten(entries)):
-            _trim_keys(space, versions, revision)
-            yield
+    yield from _trim_keys(space, revision)
     # Before anything is moved: no key may have two versions in the base.
     yield from space.base.tidy(space.move)
     yield from _move(space, revision)
@@ -61,14 +56,6 @@ def sweep(space: KeySpace, revision: int) -> Iterator[None]:
     if len(space.older) < FEW_KEYS:
         # A dict does not shrink.
         space.older = dict(space.older.items())
-
-
-def _cut(versions: list[KV]) -> Iterator[list[KV]]:
-    if len(versions) <= STEP_VERSIONS:
-        yield versions
-        return
-    for start in range(0, len(versions), STEP_VERSIONS):
-        yield versions[start : start + STEP_VERSIONS]
 
 
 # -- renew -----------------------------------------------------------------------------------------
@@ -98,36 +85,50 @@ def _renew_keys(space: KeySpace) -> Iterator[None]:
 # -- trim ------------------------------------------------------------------------------------------
 
 
-def _trim_keys(space: KeySpace, written: list[KV], revision: int) -> None:
-    older = space.older
-    for kv in written:
-        versions = older.get(kv[0])
-        if versions is not None:
-            _trim(space, kv[0], versions, revision)
+def _trim_keys(space: KeySpace, revision: int) -> Iterator[None]:
+    older, history = space.older, space.history
+    history.seal()
+    looked_at = 0
+    # The pieces are taken at once: the place of a revision changes when segments are sealed.
+    for entries in list(history.between(history.log_base, revision)):
+        for kv in flatten(entries):
+            looked_at += 1
+            if kv[0] in older:
+                looked_at += _trim(space, kv[0], revision)
+            if looked_at >= STEP_VERSIONS:
+                looked_at = 0
+                yield
+    yield
 
 
-def _trim(space: KeySpace, key: bytes, versions: list[Kept], revision: int) -> None:
-    newest = space.live.get(key)
+def _trim(space: KeySpace, key: bytes, revision: int) -> int:
+    """Drop the versions of a key that are hidden; how many others take as long to look at."""
+    versions, newest = space.before(key), space.live.get(key)
     if newest is not None and (isinstance(newest, Segment) or newest[2] <= revision):
-        keep = len(versions)
+        count = len(versions)
     else:
-        keep = count_until(key, versions, revision)
-        if keep and version_of(key, versions[keep - 1])[3]:
-            keep -= 1
-    if not keep:
-        return
-    freed = keep * VERSION_BYTES
-    for kept in versions[:keep]:
-        kv = version_of(key, kept)
-        freed += len(key) + len(kv[4])
+        count = count_until(key, versions, revision)
+        if count and version_of(key, versions[count - 1])[3]:
+            count -= 1
+    if not count:
+        return 0
+    took = count
+    freed = count * VERSION_BYTES
+    for kept in versions[:count]:
         if isinstance(kept, Segment):
-            space.base.kill(kept, key)
+            kv = space.base.kill(kept, key)
+            took += KILL_COST
+        else:
+            kv = kept
+        freed += len(key) + len(kv[4])
     space.size_bytes -= freed
-    del versions[:keep]
-    if not versions:
-        del space.older[key]
-        if newest is None:
-            space.dead_keys.discard(key)
+    if count < len(versions):
+        space.older[key] = versions[count:] if count < len(versions) - 1 else versions[-1]
+        return took
+    del space.older[key]
+    if newest is None:
+        space.dead_keys.discard(key)
+    return took
 
 
 # -- move ------------------------------------------------------------------------------------------
@@ -149,12 +150,16 @@ def _move(space: KeySpace, revision: int) -> Iterator[None]:
                 break
             if number % STEP_VERSIONS == 0:
                 yield
+        segments = list(pack(staying))
+        if staying:
+            yield
         # The steps have let others write: a version may have become an older one.
-        for segment, packed in space.base.append(staying):
+        for segment, packed in segments:
+            space.base.append(segment)
             for kv in packed:
                 space.move(kv[0], kv, segment)
         history.cut(end)
-        del piece, staying
+        del piece, staying, segments
         yield
 
 
@@ -168,7 +173,9 @@ def _gather(space: KeySpace, entry: LogEntry, staying: list[KV]) -> int:
         key = kv[0]
         if space.live.get(key) is not kv:
             before = space.older.get(key)
-            if before is None or before[0] is not kv:
+            if isinstance(before, list):
+                before = before[0]
+            if before is not kv:
                 continue
         staying.append(kv)
         size += len(key) + len(kv[4])

@@ -16,7 +16,7 @@ from .requests import Respond
 STEPS_AT_ONCE: Final = 8
 """Of a hash, when it is asked for."""
 STEPS_PER_BATCH: Final = 1
-STEPS_PER_TICK: Final = 16
+STEPS_PER_TICK: Final = 8
 """When there are no batches, ticks must do."""
 MAX_WAITING: Final = 16
 

@@ -27,7 +27,7 @@ RELEASED_AT_ONCE: Final = 4_096
 """Entries of the log, per batch: a millisecond or two."""
 
 
-OUTDATED_REVISIONS: Final = 16_384
+OUTDATED_REVISIONS: Final = 8_192
 """A snapshot in memory is replaced when a sweep has passed so many of its revisions."""
 
 

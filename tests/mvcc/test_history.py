@@ -70,8 +70,8 @@ def finished(store: Store) -> Store:
 
 def kept(store: Store) -> list[KV]:
     space = store.space
-    everything = [*((key, [kept]) for key, kept in space.live.items()), *space.older.items()]
-    return sorted(version_of(key, kept) for key, versions in everything for kept in versions)
+    older = [version_of(key, kept) for key in space.older for kept in space.before(key)]
+    return sorted([*older, *space.select_live(b"", None)])
 
 
 def test_what_is_compacted_is_unreadable_before_it_is_swept(busy: Store) -> None:

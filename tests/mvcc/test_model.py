@@ -196,8 +196,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert len(space.live_keys) == len(space.live)
         assert len(space.dead_keys) == sum(key not in space.live for key in space.older)
         assert len(space.history) == space.revision + 1 - space.log_base
-        older = space.older.items()
-        kept = [version_of(key, before) for key, versions in older for before in versions]
+        kept = [version_of(key, before) for key in space.older for before in space.before(key)]
         kept += space.select_live(b"", None)
         assert space.size_bytes == sum(len(kv[0]) + len(kv[4]) + VERSION_BYTES for kv in kept)
 

@@ -48,10 +48,7 @@ def state(store: Store) -> Any:
         space.compact_revision,
         space.log_base,
         list(space.select_live(b"", None)),
-        {
-            key: [version_of(key, kept) for kept in versions]
-            for key, versions in space.older.items()
-        },
+        {key: [version_of(key, kept) for kept in space.before(key)] for key in space.older},
         [entry if isinstance(entry, list) else [entry] for entry in space.log],
         space.size_bytes,
         leases,
