@@ -64,6 +64,9 @@ def prefix_end(prefix: bytes) -> bytes:
 class Operations(ABC):
     """Requests as methods. All of them raise the errors of `raftstore.errors`."""
 
+    about_to_wait: Callable[[], None] | None = None
+    """Called by a task when it has asked for something, before it waits: it may be answered now."""
+
     @abstractmethod
     def call_wire(
         self,
@@ -98,6 +101,8 @@ class Operations(ABC):
         """Send positional fields and wait for those of the answer: the shortest way."""
         future: Future[list[Any]] = Future()
         self.call_wire(op, fields, future.set_result, future.set_error, timeout_ns)
+        if self.about_to_wait is not None:
+            self.about_to_wait()
         return await future.wait()
 
     async def request(self, request: Wire, *, timeout_ns: int = DEFAULT_TIMEOUT_NS) -> Any:

@@ -121,7 +121,10 @@ class WatchHub:
 
     def collect(self) -> list[Item]:
         """All items due, as (sink, WatchResponse fields), since the last call."""
-        if self._notified != self._store.space.revision or self._waiting:
+        revision = self._store.space.revision
+        if not self._groups and not self._waiting:
+            self._notified = revision
+        elif self._notified != revision or self._waiting:
             self._advance()
         out = self._out
         if out:

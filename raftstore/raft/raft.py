@@ -107,7 +107,8 @@ class Raft(Election):
     def _step_leader(self, kind: int, message: Message) -> None:
         if kind == APPEND_RESPONSE:
             self.handle_append_response(message)
-            self.release_early_reads()
+            if self.early_reads:
+                self.release_early_reads()
         elif kind == HEARTBEAT_RESPONSE:
             self.handle_heartbeat_response(message)
         elif kind == PROPOSE:
@@ -167,4 +168,5 @@ class Raft(Election):
     def acknowledge_own(self) -> None:
         """Count the own disk, and start reads that waited for the first commit."""
         super().acknowledge_own()
-        self.release_early_reads()
+        if self.early_reads:
+            self.release_early_reads()

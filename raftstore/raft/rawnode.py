@@ -263,7 +263,10 @@ class RawNode:
         if raft.uncommitted_bytes:
             if committed[0].term != raft.term:
                 committed = [entry for entry in committed if entry.term == raft.term]
-            raft.uncommitted_bytes -= sum(map(len, map(entry_data, committed)))
+            if len(committed) == 1:
+                raft.uncommitted_bytes -= len(committed[0].data)
+            else:
+                raft.uncommitted_bytes -= sum(map(len, map(entry_data, committed)))
             assert raft.uncommitted_bytes >= 0, "an entry was counted out that was never counted"
 
     # -- state --------------------------------------------------------------------------------

@@ -266,6 +266,7 @@ class LocalCluster:
         place = numbers.index(first) if first in numbers else 0
         endpoints = [f"member-{number}" for number in numbers[place:] + numbers[:place]]
         client = StoreClient(endpoints, self._dial, self.timers.after, user=user, password=password)
+        client.about_to_wait = self._turns.give_now
         self._clients.append(client)
         return client
 

@@ -33,7 +33,17 @@ Turn = Callable[[], None]
 class Turns:
     """Who is to have a turn; `run` gives it to them."""
 
-    __slots__ = ("_answered", "_are_back", "_awake", "_due", "_first", "_gate", "_lingering")
+    __slots__ = (
+        "_answered",
+        "_are_back",
+        "_awake",
+        "_due",
+        "_failure",
+        "_first",
+        "_gate",
+        "_given_now",
+        "_lingering",
+    )
 
     def __init__(self) -> None:
         self._first: deque[Turn] = deque()
@@ -41,6 +51,8 @@ class Turns:
         self._gate = Gate()
         self._awake = False
         self._answered = False
+        self._given_now = 0
+        self._failure: BaseException | None = None
         self._are_back: Callable[[], bool] = bool
         self._lingering: dict[Turn, None] = {}
 
@@ -66,6 +78,7 @@ class Turns:
         """Give turns, for ever; what a turn raises ends it."""
         while True:
             await self._gate.wait()
+            self._raise_failure()
             while self._give(TURNS_AT_ONCE):
                 if self._answered:
                     await self._let_others_run()
@@ -91,10 +104,32 @@ class Turns:
                 return False
         return True
 
+    def give_now(self) -> None:
+        """Give turns in the task that calls, if all whom a leader has answered are back with it.
+
+        So the event loop is not asked for a switch of tasks by every write of a lone client.
+        """
+        if self._answered and self._are_back():
+            self._answered = False
+            self._given_now += 1
+            try:
+                self._give(TURNS_AT_ONCE)
+            except BaseException as failure:  # noqa: BLE001 - it is raised where turns belong
+                self._failure = failure
+                self._gate.open()
+
     async def _let_others_run(self) -> None:
-        # A task that was resumed runs in the next round of the event loop, before this one or
-        # after it. In the round after that it has run.
-        await cancel_shielded_checkpoint()
-        if not self._are_back():
-            await cancel_shielded_checkpoint()
+        given_now = -1
+        while given_now != self._given_now:
+            given_now = self._given_now
+            # A task that was resumed runs in the next round of the event loop, before this one or
+            # after it. In the round after that it has run.
+            await checkpoint()
+            if given_now == self._given_now and not self._are_back():
+                await cancel_shielded_checkpoint()
+            self._raise_failure()
         self._answered = False
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure

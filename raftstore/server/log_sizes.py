@@ -31,7 +31,9 @@ class LogSizes:
 
     def add(self, entries: list[Entry]) -> int:
         """These follow; returns their bytes."""
-        size = sum(map(len, map(entry_data, entries)))
+        size = len(entries[0].data)
+        if len(entries) > 1:
+            size = sum(map(len, map(entry_data, entries)))
         self._end = entries[-1].index, self._end[1] + size
         if not self._noted or self._end[0] - self._noted[-1][0] >= NOTED_ENTRIES:
             self._noted.append(self._end)

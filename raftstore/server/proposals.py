@@ -117,7 +117,8 @@ class Proposals:
             self._fall_silent()
         size = self._max_batch
         while self.waiting:
-            batch = self.waiting[:size]
+            everything = len(self.waiting) <= size
+            batch = self.waiting if everything else self.waiting[:size]
             try:
                 node.propose(batch)
             except UncommittedLimitError:
@@ -127,9 +128,12 @@ class Proposals:
                 continue
             except ProposalDroppedError:
                 return
-            keys = self._waiting_keys[: len(batch)]
-            del self._waiting_keys[: len(batch)]
-            del self.waiting[: len(batch)]
+            if everything:
+                keys, self._waiting_keys, self.waiting = self._waiting_keys, [], []
+            else:
+                keys = self._waiting_keys[: len(batch)]
+                del self._waiting_keys[: len(batch)]
+                del self.waiting[: len(batch)]
             for key in keys if self._leaders else ():
                 self._leaders.pop(key, None)
             if leading:

@@ -226,3 +226,79 @@ def with_limit(main: Callable[[], Awaitable[None]]) -> None:
             await main()
 
     trio.run(limited, clock=MockClock(autojump_threshold=0))
+
+
+class Rounds(trio.abc.Instrument):
+    """How often the event loop looks for tasks that can run."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        del timeout
+        self.count += 1
+
+
+def test_a_put_of_a_lone_client_takes_one_round_of_the_event_loop() -> None:
+    rounds = Rounds()
+
+    async def main() -> None:
+        async with LocalCluster() as cluster:
+            await cluster.wait_leader()
+            await cluster.wait_published()
+            client = cluster.client()
+            await client.put(b"key", b"value")
+            clock.autojump_threshold = float("inf")
+            before = rounds.count
+            for _ in range(PUTS):
+                await client.put(b"key", b"value")
+            assert rounds.count <= before + PUTS + 1
+
+    clock = MockClock(autojump_threshold=0)
+    trio.run(main, clock=clock, instruments=[rounds])
+
+
+def test_the_last_of_those_who_were_answered_gives_the_turns() -> None:
+    turns = Turns()
+    asked: list[str] = []
+    order: list[str] = []
+
+    def leader() -> None:
+        order.append("leader")
+        turns.linger(lambda: None, lambda: len(asked) == 2)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            await wait_all_tasks_blocked()
+            leader()
+            turns.add(lambda: order.append("follower"))
+            for name in ("first", "second"):
+                asked.append(name)
+                turns.give_now()
+                order.append(name)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert order == ["leader", "first", "follower", "second"]
+
+
+def test_what_a_turn_raises_ends_the_program_whoever_gave_it() -> None:
+    turns = Turns()
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            await wait_all_tasks_blocked()
+            turns.linger(lambda: None, lambda: True)
+            turns.add(broken)
+            # The client is not told: it did nothing wrong, and might go on.
+            turns.give_now()
+            await trio.sleep_forever()
+
+    with pytest.RaisesGroup(ZeroDivisionError):
+        trio.run(main)
