@@ -25,6 +25,8 @@ FILE_SHARE: Final = 4
 cost per entry stays constant however large the store becomes."""
 RELEASED_AT_ONCE: Final = 4_096
 """Entries of the log, per batch: a millisecond or two."""
+FREED_PER_TICK: Final = 16
+"""Pieces of a former state: some milliseconds."""
 
 
 OUTDATED_REVISIONS: Final = 8_192
@@ -56,6 +58,8 @@ class Snapshots:
         self._passed_bytes = 0
         """Applied since the newest one."""
         self._sizes = LogSizes()
+        self._former: list[list[Any]] = []
+        """Pieces of the state before a snapshot of the leader, to be let go of."""
         self._release_to = 0
         """The log may go up to here: bit by bit, since a million entries are not freed at once."""
         self._log_base = 0
@@ -182,6 +186,8 @@ class Snapshots:
             self._sender.go_on(node.raft.log.last_index)
         if self._release_to > node.raft.log.offset:
             self._release(node)
+        if self._former:
+            self._former.pop()
 
     def receive(self, sender: int, wire: list[Any], node: RawNode) -> None:
         """Take a part of a snapshot, or the answer to one."""
@@ -210,7 +216,9 @@ class Snapshots:
             if isinstance(state, StateView):
                 # What the disk refers to is the state of a member that is no more.
                 state.rest_on(StateView(loaded))
+        former = self._store.space.in_pieces()
         self._store.install(loaded)
+        self._former = former
         self.index = self.applied = snapshot.index
         self._sizes.start_at(snapshot.index)
         self._passed_bytes = 0
@@ -218,13 +226,15 @@ class Snapshots:
 
     def tick(self, node: RawNode) -> None:
         """Time has passed."""
+        if self._former:
+            # Where no batches come, ticks must do.
+            del self._former[-FREED_PER_TICK:]
         if self._sender:
             self._sender.tick(node)
         receiving = self.receiver.receiving
         if receiving is not None:
             self.receiver.tick()
             if receiving.silent_ticks > 1:
-                # Where no batches come, ticks must do.
                 self.load(node, WINDOW_PARTS)
 
     def stop_sending(self) -> None:

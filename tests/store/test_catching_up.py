@@ -5,6 +5,7 @@ from __future__ import annotations
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ import trio
 from trio.testing import MockClock
 
 from raftstore.client import StoreClient
+from raftstore.mvcc import keyspace
 from raftstore.mvcc.snapshot import CHUNK_VERSIONS, Part, StateLoader
 from raftstore.raft import Entry, Snapshot
 from raftstore.raft.log import RaftLog
@@ -325,3 +327,51 @@ def test_one_that_is_behind_gets_level_with_a_thousand_writers() -> None:
 
     # On real time: a clock that jumps stands still while there is always something to do.
     trio.run(run)
+
+
+def test_the_state_before_a_snapshot_is_let_go_of_bit_by_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keyspace, "PIECE_VERSIONS", 10)
+    cluster = BareCluster(
+        3,
+        random.Random,
+        configure=lambda config: attrs.evolve(
+            config, snapshot_entries=50, catch_up_entries=5, max_lag_bytes=0, max_lag_percent=0
+        ),
+    )
+    leader = cluster.leader()
+    late = next(member for member in cluster.members.values() if member is not leader)
+
+    def fill() -> None:
+        for number in range(300):
+            fields = [b"%d" % number, b"%d" % number, 0, False, False, False]
+            assert cluster.call(leader.id, "put", fields)[0] == 0
+
+    fill()
+    cluster.isolate(late.id)
+    fill()
+    cluster.heal()
+    of_late = late._snapshots
+    go_on, tick, installed = of_late.go_on, of_late.tick, of_late.installed
+    pieces: list[int] = []
+    freed: list[int] = []
+
+    def noted(step: Callable[..., None], *arguments: Any) -> None:
+        before = len(of_late._former)
+        step(*arguments)
+        freed.append(before - len(of_late._former))
+
+    def noted_install(snapshot: Snapshot) -> None:
+        installed(snapshot)
+        pieces.append(len(of_late._former))
+
+    monkeypatch.setattr(of_late, "go_on", partial(noted, go_on))
+    monkeypatch.setattr(of_late, "tick", partial(noted, tick))
+    monkeypatch.setattr(of_late, "installed", noted_install)
+    cluster.advance(20)
+    assert late.store.revision == leader.store.revision
+    # The versions of 300 keys by key, and the log.
+    assert pieces == [30 + 1]
+    assert sum(freed) == pieces[0]
+    assert max(freed) <= snapshots.FREED_PER_TICK
