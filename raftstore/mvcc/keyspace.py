@@ -22,7 +22,7 @@ from __future__ import annotations
 import heapq
 import zlib
 from collections.abc import Generator, Iterator
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from raftstore.errors import COMPACTED, FUTURE_REVISION, StoreError
 from raftstore.mvcc.base import Segment, pack_version, part_of, read

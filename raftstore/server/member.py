@@ -36,6 +36,7 @@ from raftstore.raft.state import Rng
 from raftstore.storage import DirectoryDisk, Durations, WalRecord
 
 from .auto_compaction import AutoCompaction
+from .backlog import Backlog
 from .changes import begin
 from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
 from .config import MemberConfig
@@ -64,11 +65,6 @@ LINGER_ELECTIONS: Final = 2
 """How many election timeouts a removed member stays after the last message of another one."""
 PROGRESS_TICKS: Final = 6_000
 """How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
-BATCHES_AT_ONCE: Final = 8
-"""`MemberConfig.applied_at_once` does not divide what a thousand clients have written together."""
-BACKLOG_SLICES: Final = 16
-"""In so many batches a follower applies what it has been told is committed, or in more."""
-
 
 Receive = Callable[[ClientHandle, str, list[Any], Respond], None]
 
@@ -141,8 +137,7 @@ class Member:
         self._last_leader = NO_MEMBER
         self._sync_position = disk.written
         """The record that must be durable before anything is promised."""
-        self._unapplied: tuple[Ready, int] | None = None
-        """What is being carried out, and how much of it is applied."""
+        self._backlog = Backlog(config.applied_at_once)
         self._running = False
         self._observer = None if monitor is None else Observer(monitor, self.node)
         if self._observer is not None:
@@ -344,12 +339,12 @@ class Member:
         if self._reads.waiting:
             self._reads.ask(node, self._ticks)
         if self._snapshots.receiver.receiving is not None:
-            self._snapshots.load(node, 1)
+            self._snapshots.load(node)
         messages = node.take_only_messages()
         if messages:
             self._send(messages)
-        if self._unapplied is not None:
-            self._go_on_applying(*self._unapplied)
+        if self._backlog.ready is not None:
+            self._go_on_applying(self._backlog.ready)
         while node.has_ready():
             self._carry_out(node.ready())
         if self._reads.confirmed:
@@ -364,7 +359,7 @@ class Member:
     @property
     def unfinished(self) -> bool:
         """Whether `finish_batch` has left something over; it is to be called again soon."""
-        return self._unapplied is not None
+        return self._backlog.ready is not None
 
     def send_withheld(self) -> None:
         """Send what has waited in vain for company (`MemberConfig.lazy_replication`)."""
@@ -385,38 +380,20 @@ class Member:
             self._send(ready.messages)
         if ready.entries or ready.hard_state is not None or ready.snapshot is not None:
             self._write(ready)
-        entries = ready.committed_entries
-        if entries:
-            if self.config.applied_at_once and self._is_backlog(len(entries)):
-                self._go_on_applying(ready, 0)
+        if ready.committed_entries:
+            if self._backlog.take_up(ready, self.node.raft.log):
+                self._go_on_applying(ready)
                 return
-            self._apply(entries)
+            self._apply(ready.committed_entries)
         self._applied(ready)
 
-    def _is_backlog(self, count: int) -> bool:
-        """Whether so many committed entries are no batch that has just been written."""
-        log = self.node.raft.log
-        return (
-            log.leader_commit > log.committed
-            or count > BATCHES_AT_ONCE * self.config.applied_at_once
-        )
-
-    def _go_on_applying(self, ready: Ready, start: int) -> None:
-        """Apply some of what is committed; the `Ready` is carried out when there is no more.
+    def _go_on_applying(self, ready: Ready) -> None:
+        """Apply some of a backlog; the `Ready` is carried out when there is no more of it.
 
         Until then nothing of it is acknowledged, so that the leader waits with the next entries.
         """
-        entries = ready.committed_entries
-        # The more there is, the more at once: or one that is behind would never be level with those
-        # who write all the time.
-        left = max(self.config.applied_at_once, len(entries) // BACKLOG_SLICES)
-        end = start
-        while left > 0 and end < len(entries):
-            left -= 1 + (len(entries[end].data) >> 10)
-            end += 1
-        self._unapplied = (ready, end) if end < len(entries) else None
-        self._apply(entries[start:end])
-        if self._unapplied is None:
+        self._apply(self._backlog.next_slice())
+        if not self.unfinished:
             self._applied(ready)
 
     def _applied(self, ready: Ready) -> None:

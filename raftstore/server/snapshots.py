@@ -18,7 +18,14 @@ from .config import MemberConfig
 from .disk import Disk
 from .forwarding import MemberTransport
 from .log_sizes import LogSizes
-from .transfer import SNAPSHOT_PART, WINDOW_PARTS, Pace, SnapshotReceiver, SnapshotSender
+from .transfer import (
+    SNAPSHOT_PART,
+    WINDOW_PARTS,
+    Pace,
+    SnapshotReceiver,
+    SnapshotSender,
+    weight_of,
+)
 
 FILE_SHARE: Final = 4
 """A disk that writes snapshots to files gets one when so large a part of the state is new: the
@@ -57,6 +64,9 @@ class Snapshots:
         self._interval_bytes = config.snapshot_bytes
         self._passed_bytes = 0
         """Applied since the newest one."""
+        self._written = 0
+        """What was applied since the start, as the transfer's pace counts it."""
+        self._written_at_tick = 0
         self._sizes = LogSizes()
         self._former: list[list[Any]] = []
         """Pieces of the state before a snapshot of the leader, to be let go of."""
@@ -75,7 +85,9 @@ class Snapshots:
     def applied_to(self, entries: list[Entry]) -> None:
         """The store has applied these."""
         self.applied = entries[-1].index
-        self._passed_bytes += self._sizes.add(entries)
+        size_bytes = self._sizes.add(entries)
+        self._passed_bytes += size_bytes
+        self._written += weight_of(len(entries), size_bytes)
 
     def source(self, node: Callable[[], RawNode]) -> Callable[[], Snapshot]:
         """What Raft asks for a snapshot to send: the present state."""
@@ -127,9 +139,11 @@ class Snapshots:
 
     def _release(self, node: RawNode) -> None:
         """Let go of some of the log that nobody needs."""
-        offset = node.raft.log.offset
-        if self._release_to > offset:
-            node.compact(min(self._release_to, offset + RELEASED_AT_ONCE))
+        log = node.raft.log
+        # What is being carried out may be in the state already, but not applied for Raft.
+        end = min(self._release_to, log.offset + RELEASED_AT_ONCE, log.applied)
+        if end > log.offset:
+            node.compact(end)
 
     def hold_dropped_history(self) -> bool:
         """Whether a snapshot in memory keeps alive what a compaction has dropped since.
@@ -178,12 +192,13 @@ class Snapshots:
 
     def send(self, message: Message) -> None:
         """Carry Raft's snapshot message, and the state."""
-        self._sender.begin(message)
+        busy = self._written > self._written_at_tick
+        self._sender.begin(message, self._written if busy else None)
 
     def go_on(self, node: RawNode) -> None:
         """A batch is over: send the parts whose time has come, let go of some of the log."""
         if self._sender:
-            self._sender.go_on(node.raft.log.last_index)
+            self._sender.go_on(self._written)
         if self._release_to > node.raft.log.offset:
             self._release(node)
         if self._former:
@@ -201,9 +216,9 @@ class Snapshots:
         """Whether a snapshot is arriving."""
         return self.receiver.receiving is not None
 
-    def load(self, node: RawNode, max_parts: int) -> None:
+    def load(self, node: RawNode) -> None:
         """Take in parts that have arrived; with the last one, hand the snapshot to Raft."""
-        complete = self.receiver.load(max_parts)
+        complete = self.receiver.load(WINDOW_PARTS)
         if complete is not None:
             node.step(complete)
 
@@ -226,6 +241,7 @@ class Snapshots:
 
     def tick(self, node: RawNode) -> None:
         """Time has passed."""
+        self._written_at_tick = self._written
         if self._former:
             # Where no batches come, ticks must do.
             del self._former[-FREED_PER_TICK:]
@@ -235,7 +251,7 @@ class Snapshots:
         if receiving is not None:
             self.receiver.tick()
             if receiving.silent_ticks > 1:
-                self.load(node, WINDOW_PARTS)
+                self.load(node)
 
     def stop_sending(self) -> None:
         """This member leads no more."""

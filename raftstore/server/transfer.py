@@ -4,10 +4,10 @@ Raft says that a member needs a snapshot; its message names the snapshot, and th
 state. The leader packs a part when there is room in the window, so that it never holds more than
 the window in bytes, whatever the size of the state and however slow the other end. To a member of
 the same program a part goes by reference, since versions never change. The taker loads
-one part per batch, so that other work never waits for more than one; while others write, the leader
-sends as many as stand in a proportion to what they write (`Pace`), else the transfer would go on as
-fast as messages come and go, and every step of a write would wait for a part. The state sent is the
-one that Raft's message names, whatever is written meanwhile. Parts may be lost, doubled and
+a window per batch at most, so that other work never waits for more; while others write, the leader
+sends as many parts as stand in a proportion to what they write (`Pace`), else the transfer would go
+on as fast as messages come and go, and every step of a write would wait for a part. The state sent
+is the one that Raft's message names, whatever is written meanwhile. Parts may be lost, doubled and
 overtake each other.
 
 A part is ``[SNAPSHOT_PART, number, term, place, data, is_last]``: `number` grows with every
@@ -45,11 +45,14 @@ SHAPES: Final[dict[int, tuple[type, ...]]] = {
 REFUSED: Final = -1
 WINDOW_PARTS: Final = 8
 """So many parts are under way at once: half a MiB."""
-ENTRIES_PER_PART: Final = 16
-"""A part may leave for so many new entries: to take them up costs a leader about twice as much time
-as to send the part, or as much if the taker shares its core."""
+WRITES_PER_PART: Final = 16
+"""A part may leave for so many new writes: to take them up costs a leader about twice as much time
+as to send the part, also if the taker shares its core. And what is sent is several times as much as
+what is written meanwhile, so that there is an end."""
+WRITE_BYTES: Final = 2 << 10
+"""A large write counts once more for each so many bytes."""
 MAX_SAVED_PARTS: Final = 64
-"""So many may leave for the entries of one batch."""
+"""So many may leave for the writes of one batch."""
 SPACING_NS: Final = 3_000_000
 """Between two parts at most: where little is written there is time, and the transfer shall end."""
 IDLE_NS: Final = 20_000_000
@@ -78,6 +81,11 @@ class Sending:
     """One ahead: a part says whether it is the last."""
 
 
+def weight_of(writes: int, size_bytes: int) -> int:
+    """As how many writes so many count that are of so many bytes together."""
+    return writes + size_bytes // WRITE_BYTES
+
+
 class Pace:
     """How fast a leader sends parts: as fast as it can, unless there are writes.
 
@@ -87,25 +95,30 @@ class Pace:
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
-        self._last_index: int | None = None
+        self._written: int | None = None
         self._busy_until_ns = 0
         self._sent_ns = 0
-        self._saved_entries = 0
+        self._saved = 0
 
-    def note(self, last_index: int) -> None:
-        """The log ends here now; to be told in every batch."""
-        if last_index != self._last_index:
-            if self._last_index is not None:
+    def expect(self, written: int) -> None:
+        """A transfer begins; there are writes, and there will be more."""
+        self._written = written
+        self._busy_until_ns = self._now_ns() + IDLE_NS
+
+    def note(self, written: int) -> None:
+        """So much has been written since the start (`weight_of`); to be told in every batch."""
+        if written != self._written:
+            if self._written is not None:
                 self._busy_until_ns = self._now_ns() + IDLE_NS
-                saved = self._saved_entries + max(0, last_index - self._last_index)
-                self._saved_entries = min(saved, MAX_SAVED_PARTS * ENTRIES_PER_PART)
-            self._last_index = last_index
+                saved = self._saved + written - self._written
+                self._saved = min(saved, MAX_SAVED_PARTS * WRITES_PER_PART)
+            self._written = written
 
     def take_turn(self) -> bool:
         """Whether a part may be sent now; it is then taken for sent."""
         now_ns = self._now_ns()
-        if self._saved_entries >= ENTRIES_PER_PART:
-            self._saved_entries -= ENTRIES_PER_PART
+        if self._saved >= WRITES_PER_PART:
+            self._saved -= WRITES_PER_PART
         elif now_ns < self._busy_until_ns and now_ns < self._sent_ns + SPACING_NS:
             return False
         self._sent_ns = now_ns
@@ -140,8 +153,13 @@ class SnapshotSender:
     def __len__(self) -> int:
         return len(self._sending)
 
-    def begin(self, message: Message) -> None:
-        """Send a snapshot; it takes the place of one that is being sent to the same member."""
+    def begin(self, message: Message, written: int | None = None) -> None:
+        """Send a snapshot; it takes the place of one that is being sent to the same member.
+
+        `written`: what was written until now, if there have just been writes.
+        """
+        if written is not None:
+            self._pace.expect(written)
         snapshot = message.snapshot
         assert snapshot is not None, "a snapshot message carries a snapshot"
         state: StateView = snapshot.data
@@ -177,9 +195,9 @@ class SnapshotSender:
         if not sending.unanswered and sending.upcoming is None:
             self._end(sender, node, ok=True)
 
-    def go_on(self, last_index: int) -> None:
-        """Send what had to wait; to be called in every batch, with the end of the log."""
-        self._pace.note(last_index)
+    def go_on(self, written: int) -> None:
+        """Send what had to wait; to be called in every batch, with what was written (`Pace`)."""
+        self._pace.note(written)
         for member, sending in self._sending.items():
             if sending.upcoming is not None and len(sending.unanswered) < WINDOW_PARTS:
                 self._fill(member, sending)

@@ -17,14 +17,14 @@ from trio.testing import MockClock
 from raftstore.client import StoreClient
 from raftstore.mvcc import keyspace
 from raftstore.mvcc.snapshot import CHUNK_VERSIONS, Part, StateLoader
-from raftstore.raft import Entry, Snapshot
+from raftstore.raft import Entry, Ready, Snapshot
 from raftstore.raft.log import RaftLog
 from raftstore.server import Member, MemberConfig, log_sizes, snapshots
+from raftstore.server.backlog import BATCHES_AT_ONCE, MOST_SLICES, Backlog
 from raftstore.server.bare import BareCluster
 from raftstore.server.local import LocalCluster
 from raftstore.server.local_member import APPLIED_AT_ONCE
 from raftstore.server.log_sizes import LogSizes
-from raftstore.server.member import BATCHES_AT_ONCE
 from raftstore.server.transfer import WINDOW_PARTS
 
 VALUE = b"x" * 20_000
@@ -216,9 +216,9 @@ def test_a_backlog_is_applied_in_small_pieces_while_writes_go_on(
     _run(run)
     assert sum(count for count, _ in applied) >= backlog
     late_pieces = [count for count, _ in applied if count > WRITERS]
-    assert len(late_pieces) > backlog // APPLIED_AT_ONCE // 2
+    assert len(late_pieces) > MOST_SLICES
     assert max(late_pieces) <= APPLIED_AT_ONCE * BATCHES_AT_ONCE
-    assert sorted(late_pieces)[len(late_pieces) // 2] <= APPLIED_AT_ONCE
+    assert sorted(late_pieces)[len(late_pieces) // 2] <= 2 * APPLIED_AT_ONCE
 
 
 def _entries(sizes: list[int]) -> list[Entry]:
@@ -375,3 +375,30 @@ def test_the_state_before_a_snapshot_is_let_go_of_bit_by_bit(
     assert pieces == [30 + 1]
     assert sum(freed) == pieces[0]
     assert max(freed) <= snapshots.FREED_PER_TICK
+
+
+def _ready(entries: list[Entry]) -> Ready:
+    return Ready([], entries, [], [], [], None, None, None, must_sync=False)
+
+
+def test_slices_of_a_backlog_grow_until_the_distance_shrinks() -> None:
+    log = RaftLog(Snapshot())
+    backlog = Backlog(10)
+    entries = _entries([1] * 100)
+    sizes = []
+    for distance in (1000, 990, 980, 940, 900, 880):
+        log.leader_commit = distance
+        assert backlog.take_up(_ready(entries), log)
+        applied: list[Entry] = []
+        first = len(backlog.next_slice())
+        sizes.append(first)
+        applied += entries[:first]
+        while backlog.ready is not None:
+            applied += backlog.next_slice()
+        assert applied == entries
+    assert sizes == [10, 20, 40, 40, 40, 80]
+    log.leader_commit = 0
+    assert not backlog.take_up(_ready(_entries([1] * 10 * BATCHES_AT_ONCE)), log)
+    assert backlog.take_up(_ready(entries), log)
+    assert len(backlog.next_slice()) == 10
+    assert not Backlog(0).take_up(_ready(entries), log)

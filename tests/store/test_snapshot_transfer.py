@@ -15,7 +15,6 @@ from raftstore.server import Member, MemberConfig
 from raftstore.server.bare import BareCluster
 from raftstore.server.config import Peer
 from raftstore.server.transfer import (
-    ENTRIES_PER_PART,
     GIVE_UP_TICKS,
     IDLE_NS,
     REFUSED,
@@ -24,6 +23,7 @@ from raftstore.server.transfer import (
     SNAPSHOT_TAKEN,
     SPACING_NS,
     WINDOW_PARTS,
+    WRITES_PER_PART,
     Pace,
     SnapshotReceiver,
     SnapshotSender,
@@ -343,7 +343,7 @@ def test_parts_leave_in_proportion_to_what_is_written(wires: Wires, node: RawNod
     sender.go_on(7)
     sender.begin(_message())
     (first,) = wires.take()
-    written = ((ENTRIES_PER_PART - 1, 0), (ENTRIES_PER_PART, 1), (4 * ENTRIES_PER_PART, 3))
+    written = ((WRITES_PER_PART - 1, 0), (WRITES_PER_PART, 1), (4 * WRITES_PER_PART, 3))
     for taken, (entries, parts) in enumerate(written, 1):
         sender.go_on(6 + entries)
         assert len(wires.take()) == parts
