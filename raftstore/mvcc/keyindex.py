@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Final
 
 # Above this share of changes one pass over all keys is cheaper than single ones.
-REBUILD_SHARE: Final = 8
+REBUILD_SHARE: Final = 4
 MAX_NOTED: Final = 1024
 """Merging so many takes about a millisecond."""
 BLOCK_KEYS: Final = 1024
@@ -68,7 +68,9 @@ class KeyIndex:
         count, added, removed = len(self), self._added, self._removed
         self.changes += len(added) + len(removed)
         if (len(added) + len(removed)) * REBUILD_SHARE > self._count:
-            keys = [key for key in chain.from_iterable(self._blocks) if key not in removed]
+            keys = list(chain.from_iterable(self._blocks))
+            if removed:
+                keys = [key for key in keys if key not in removed]
             keys += added
             keys.sort()
             self._fill(keys)

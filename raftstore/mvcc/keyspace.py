@@ -128,11 +128,14 @@ class KeySpace:
             if key in self.older:
                 self.dead_keys.discard(key)
         else:
+            kept: Kept = old
             if old[2] > self.compact_revision:
-                # All versions share the key that came first, but for those that are to be moved.
+                # All versions share the key that came first.
                 key = old[0]
+            else:
+                # But for those that a sweep moves or has moved.
+                kept = self.live[key]
             kv = (key, old[1], revision, old[3] + 1, value, lease)
-            kept = self.live[key]
             before = self.older.get(key)
             if before is None:
                 # A list of one would be most of what an overwritten key costs the collector.

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Generator
 from typing import Any, Final
 
+from raftstore.collector import give_back
 from raftstore.errors import TOO_MANY_REQUESTS, StoreError
 from raftstore.mvcc import Store
 
@@ -16,8 +17,10 @@ from .requests import Respond
 STEPS_AT_ONCE: Final = 8
 """Of a hash, when it is asked for."""
 STEPS_PER_BATCH: Final = 1
-STEPS_PER_TICK: Final = 8
+STEPS_PER_TICK: Final = 12
 """When there are no batches, ticks must do."""
+STEPS_UNTIL_GIVEN_BACK: Final = 32
+"""Of a sweep. So many free some MB at most, and that takes a millisecond."""
 MAX_WAITING: Final = 16
 
 Job = Generator[None, None, list[Any]]
@@ -28,6 +31,7 @@ class Chores:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._steps_until_given_back = STEPS_UNTIL_GIVEN_BACK
         self._jobs: deque[tuple[Job, Respond]] = deque()
         self._until_swept: list[tuple[Respond, list[Any]]] = []
 
@@ -62,6 +66,10 @@ class Chores:
         space = self._store.space
         if space.unswept:
             space.sweep(steps)
+            self._steps_until_given_back -= steps
+            if self._steps_until_given_back <= 0 or not space.unswept:
+                self._steps_until_given_back = STEPS_UNTIL_GIVEN_BACK
+                give_back()
         elif self._jobs:
             self._go_on(steps)
         if self._until_swept and not space.unswept:
