@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from attrs import frozen
+
 from k8sactors.chaos.store_cluster import StoreCluster
 from k8sactors.chaos.store_load import PREFIX, StoreLoad
 from k8sactors.chaos.store_record import RecordingMonitor
@@ -9,7 +11,7 @@ from k8sactors.chaos.store_watcher import StoreWatcher
 from k8sactors.checkers.exact import check_exactly
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import History
-from k8sactors.checkers.linearizability import check_linearizable, check_revisions
+from k8sactors.checkers.linearizability import Verdict, check_linearizable, check_revisions
 from k8sactors.checkers.picture import to_svg, to_text, window_around, window_of
 from k8sactors.checkers.truth import Truth
 from k8sactors.checkers.watch import Compaction, WatchHistory, check_watch
@@ -29,6 +31,21 @@ def is_expected(crash: Crash) -> bool:
     return crash.cause.startswith(EXPECTED_CRASHES)
 
 
+@frozen
+class Judged:
+    """What the judges say.
+
+    Attributes:
+        findings: what they found.
+        picture: of answers that cannot be; empty if there are none.
+        undecided: whether the search for an order gave up (the exact check never does).
+    """
+
+    findings: list[Finding]
+    picture: str
+    undecided: bool
+
+
 def judge_run(
     history: History,
     monitor: RecordingMonitor,
@@ -38,8 +55,8 @@ def judge_run(
     now_ns: int,
     *,
     trust_clocks: bool = True,
-) -> tuple[list[Finding], str]:
-    """Everything but the members' final states; and a picture of answers that cannot be.
+) -> Judged:
+    """Everything but the members' final states.
 
     Where a clock ran wrong a lease may have ended too soon, and nobody can be blamed.
     """
@@ -70,7 +87,8 @@ def judge_run(
         window = window_around(history.operations, exact.blamed[0], exact.findings[0].message)
     watches = watch_history(truth, watchers)
     found += check_watch(watches) + check_watch_exactly(watches, truth.times_ns())
-    return found, to_svg(window) if window is not None else ""
+    picture = to_svg(window) if window is not None else ""
+    return Judged(found, picture, undecided=report.verdict is Verdict.UNDECIDED)
 
 
 def watch_history(truth: Truth, watchers: Sequence[StoreWatcher]) -> WatchHistory:

@@ -78,7 +78,7 @@ class StoreChaosRun:
             _spawn(console, "prober", prober)
             await settling.run(loads, watchers, prober, operator)
             now_ns = sim.now_ns()
-            judged, picture = judge_run(
+            judged = judge_run(
                 self._history,
                 self._monitor,
                 network.crashes,
@@ -89,13 +89,13 @@ class StoreChaosRun:
             )
             findings = [
                 *settling.findings,
-                *judged,
+                *judged.findings,
                 *judge_members(self._monitor.truth(), cluster, now_ns),
             ]
             return Outcome(
                 seed=sim.seed,
                 findings=tuple(findings),
-                picture=picture,
+                picture=judged.picture,
                 faults=tuple(fault.describe() for fault in plan),
                 trace_hash=sim.trace.hexdigest(),
                 virtual_seconds=now_ns / simulation_module.SECOND,
@@ -104,6 +104,7 @@ class StoreChaosRun:
                     **self._struck,
                     **self._exercised(network, cluster, watchers),
                     **{f"done: {kind}": count for kind, count in operator.done.items()},
+                    "histories without a verdict of the black box": int(judged.undecided),
                 },
             )
 

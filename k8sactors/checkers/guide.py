@@ -5,18 +5,31 @@ right, the order of revisions explains everything. So the answers are put in tha
 revision belongs to no answered write, some request of unknown outcome, or the end of a lease, must
 have taken it, and what is read later says which. The order that comes out is then checked step by
 step against the sequential specification and against real time: it convinces or it does not, and
-the store's word for its revisions is not believed. That costs about as much as reading the history.
+the store's word for its revisions is not believed. A refusal names no revision: it stands where it
+fits, between what returned before its call and what was called after its return. That costs about
+as much as reading the history.
 
 If no order is found this way nothing is said: `search` looks at all of them.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from k8sactors.checkers.guide_evidence import (
+    OVERWRITTEN,
+    Evidence,
+    Revoked,
+    Words,
+    evidence,
+    fits,
+    words_from,
+    words_of_leases,
+)
 from k8sactors.checkers.kv_history import ActionKind, Operation, Refusal
-from k8sactors.checkers.kv_model import LIVES, Compiler, Layout, State, Step
+from k8sactors.checkers.kv_model import GONE, LIVES, Compiler, Layout, State, Step
 from k8sactors.checkers.kv_partition import Expiry, Part, is_judged
 
 FIRST_REVISION = 1
@@ -54,32 +67,6 @@ def _whole(operations: Sequence[Operation], expiries: Sequence[Expiry]) -> Part:
     return Part(tuple(sorted(keys)), tuple(leases), tuple(operations), wanted)
 
 
-OVERWRITTEN = object()
-"""Nobody can tell what the key held before: it was written without a look."""
-
-
-@frozen
-class Unlike:
-    """The key holds anything but this."""
-
-    value: object
-
-
-@frozen
-class Revoked:
-    """The key is gone after this if it was attached to the lease."""
-
-    lease: int
-
-
-@frozen
-class Evidence:
-    """At this revision something is said of a key: its value, what it is not, or OVERWRITTEN."""
-
-    revision: int
-    says: object
-
-
 @define
 class Group:
     """What was answered with one revision: the write that took it, if known, and the rest."""
@@ -87,6 +74,13 @@ class Group:
     revision: int
     writer: Step | None = None
     others: list[Step] = field(factory=list)
+    refusals: list[Step] = field(factory=list)
+    """Those that may stand in it or right before it."""
+
+    @property
+    def steps(self) -> list[Step]:
+        """What must stand in it."""
+        return self.others if self.writer is None else [self.writer, *self.others]
 
 
 @define(eq=False)
@@ -118,16 +112,23 @@ class _Guide:
                 for action in step.operation.request.success:
                     if action.kind is ActionKind.GRANT:
                         self.granters.setdefault(action.lease, []).append(step)
-        self.groups = _grouped([step for step in steps if not step.optional])
-        self.evidence: dict[int, list[Evidence]] = {}
+        answered = [step for step in steps if not step.optional]
+        self.groups = _grouped([step for step in answered if not _is_refused(step)])
+        refusals = [step for step in answered if _is_refused(step)]
+        # Behind the last answer, what is left of them.
+        self.groups.append(Group(self.groups[-1].revision if self.groups else FIRST_REVISION))
+        last = _place_refusals(self.groups, refusals)
+        self.evidence: Words = {}
         for group in self.groups:
-            for answer in (group.writer, *group.others):
-                if answer is not None:
-                    self._note(group.revision, answer)
+            for answer in group.steps:
+                self._note(group.revision, answer)
+        answers = [(group.revision, step) for group in self.groups for step in group.steps]
+        answers += [(revision, step) for step, revision in last.items()]
+        self.lease_words = words_of_leases(self.layout, answers)
         self.tries = TRIES_PER_OPERATION * len(steps) + 1
 
     def _note(self, revision: int, step: Step) -> None:
-        for slot, says in _evidence(self.layout, step):
+        for slot, says in evidence(self.layout, step):
             self.evidence.setdefault(slot, []).append(Evidence(revision, says))
 
     # -- the order ------------------------------------------------------------------------------
@@ -155,7 +156,18 @@ class _Guide:
                 self.tries -= 1
                 if self.tries < 0:
                     return False
-                at = choice
+                group = self.groups[choice.group]
+                fitting = self._refused(
+                    group,
+                    choice.state,
+                    choice.used,
+                    choice.latest_call,
+                    0,
+                    self._last_end(choice.group),
+                )
+                if fitting is not None:
+                    choice.state, choice.used, choice.latest_call = fitting
+                    at = choice
             if at is None:
                 return False
 
@@ -193,10 +205,14 @@ class _Guide:
             if writer is None:
                 return None
             steps.remove(writer)
-        for step in [writer, *steps] if writer is not None else steps:
-            if latest > step.end:
+        ordered = [writer, *steps] if writer is not None else steps
+        lefts = list(accumulate((step.end for step in reversed(ordered)), min))
+        for step, left in zip(ordered, reversed(lefts), strict=True):
+            before = self._refused(group, state, used, latest, step.call, left)
+            if before is None:
                 return None
-            taken = self._taken(step, state, used)
+            state, used, latest = before
+            taken = self._taken(step, state, used) if latest <= step.end else None
             if taken is None:
                 return None
             state, used, call = taken
@@ -204,7 +220,40 @@ class _Guide:
             if latest > step.end:
                 return None
             latest = max(latest, step.call)
+        last = self._refused(group, state, used, latest, 0 if ordered else NEVER, NEVER)
+        if last is None:
+            return None
+        state, used, latest = last
         return _Point(at.group + 1, state, max(at.revision, group.revision), used, latest, iter(()))
+
+    def _refused(
+        self, group: Group, state: State, used: frozenset[Step], latest: int, call: int, left: int
+    ) -> tuple[State, frozenset[Step], int] | None:
+        """Place the refusals that fit, and those that returned before a call in any case.
+
+        But first come those, and steps of the group, that returned before one was called: `left` is
+        the first return of a step that is left.
+        """
+        for step in group.refusals:
+            if step in used:
+                continue
+            must = step.end < call
+            if step.call > left and not must:
+                continue
+            helped = 0
+            if step.apply(state) is None:
+                taken = self._taken(step, state, used) if must else None
+                if taken is None:
+                    if must:
+                        return None
+                    left = min(left, step.end)
+                    continue
+                state, used, helped = taken
+            latest = max(latest, helped)
+            if latest > step.end:
+                return None
+            used, latest = used | {step}, max(latest, step.call)
+        return state, used, latest
 
     def _taken(
         self, step: Step, state: State, used: frozenset[Step]
@@ -245,25 +294,28 @@ class _Guide:
     def _candidates(self, at: _Point) -> list[_Point]:
         """Where it may go on if a step takes the next revision, the likeliest first."""
         limit, revision = self._last_end(at.group), at.revision + 1
+        group = self.groups[at.group]
         ranked: list[tuple[int, int, int, _Point]] = []
         for number, step in enumerate(self.unknown):
             if step.call > limit or step in at.used:
                 continue
-            taken = self._taken(step, at.state, at.used)
-            if taken is None or not self._writes(step, at.state, taken[0]):
+            before = self._refused(group, at.state, at.used, at.latest_call, step.call, limit)
+            if before is None:
+                continue
+            state, used, latest = before
+            taken = self._taken(step, state, used)
+            if taken is None or not self._writes(step, state, taken[0]):
                 continue
             reached, used, call = taken
-            latest = max(at.latest_call, call, step.call)
+            latest = max(latest, call, step.call)
             point = _Point(at.group, reached, revision, used | {step}, latest, iter(()))
-            ranked.append((*self._rank(at.state, reached, revision), number, point))
+            ranked.append((*self._rank(state, reached, revision), number, point))
         ranked.sort(key=lambda each: each[:3])
         return [point for *_, point in ranked]
 
     def _last_end(self, group: int) -> int:
         """What begins after this cannot come before the group."""
-        ends = [step.end for step in self.groups[group].others]
-        writer = self.groups[group].writer
-        return min(ends if writer is None else [writer.end, *ends])
+        return min([step.end for step in self.groups[group].steps], default=NEVER)
 
     def _writes(self, step: Step, before: State, after: State) -> bool:
         """Whether it takes a revision: a put always does, and so does any other change of a key."""
@@ -279,11 +331,18 @@ class _Guide:
         seen was most likely overwritten soon.
         """
         needed, deadline, unseen_from = False, NEVER, 0
+        for slot in self.layout.lease_slots.values():
+            said = next(words_from(self.lease_words, slot, revision), None)
+            if before[slot] == after[slot] or after[slot] != GONE or said is None:
+                continue
+            if said.says == LIVES:
+                return CONTRADICTED, said.revision
+            needed, deadline = True, said.revision
         for slot in range(len(self.layout.keys)):
             if before[slot] is after[slot]:
                 continue
             overwritten = NEVER
-            for said in self._words(slot, revision):
+            for said in words_from(self.evidence, slot, revision):
                 if said.says is OVERWRITTEN:
                     overwritten = said.revision
                     break
@@ -292,33 +351,46 @@ class _Guide:
                         overwritten = said.revision
                         break
                     continue
-                if not _fits(said.says, after[slot]):
+                if not fits(said.says, after[slot]):
                     return CONTRADICTED, said.revision
-                if not _fits(said.says, before[slot]):
+                if not fits(said.says, before[slot]):
                     needed, deadline = True, min(deadline, said.revision)
                     break
             unseen_from = max(unseen_from, overwritten)
         return (NEEDED, deadline) if needed else (FREE, unseen_from)
-
-    def _words(self, slot: int, revision: int) -> Iterator[Evidence]:
-        """What is said of a key from a revision on."""
-        said = self.evidence.get(slot, [])
-        for place in range(bisect_left(said, revision, key=_revision), len(said)):
-            yield said[place]
 
     def _is_attached(self, state: State, slot: int, lease: int) -> bool:
         attached = self.layout.attached_slots.get(slot)
         return attached is not None and state[attached] == lease
 
 
-def _revision(said: Evidence) -> int:
-    return said.revision
+def _is_refused(step: Step) -> bool:
+    """Whether it was answered without a word about revisions, and changed nothing."""
+    operation = step.operation
+    assert operation is not None, "expiries are not answered"
+    assert operation.outcome is not None, "it was answered"
+    return step.reads and operation.outcome.revision is None
 
 
-def _fits(says: object, value: object) -> bool:
-    if isinstance(says, Unlike):
-        return says.value != value
-    return says == value
+def _place_refusals(groups: Sequence[Group], refusals: Sequence[Step]) -> dict[Step, int]:
+    """Hand each refusal to the groups in which it may stand; by which revision it must be placed.
+
+    All that returned before its call comes before it, all that was called after its return behind.
+    """
+    ends = sorted((step.end, at) for at, group in enumerate(groups) for step in group.steps)
+    calls = sorted((step.call, at) for at, group in enumerate(groups) for step in group.steps)
+    last_before = list(accumulate((at for _, at in ends), max))
+    first_behind = list(accumulate((at for _, at in reversed(calls)), min))
+    latest: dict[Step, int] = {}
+    for step in sorted(refusals, key=lambda each: each.end):
+        past = bisect_left(ends, (step.call,))
+        to_come = len(calls) - bisect_right(calls, (step.end, NEVER))
+        closes = first_behind[to_come - 1] if to_come else len(groups) - 1
+        opens = min(closes, last_before[past - 1] if past else 0)
+        for at in range(opens, closes + 1):
+            groups[at].refusals.append(step)
+        latest[step] = groups[closes].revision
+    return latest
 
 
 def _grouped(steps: Sequence[Step]) -> list[Group]:
@@ -331,7 +403,6 @@ def _grouped(steps: Sequence[Step]) -> list[Group]:
         assert operation.outcome is not None, "it was answered"
         revision = operation.outcome.revision
         if revision is None:
-            # A refusal names none: it is tried as late as possible.
             revision = newest
         elif not operation.request.serializable:
             newest = max(newest, revision)
@@ -352,35 +423,3 @@ def _takes_revision(operation: Operation) -> bool:
         if action.kind in (ActionKind.DELETE, ActionKind.DELETE_RANGE) and result:
             return True
     return False
-
-
-def _evidence(layout: Layout, step: Step) -> Iterator[tuple[int, object]]:
-    """What an answer says of the state before it, first word first for each key."""
-    operation = step.operation
-    assert operation is not None, "expiries are not answered"
-    assert operation.outcome is not None, "it was answered"
-    outcome, said = operation.outcome, dict[int, object]()
-    compares = operation.request.compares
-    if outcome.refusal is None and (outcome.succeeded or len(compares) == 1):
-        for compare in compares:
-            holds = compare.value if outcome.succeeded else Unlike(compare.value)
-            said[layout.key_slots[compare.key]] = holds
-    for action, result in zip(operation.done, outcome.results, strict=False):
-        if action.kind is ActionKind.GET:
-            said.setdefault(layout.key_slots[action.key], result)
-        elif action.kind is ActionKind.PUT:
-            said.setdefault(layout.key_slots[action.key], OVERWRITTEN)
-        elif action.kind is ActionKind.DELETE:
-            says = Unlike(None) if result else None
-            said.setdefault(layout.key_slots[action.key], says)
-        elif isinstance(result, tuple):
-            found = dict(result)
-            for slot in layout.covered(action):
-                said.setdefault(slot, found.get(layout.keys[slot]))
-        elif action.kind is ActionKind.DELETE_RANGE:
-            for slot in layout.covered(action):
-                said.setdefault(slot, OVERWRITTEN if result else None)
-        elif action.kind is ActionKind.REVOKE:
-            for slot in layout.attachable[action.lease]:
-                said.setdefault(slot, Revoked(action.lease))
-    yield from said.items()

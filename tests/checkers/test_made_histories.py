@@ -92,6 +92,15 @@ def test_revisions_lead_to_the_order_of_a_sound_history() -> None:
     assert sum(found) >= 9
 
 
+def test_revisions_lead_to_the_order_of_leases_over_many_keys() -> None:
+    """A refusal of a lease that has ended names no revision, and tells when the lease ended."""
+    names = tuple(f"key-{number}" for number in range(40))
+    scenario = Scenario(2_000, 20, 0.02, names, (LEASES,), watchers=0)
+    for seed in range(2, 6):
+        operations = make_history(scenario, seed).history.operations
+        assert explains(operations, expiries(operations))
+
+
 # -- the definition -----------------------------------------------------------------------------
 
 
