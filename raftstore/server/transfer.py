@@ -53,8 +53,9 @@ WRITE_BYTES: Final = 2 << 10
 """A large write counts once more for each so many bytes."""
 MAX_SAVED_PARTS: Final = 64
 """So many may leave for the writes of one batch."""
-SPACING_NS: Final = 3_000_000
-"""Between two parts at most: where little is written there is time, and the transfer shall end."""
+SPACING_NS: Final = 8_000_000
+"""Between two parts at most, 8 MB/s: where little is written there is time, and the transfer shall
+end. No less, for little is written too where the machine has no time for this process."""
 IDLE_NS: Final = 20_000_000
 """So long after a write there may be another one."""
 RESEND_TICKS: Final = 3
