@@ -16,6 +16,7 @@ from k8sactors.checkers.picture import to_svg, to_text, window_around, window_of
 from k8sactors.checkers.truth import Truth
 from k8sactors.checkers.watch import Compaction, WatchHistory, check_watch
 from k8sactors.checkers.watch_exact import check_watch_exactly
+from k8sactors.checkers.watch_picture import watch_svg, watch_window
 from k8sactors.fabric import Crash
 from raftstore.mvcc import Store
 
@@ -37,7 +38,7 @@ class Judged:
 
     Attributes:
         findings: what they found.
-        picture: of answers that cannot be; empty if there are none.
+        picture: of answers that cannot be, or of a broken watch; empty if there are none.
         undecided: whether the search for an order gave up (the exact check never does).
     """
 
@@ -86,8 +87,12 @@ def judge_run(
     if window is None and exact.blamed:
         window = window_around(history.operations, exact.blamed[0], exact.findings[0].message)
     watches = watch_history(truth, watchers)
-    found += check_watch(watches) + check_watch_exactly(watches, truth.times_ns())
+    broken = check_watch(watches) + check_watch_exactly(watches, truth.times_ns())
+    found += broken
     picture = to_svg(window) if window is not None else ""
+    if broken and not picture:
+        watched = watch_window(watches, truth.times_ns())
+        picture = watch_svg(watched) if watched is not None else ""
     return Judged(found, picture, undecided=report.verdict is Verdict.UNDECIDED)
 
 

@@ -28,7 +28,7 @@ MOST_LINES = 7
 MOST_BESIDE = 12
 """Operations in the picture of an answer that only the log contradicts."""
 
-_STYLE = f"""
+STYLE = f"""
 text {{ font: {FONT_PX}px ui-monospace, 'DejaVu Sans Mono', monospace; fill: #1f2933; }}
 .title {{ font-weight: bold; font-size: 15px; }}
 .dim {{ fill: #5f6c7b; }}
@@ -210,7 +210,7 @@ def to_svg(window: Window) -> str:
     length = _spread(bars, len(moments), GAP_PX, widths)
     left = max(len(lane.client) for lane in lanes) * CHARACTER_PX + 3 * PAD_PX
     head = [window.title, *window.notes]
-    head = [piece for line in head for piece in _split(line, 110)]
+    head = [piece for line in head for piece in split_line(line, 110)]
     top = PAD_PX + len(head) * LINE_PX + 3 * PAD_PX + LINE_PX
     parts: list[str] = []
     y = float(top)
@@ -222,7 +222,7 @@ def to_svg(window: Window) -> str:
         left + length + 12 * CHARACTER_PX, max(map(len, head)) * (CHARACTER_PX + 1.3) + 3 * PAD_PX
     )
     grid = _grid(bars, moments, left, top, y)
-    texts = _head(head, len(_split(window.title, 110)), width)
+    texts = _head(head, len(split_line(window.title, 110)), width)
     if window.others:
         text = _left_out(window)
         texts.append(f'<text class="dim" x="{PAD_PX}" y="{foot:.0f}">{text}</text>')
@@ -230,7 +230,7 @@ def to_svg(window: Window) -> str:
     height = foot + PAD_PX
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
-        f' viewBox="0 0 {width:.0f} {height:.0f}">\n<style>{_STYLE}</style>\n'
+        f' viewBox="0 0 {width:.0f} {height:.0f}">\n<style>{STYLE}</style>\n'
         '<defs><linearGradient id="fade"><stop offset="0" stop-color="#e6e9ee"/>'
         '<stop offset="1" stop-color="#e6e9ee" stop-opacity="0"/></linearGradient></defs>\n'
         '<rect width="100%" height="100%" fill="white"/>\n'
@@ -243,7 +243,8 @@ def _left_out(window: Window) -> str:
     return f"{count} left out: not needed to see it"
 
 
-def _split(line: str, width: int) -> list[str]:
+def split_line(line: str, width: int) -> list[str]:
+    """The line in pieces that are no wider, broken at spaces where there are any."""
     pieces = []
     while len(line) > width:
         cut = line.rfind(" ", width // 2, width)
