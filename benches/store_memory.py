@@ -4,9 +4,9 @@
 that put every key, put every key again, compact, put every key a third time, delete every other
 key, and compact again. After each phase, once all members have applied, swept and freed everything:
 the resident set of the process (everything in it: members, their simulated disks, the log, the
-client) and the memory blocks that Python objects occupy. What compaction frees goes back to Python,
-which uses it for what comes next: the third time needs no more than the second. Little of it goes
-back to the operating system, since keys and numbers that stay lie among what went.
+client) and the memory blocks that Python objects occupy. What a compaction leaves is packed, so
+that what it frees goes back to the operating system; the compacted state takes less than when the
+same keys had just been put. The longest turn is the longest time in which no other task ran.
 """
 
 from __future__ import annotations

@@ -47,11 +47,12 @@ UNTOUCHED_PER_STEP: Final = 256
 _HEAD: Final = Struct("=II")
 _SLOT: Final = Struct("=H")
 _START: Final = Struct("=I")
-_STARTS: Final = Struct("=II")
 _FREE: Final = 0xFFFF
-_KV_HEADER: Final = b"\x96"
+_SHORT_KEY: Final = 0xFF
+_head_of: Final = _HEAD.unpack_from
+_slot_of: Final = _SLOT.unpack_from
+_span_of: Final = Struct("=II").unpack_from
 _packer: Final = msgpack.Packer(autoreset=False)
-_pack_key: Final[Callable[[bytes], bytes]] = msgpack.Packer(autoreset=True).pack
 pack_version: Final[Callable[[KV], bytes]] = msgpack.Packer(autoreset=True).pack
 
 
@@ -82,35 +83,35 @@ def _starts_at(mask: int) -> int:
 
 def count_of(segment: Segment) -> int:
     """How many versions are in a segment."""
-    count: int = _HEAD.unpack_from(segment)[0]
+    count: int = _head_of(segment)[0]
     return count
 
 
-def find(segment: Segment, key: bytes) -> tuple[int, int, int]:
-    """The place of the version of a key that is in the segment, where it begins and ends."""
-    _, mask = _HEAD.unpack_from(segment)
-    starts = _HEAD.size + _SLOT.size * (mask + 1)
-    prefix = _KV_HEADER + _pack_key(key)
+def find(segment: Segment, key: bytes) -> tuple[int, KV]:
+    """The version of a key that is in the segment, and its place there."""
+    _, mask = _head_of(segment)
+    starts = _starts_at(mask)
     slot = crc32(key) & mask
     while True:
-        (place,) = _SLOT.unpack_from(segment, _HEAD.size + _SLOT.size * slot)
+        (place,) = _slot_of(segment, _HEAD.size + _SLOT.size * slot)
         assert place != _FREE, "the key is not in the segment"
-        begin, end = _STARTS.unpack_from(segment, starts + _START.size * place)
-        if segment.startswith(prefix, begin):
-            return place, begin, end
+        begin, end = _span_of(segment, starts + _START.size * place)
+        # Headers of array and key precede a key, of three bytes together unless it is long.
+        if segment.startswith(key, begin + 3) or len(key) > _SHORT_KEY:
+            kv: KV = msgpack.unpackb(segment[begin:end], use_list=False)
+            if kv[0] == key:
+                return place, kv
         slot = slot + 1 & mask
 
 
 def read(segment: Segment, key: bytes) -> KV:
     """The version of a key that is in the segment."""
-    _, begin, end = find(segment, key)
-    kv: KV = msgpack.unpackb(segment[begin:end], use_list=False)
-    return kv
+    return find(segment, key)[1]
 
 
 def bounds(segment: Segment, first: int, end: int) -> tuple[int, int]:
     """Where the versions at the places `first` to `end` begin, and where they end."""
-    starts = _starts_at(_HEAD.unpack_from(segment)[1])
+    starts = _starts_at(_head_of(segment)[1])
     (begin,) = _START.unpack_from(segment, starts + _START.size * first)
     (stop,) = _START.unpack_from(segment, starts + _START.size * end)
     return begin, stop
@@ -147,7 +148,7 @@ class Part(NamedTuple):
 
     def versions(self) -> Sequence[KV]:
         """Those that live, in the order of writing."""
-        head = _HEAD.unpack_from(self.segment)
+        head = _head_of(self.segment)
         begin = _starts_at(head[1]) + _START.size * (head[0] + 1)
         every = memoryview(self.segment)[begin:]
         versions: Sequence[KV] = msgpack.unpackb(every, use_list=False)
@@ -210,9 +211,8 @@ class Base:
 
     def kill(self, segment: Segment, key: bytes) -> KV:
         """Nobody refers to this version any more; the next `tidy` drops it."""
-        place, begin, end = find(segment, key)
+        place, kv = find(segment, key)
         self._dead.setdefault(id(segment), []).append(place)
-        kv: KV = msgpack.unpackb(segment[begin:end], use_list=False)
         return kv
 
     def _sizes(self, part: Part) -> tuple[int, int]:
