@@ -35,11 +35,21 @@ class Future(Generic[T]):
                 task, self._task = self._task, None
                 trio.lowlevel.reschedule(task, result)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether `wait` has nothing to wait for."""
+        return self._outcome is not None
+
+    def result(self) -> T:
+        """The value of a settled one; or what `set_error` was given is raised."""
+        assert self._outcome is not None, "nobody has provided a value"
+        return self._outcome.unwrap()
+
     async def wait(self) -> T:
         """Wait for the value; the wait may be cancelled."""
         if self._outcome is not None:
             await trio.lowlevel.checkpoint()
-            return self._outcome.unwrap()
+            return self.result()
         self._task = trio.lowlevel.current_task()
 
         def abort(_raise_cancel: object) -> trio.lowlevel.Abort:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import trio
+
 from raftstore.client.call import OnError, OnFields
 from raftstore.client.future import Future
 from raftstore.errors import RaftStoreError
@@ -64,8 +66,9 @@ def prefix_end(prefix: bytes) -> bytes:
 class Operations(ABC):
     """Requests as methods. All of them raise the errors of `raftstore.errors`."""
 
-    about_to_wait: Callable[[], None] | None = None
-    """Called by a task when it has asked for something, before it waits: it may be answered now."""
+    about_to_wait: Callable[[], bool] | None = None
+    """Called by a task when it has asked for something, before it waits: it may be answered now.
+    Returns whether the task need not let others run if it is."""
 
     @abstractmethod
     def call_wire(
@@ -101,8 +104,9 @@ class Operations(ABC):
         """Send positional fields and wait for those of the answer: the shortest way."""
         future: Future[list[Any]] = Future()
         self.call_wire(op, fields, future.set_result, future.set_error, timeout_ns)
-        if self.about_to_wait is not None:
-            self.about_to_wait()
+        if self.about_to_wait is not None and self.about_to_wait() and future.is_settled:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            return future.result()
         return await future.wait()
 
     async def request(self, request: Wire, *, timeout_ns: int = DEFAULT_TIMEOUT_NS) -> Any:

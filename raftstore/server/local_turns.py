@@ -26,6 +26,8 @@ TURNS_AT_ONCE: Final = 16
 """After so many turns other tasks run, even if members have still something to say to each other.
 
 A commit takes two turns of the leader and one of each follower."""
+ANSWERS_WITHOUT_OTHERS: Final = 8
+"""After so many of its requests that are answered at once, a client's task lets others run."""
 
 Turn = Callable[[], None]
 
@@ -104,19 +106,22 @@ class Turns:
                 return False
         return True
 
-    def give_now(self) -> None:
+    def give_now(self) -> bool:
         """Give turns in the task that calls, if all whom a leader has answered are back with it.
 
-        So the event loop is not asked for a switch of tasks by every write of a lone client.
+        So the event loop is not asked for a switch of tasks by every write of a lone client. False
+        if other tasks must run now before the task that calls goes on.
         """
-        if self._answered and self._are_back():
-            self._answered = False
-            self._given_now += 1
-            try:
-                self._give(TURNS_AT_ONCE)
-            except BaseException as failure:  # noqa: BLE001 - it is raised where turns belong
-                self._failure = failure
-                self._gate.open()
+        if not self._answered or not self._are_back():
+            return False
+        self._answered = False
+        self._given_now += 1
+        try:
+            self._give(TURNS_AT_ONCE)
+        except BaseException as failure:  # noqa: BLE001 - it is raised where turns belong
+            self._failure = failure
+            self._gate.open()
+        return self._given_now % ANSWERS_WITHOUT_OTHERS != 0
 
     async def _let_others_run(self) -> None:
         given_now = -1
