@@ -24,7 +24,7 @@ from raftstore.errors import (
     UnknownOutcomeError,
 )
 from raftstore.wire import MemberListRequest
-from raftstore.wire.responses import Member
+from raftstore.wire.responses import Member, MemberAddResponse
 
 TIMEOUT_NS = 2 * SECOND
 POLL_S = 0.5
@@ -72,6 +72,26 @@ class MemberOrders:
                 self.cluster.bring_back(number)
             return False
         return await self._add_on(name, is_learner=parameters["learner"])
+
+    async def replace_jointly(self, parameters: Parameters) -> bool:
+        """Stop a member for good, and have a new one in its place, by one request."""
+        number = self._member_at(parameters["host"])
+        if len(self.cluster.places) < FEWEST_TO_LOSE_ONE:
+            return False
+        name = self.cluster.places[number]
+        self.cluster.take_down(name)
+        url = self.cluster.new_url(name)
+        self.asked[url] = name
+        new = await self._ask_for(
+            url,
+            lambda client: client.member_replace(number, [url], timeout_ns=TIMEOUT_NS),
+        )
+        if new is None:
+            self.cluster.bring_back(number)
+            return False
+        self.cluster.forget(number, "dead")
+        self.cluster.install(new, name, url)
+        return True
 
     async def lose_disk(self, parameters: Parameters) -> bool:
         """A disk is exchanged for an empty one: its member must be removed, and a new one added."""
@@ -173,14 +193,18 @@ class MemberOrders:
         return not is_learner or await self._promote(number)
 
     async def _ask_to_add(self, url: str, *, is_learner: bool) -> int | None:
+        return await self._ask_for(
+            url,
+            lambda client: client.member_add([url], is_learner=is_learner, timeout_ns=TIMEOUT_NS),
+        )
+
+    async def _ask_for(
+        self, url: str, ask: Callable[[StoreClient], Awaitable[MemberAddResponse]]
+    ) -> int | None:
         """The id of the new member; None: it was refused, or nobody knows."""
         for _ in range(MOST_TRIES):
             try:
-                answer = await self._ask(
-                    lambda client: client.member_add(
-                        [url], is_learner=is_learner, timeout_ns=TIMEOUT_NS
-                    )
-                )
+                answer = await self._ask(ask)
             except UnknownOutcomeError:
                 self.doubtful[url] = None
             except StoreError as refusal:

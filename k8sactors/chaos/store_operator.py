@@ -93,6 +93,7 @@ class StoreOperator(Actor):
             orders.MemberAdd.kind: members.add,
             orders.MemberRemoval.kind: members.remove,
             orders.MemberReplacement.kind: members.replace,
+            orders.JointReplacement.kind: members.replace_jointly,
             orders.LostDisk.kind: members.lose_disk,
             orders.BitRot.kind: members.rot_disk,
         }

@@ -102,6 +102,13 @@ class MemberReplacement(Order):
         return f"{super().describe(parameters)} and add {joins}"
 
 
+class JointReplacement(Order):
+    """A member is stopped for good, and another one takes its place in one step of two quorums."""
+
+    kind = "replace-jointly"
+    verb = "replace, by joint consensus, the member on"
+
+
 class LostDisk(MemberReplacement):
     """A disk is lost for good; the only sound way back is as a new member.
 

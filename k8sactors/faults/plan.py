@@ -42,6 +42,7 @@ from k8sactors.faults.leader import (
 from k8sactors.faults.orders import (
     BitRot,
     Compaction,
+    JointReplacement,
     LeaderTransfer,
     LostDisk,
     MemberAdd,
@@ -94,6 +95,7 @@ ON_REQUEST = (
     MemberAdd(),
     MemberRemoval(),
     MemberReplacement(),
+    JointReplacement(),
     LostDisk(),
     BitRot(),
     CrashPoint(),

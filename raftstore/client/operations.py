@@ -37,6 +37,7 @@ from raftstore.wire import (
     MemberListResponse,
     MemberPromoteRequest,
     MemberRemoveRequest,
+    MemberReplaceRequest,
     MembersResponse,
     MemberUpdateRequest,
     MoveLeaderRequest,
@@ -237,6 +238,16 @@ class Operations(ABC):
     ) -> MemberAddResponse:
         """Let a member join; it is to be started after the answer."""
         request = MemberAddRequest(peer_urls, is_learner)
+        return await self._typed(MemberAddResponse, request, timeout_ns)
+
+    async def member_replace(
+        self, member_id: int, peer_urls: list[str], *, timeout_ns: int = DEFAULT_TIMEOUT_NS
+    ) -> MemberAddResponse:
+        """Put a new member in the place of a voter, in one step; it is to be started after that.
+
+        A real etcd has no such request.
+        """
+        request = MemberReplaceRequest(peer_urls, member_id)
         return await self._typed(MemberAddResponse, request, timeout_ns)
 
     async def member_remove(

@@ -37,7 +37,6 @@ from raftstore.raft import (
     Snapshot,
     Transition,
     founding_state,
-    simple_change,
 )
 
 from .config import MemberConfig, Peer
@@ -46,9 +45,10 @@ from .membership import (
     MEMBER_PROMOTE,
     MEMBER_PUBLISH,
     MEMBER_REMOVE,
+    MEMBER_REPLACE,
     Membership,
-    change_kind,
     founding_records,
+    raft_change,
 )
 from .proposals import Proposals
 from .requests import KEY_SLICE, Request
@@ -168,11 +168,11 @@ class MemberChanges:
 
     def _propose(self, request: Request) -> None:
         op, fields = request.op, request.fields
-        if op == MEMBER_ADD:
+        if op in (MEMBER_ADD, MEMBER_REPLACE):
             fields = [self.section.last_id + 1, *fields]
         self._check(op, fields)
         key, data = self._proposals.prepare(op, fields)
-        change = simple_change(change_kind(op, fields), fields[0], data)
+        change = raft_change(op, fields, data)
         try:
             self._node.propose_change(change)
         except ConfigurationError as error:
@@ -193,6 +193,9 @@ class MemberChanges:
         if op == MEMBER_ADD and len(connected) < len(voters):
             raise StoreError(*UNHEALTHY)
         # One that is down can be removed: the others work without it already.
+        if op == MEMBER_REPLACE and len(set(connected) - {fields[2]}) < 1 + len(voters) // 2:
+            # The new one has nothing yet: the others must agree without it.
+            raise StoreError(*UNHEALTHY)
         leaving = op == MEMBER_REMOVE and fields[0] in connected
         if leaving and len(connected) - 1 < 1 + (len(voters) - 1) // 2:
             raise StoreError(*UNHEALTHY)
@@ -218,7 +221,9 @@ class MemberChanges:
             if request is not None:
                 request.respond(answer)
         else:
-            self._node.apply_change(change)
+            after = self._node.apply_change(change)
+            if change.leaves_joint:
+                self.section.retire(after.members)
         if self._monitor is not None:
             self._monitor.configured(self._id, entry.index, self._node.raft.configuration)
 
@@ -233,7 +238,7 @@ class MemberChanges:
             return list(UNHEALTHY)
         section.apply(op, fields)
         members = section.to_wire()
-        if op == MEMBER_ADD:
+        if op in (MEMBER_ADD, MEMBER_REPLACE):
             return [0, [self.header(), section.by_id[fields[0]].to_wire(), members]]
         return [0, [self.header(), members]]
 

@@ -24,7 +24,7 @@ from raftstore.errors import (
     StoreError,
 )
 from raftstore.mvcc.store import Applier
-from raftstore.raft import ChangeKind
+from raftstore.raft import ChangeKind, ConfChange, MemberChange, Transition, simple_change
 
 from .config import Peer
 
@@ -32,7 +32,12 @@ MEMBER_ADD: Final = "member_add"
 MEMBER_REMOVE: Final = "member_remove"
 MEMBER_UPDATE: Final = "member_update"
 MEMBER_PROMOTE: Final = "member_promote"
-MEMBER_OPS: Final = frozenset((MEMBER_ADD, MEMBER_REMOVE, MEMBER_UPDATE, MEMBER_PROMOTE))
+MEMBER_REPLACE: Final = "member_replace"
+"""``[new id, peer URLs, old id]``: a voter goes and another comes, in one step; etcd has no such
+request. The old one goes when the joint configuration ends."""
+MEMBER_OPS: Final = frozenset(
+    (MEMBER_ADD, MEMBER_REMOVE, MEMBER_UPDATE, MEMBER_PROMOTE, MEMBER_REPLACE)
+)
 """Requests that change who belongs to the cluster."""
 MEMBER_PUBLISH: Final = "member_publish"
 """``[id, name, client URLs, peer URLs]``: what a member says about itself; the last only from those
@@ -144,6 +149,12 @@ class Membership:
         if op == MEMBER_ADD:
             self._check_add(number, fields[1], is_learner=fields[2])
             return
+        if op == MEMBER_REPLACE:
+            old = self.by_id.get(fields[2])
+            if old is None or old.is_learner:
+                raise StoreError(*MEMBER_NOT_FOUND)
+            self._check_add(number, fields[1], is_learner=False)
+            return
         record = self.by_id.get(number)
         if record is None:
             raise StoreError(*MEMBER_NOT_FOUND)
@@ -168,8 +179,9 @@ class Membership:
     def apply(self, op: str, fields: list[Any]) -> None:
         """Carry out a change that `check` has let pass."""
         number = fields[0]
-        if op == MEMBER_ADD:
-            _, peer_urls, is_learner = fields
+        if op in (MEMBER_ADD, MEMBER_REPLACE):
+            _, peer_urls, rest = fields
+            is_learner = op == MEMBER_ADD and rest
             self.by_id[number] = MemberRecord(number, "", tuple(peer_urls), (), is_learner)
             self.last_id = max(self.last_id, number)
         elif op == MEMBER_REMOVE:
@@ -180,6 +192,15 @@ class Membership:
         else:
             self.by_id[number] = self.by_id[number]._replace(is_learner=False)
         self._changed()
+
+    def retire(self, members: tuple[int, ...]) -> None:
+        """A joint configuration has ended: all but these are gone."""
+        former = [number for number in self.by_id if number not in members]
+        for number in former:
+            del self.by_id[number]
+            self.removed[number] = None
+        if former:
+            self._changed()
 
     # -- what a leader asks before it proposes ------------------------------------------------
 
@@ -207,6 +228,8 @@ class Membership:
             count += 1
         elif op == MEMBER_PROMOTE:
             count, started = count + 1, started + 1
+        elif op == MEMBER_REPLACE:
+            started -= self.is_started(fields[2])
         elif op == MEMBER_REMOVE:
             leaving = self.by_id.get(fields[0])
             if leaving is not None and leaving.is_learner:
@@ -236,6 +259,10 @@ def check_shape(op: str, fields: list[Any]) -> None:
         peer_urls, is_learner = fields
         if not isinstance(is_learner, bool):
             raise TypeError("is_learner is true or false")
+        _check_peer_urls(peer_urls)
+    elif op == MEMBER_REPLACE:
+        peer_urls, number = fields
+        _check_number(number)
         _check_peer_urls(peer_urls)
     elif op == MEMBER_UPDATE:
         number, peer_urls = fields
@@ -273,14 +300,20 @@ def _is_url(url: str) -> bool:
         return False
 
 
-def change_kind(op: str, fields: list[Any]) -> ChangeKind:
+def raft_change(op: str, fields: list[Any], context: bytes) -> ConfChange:
     """What the change is to Raft; `fields` as they stand in the log."""
-    if op == MEMBER_ADD:
-        return ChangeKind.ADD_LEARNER if fields[2] else ChangeKind.ADD_VOTER
-    return _KINDS[op]
+    if op == MEMBER_REPLACE:
+        changes = (
+            MemberChange(ChangeKind.ADD_VOTER.value, fields[0]),
+            MemberChange(ChangeKind.REMOVE.value, fields[2]),
+        )
+        return ConfChange(Transition.IMPLICIT.value, changes, context)
+    kind = ChangeKind.ADD_LEARNER if op == MEMBER_ADD and fields[2] else _KINDS[op]
+    return simple_change(kind, fields[0], context)
 
 
 _KINDS: Final = {
+    MEMBER_ADD: ChangeKind.ADD_VOTER,
     MEMBER_REMOVE: ChangeKind.REMOVE,
     MEMBER_UPDATE: ChangeKind.UPDATE,
     MEMBER_PROMOTE: ChangeKind.ADD_VOTER,

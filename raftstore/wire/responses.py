@@ -245,6 +245,7 @@ RESPONSES: Final[dict[str, type[Response]]] = {
     "lease_leases": LeaseLeasesResponse,
     "member_list": MemberListResponse,
     "member_add": MemberAddResponse,
+    "member_replace": MemberAddResponse,
     "member_remove": MembersResponse,
     "member_update": MembersResponse,
     "member_promote": MembersResponse,
