@@ -2,12 +2,12 @@
 
 Theory of operation. Every member has an endpoint of its own, as in etcd: what is asked there is
 answered by that member, and choosing another one is the client's business. Bytes come in through
-`guard` (which bounds slow peers), hypercorn speaks HTTP/1.1 and HTTP/2, and `app` hands each
-request as an `Exchange` to one of three front doors::
+`guard` and `connection` (which bound slow peers), hypercorn speaks HTTP/1.1 and HTTP/2, and `app`
+hands each request as an `Exchange` to one of three front doors::
 
     grpc       length-prefixed protobuf, status in the trailers
     json_http  the same methods as grpc-gateway maps them: POST /v3/kv/put ...
-    plain      /health, /version, /metrics
+    plain      /health, /livez, /readyz, /version, /metrics
 
 All of them look methods up in `methods`, turn protobuf messages (`messages`, made from the tables
 of `schema`) into the positional fields of `raftstore.wire` and back (`translation`), and ask the

@@ -13,6 +13,7 @@ import trio
 
 from raftstore.collector import relaxed_collector
 from raftstore.errors import ConfigurationError
+from raftstore.gateway.descriptors import raise_limit
 from raftstore.gateway.member_serving import (
     MemberOptions,
     bind_member,
@@ -77,6 +78,7 @@ def _run(serve_forever: Callable[[Callable[[dict[str, str]], None]], Awaitable[N
         click.echo("ready")
         sys.stdout.flush()
 
+    raise_limit()
     with relaxed_collector():
         failures: list[Exception] = trio.run(_until_signal, partial(serve_forever, on_ready))
     if failures and ready and isinstance(failures[0], MemberRemovedError):

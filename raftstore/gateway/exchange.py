@@ -6,13 +6,15 @@ away is noticed at once, whatever the handler is doing: everything under way is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
 import trio
 
 from raftstore.errors import RESOURCE_EXHAUSTED, TOO_MANY_REQUESTS, StoreError
+from raftstore.gateway.codes import DEADLINE_EXCEEDED
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -23,6 +25,7 @@ OVERHEAD_BYTES: Final = 512 << 10
 MAX_MESSAGE_BYTES: Final = MAX_REQUEST_BYTES + OVERHEAD_BYTES
 MAX_BODIES_BYTES: Final = 64 << 20
 DISCARD_TIMEOUT_S: Final = 1.0
+ARRIVAL_TIMEOUT_S: Final = 60.0
 TE: Final = (b"te", b"trailers")
 
 
@@ -56,6 +59,20 @@ def _target(scope: Any) -> str:
     return f"{path}?{query}" if query else path
 
 
+@contextmanager
+def arriving() -> Iterator[None]:
+    """Bound how long a request that is one message may take to come.
+
+    Raises:
+        StoreError: it has taken longer.
+    """
+    with trio.move_on_after(ARRIVAL_TIMEOUT_S) as scope:
+        yield
+    if scope.cancelled_caught:
+        text = f"the request has not arrived within {ARRIVAL_TIMEOUT_S:.0f} s"
+        raise StoreError(DEADLINE_EXCEEDED, text)
+
+
 class Exchange:
     """A request: its head, its body as it comes, and the answer."""
 
@@ -77,6 +94,8 @@ class Exchange:
         self._buffer = bytearray()
         self._ended = False
         self._discarding = False
+        self._trailers_follow = False
+        self._ending = False
         self._refusal: StoreError | None = None
         self._arrived = trio.Event()
 
@@ -155,7 +174,10 @@ class Exchange:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                scope.cancel()
+                # It is also said when the whole answer has been taken. What is being sent then goes
+                # on to tell the connection that it is idle.
+                if not self._ending:
+                    scope.cancel()
                 return
             self._keep(message.get("body", b""))
             self._ended = not message.get("more_body", False)
@@ -190,6 +212,7 @@ class Exchange:
     ) -> None:
         """Send the head of the answer."""
         self.started = True
+        self._trailers_follow = trailers
         await self._send(
             {
                 "type": "http.response.start",
@@ -201,6 +224,7 @@ class Exchange:
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
         """Send a part of the answer's body; waits while the client is slow."""
+        self._ending = not more and not self._trailers_follow
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     def accept_trailers(self) -> None:
@@ -210,6 +234,7 @@ class Exchange:
 
     async def write_trailers(self, headers: list[tuple[bytes, bytes]]) -> None:
         """End the answer with trailers; the body must have been ended with ``more=False``."""
+        self._ending = True
         await self._send(
             {"type": "http.response.trailers", "headers": headers, "more_trailers": False}
         )

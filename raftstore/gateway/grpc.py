@@ -26,7 +26,7 @@ from raftstore.gateway.codes import (
     status_of,
 )
 from raftstore.gateway.endpoint import Endpoint
-from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, too_large
+from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, arriving, too_large
 from raftstore.gateway.leadership import METADATA, WANTED
 from raftstore.gateway.method import BIDI_STREAM, UNARY, Method
 from raftstore.gateway.methods import find
@@ -130,7 +130,8 @@ async def _carry_out(endpoint: Endpoint, exchange: Exchange, method: Method) -> 
         await exchange.write(HEAD.pack(0, len(data)) + data)
 
     async def receive_one() -> Any:
-        request = await receive()
+        with arriving():
+            request = await receive()
         if request is None:
             raise StoreError(UNKNOWN, "EOF")
         return request

@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from raftstore.errors import INVALID_ARGUMENT, RaftStoreError, Status, StoreError
 from raftstore.gateway.codes import HTTP_STATUS, NUMBERS, status_of
 from raftstore.gateway.endpoint import Endpoint
-from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, too_large
+from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, arriving, too_large
 from raftstore.gateway.json_bytes import check_bytes
 from raftstore.gateway.method import UNARY, Method
 from raftstore.gateway.methods import BY_HTTP_PATH
@@ -47,7 +47,8 @@ async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
 
 async def _unary(endpoint: Endpoint, exchange: Exchange, method: Method) -> None:
     try:
-        body = await exchange.body(MAX_BODY_BYTES)
+        with arriving():
+            body = await exchange.body(MAX_BODY_BYTES)
         request = _parse_text(body, method)
         response = await endpoint.call(method, request)
     except RaftStoreError as error:

@@ -15,13 +15,13 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
+from raftstore.gateway.connection import OPENING_TIMEOUT_S, Connection
 from raftstore.gateway.counting import Counters
+from raftstore.gateway.descriptors import MAX_CONNECTIONS
 from raftstore.gateway.exchange import Receive, Send
 from raftstore.gateway.guard import GuardedStream
-from raftstore.gateway.turntaking import Connection
 from raftstore.server.tls import common_name
 
-MAX_CONNECTIONS: Final = 2_000
 # A gRPC client keeps one connection for its whole life and multiplexes everything on it.
 KEEP_ALIVE_S: Final = 600.0
 MAX_STREAMS_PER_CONNECTION: Final = 1_000
@@ -37,6 +37,7 @@ def http_config() -> Config:
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.keep_alive_max_requests = UNLIMITED
     config.h2_max_concurrent_streams = MAX_STREAMS_PER_CONNECTION
+    config.ssl_handshake_timeout = OPENING_TIMEOUT_S
     config.include_server_header = False
     config.accesslog = None
     return config
@@ -78,7 +79,9 @@ class Listener:
         gateway: Application,
         listener: trio.SocketListener,
         tls: ssl.SSLContext | None = None,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
+        self._max_connections = max_connections
         self._tls = tls
         self._counters = gateway.counters
         self._gateway = gateway
@@ -99,7 +102,7 @@ class Listener:
 
     async def _serve(self, connection: trio.SocketStream) -> None:
         counters = self._counters
-        if len(self._streams) >= MAX_CONNECTIONS:
+        if len(self._streams) >= self._max_connections:
             counters.refused_connections += 1
             await trio.aclose_forcefully(connection)
             return

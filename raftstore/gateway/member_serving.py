@@ -13,6 +13,7 @@ import trio
 
 from raftstore.errors import ConfigurationError
 from raftstore.gateway.app import Gateway
+from raftstore.gateway.descriptors import max_connections
 from raftstore.gateway.listener import Listener
 from raftstore.gateway.ports import Contexts, endpoint_url, listen
 from raftstore.server.config import MemberConfig, Peer, Policy
@@ -131,7 +132,8 @@ async def serve_member(
         )
         await nursery.start(process.run)
         gateway = Gateway(process)
-        nursery.start_soon(Listener(gateway, clients, tls.clients).run)
+        listener = Listener(gateway, clients, tls.clients, max_connections(1))
+        nursery.start_soon(listener.run)
         nursery.start_soon(gateway.endpoint.leadership.run)
         await process.wait_leader()
         await process.wait_published()

@@ -13,6 +13,7 @@ import trio
 from raftstore.client import Connection
 from raftstore.errors import STOPPED, StoreError
 from raftstore.gateway.app import Gateway
+from raftstore.gateway.descriptors import max_connections
 from raftstore.gateway.listener import Listener
 from raftstore.gateway.ports import LOOPBACK, PLAIN, Contexts, MemberPorts, endpoint_url, listen
 from raftstore.mvcc.snapshot import StateView
@@ -246,7 +247,8 @@ class _Serving:
     async def _serve_clients(self, number: int) -> None:
         assert self._cluster is not None
         gateway = Gateway(LocalBackend(self._cluster, number, self._hosts[number]))
-        listener = Listener(gateway, self._ports[number].clients, self._tls.clients)
+        share = max_connections(len(self._ports))
+        listener = Listener(gateway, self._ports[number].clients, self._tls.clients, share)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listener.run)
             nursery.start_soon(gateway.endpoint.leadership.run)

@@ -8,14 +8,9 @@ its time there.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.trio.tcp_server import TCPServer
-from priority.priority import DeadlockError, DuplicateStreamError, MissingStreamError, PriorityTree
-
-from raftstore.gateway.backpressure import BoundedBuffers
+from priority.priority import DeadlockError, DuplicateStreamError, MissingStreamError
 
 
 class StreamRing:
@@ -81,42 +76,3 @@ class StreamRing:
             self._waiting[stream_id] = None
             return stream_id
         raise DeadlockError("all streams are blocked")
-
-
-class _Protocol(ProtocolWrapper):
-    """HTTP/1.1 or HTTP/2, as the client begins."""
-
-    @property
-    def protocol(self) -> Any:
-        return self._protocol
-
-    @protocol.setter
-    def protocol(self, chosen: Any) -> None:
-        if isinstance(chosen, H2Protocol):
-            chosen.priority = cast("PriorityTree", StreamRing())
-            chosen.stream_buffers = BoundedBuffers(chosen.context.event_class)
-        self._protocol = chosen
-
-
-class Connection(TCPServer):
-    """Hypercorn's connection, whose streams take turns."""
-
-    @property
-    def protocol(self) -> Any:
-        """What is spoken on it."""
-        return self._protocol
-
-    @protocol.setter
-    def protocol(self, made: ProtocolWrapper) -> None:
-        self._protocol = _Protocol(
-            made.app,
-            made.config,
-            made.context,
-            made.task_group,
-            made.state,
-            made.ssl,
-            made.client,
-            made.server,
-            made.send,
-            "h2" if isinstance(made.protocol, H2Protocol) else None,
-        )

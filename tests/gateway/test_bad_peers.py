@@ -193,17 +193,6 @@ async def _guarded() -> tuple[GuardedStream, trio.SocketStream]:
         return GuardedStream(await listener.accept(), Counters()), peer
 
 
-def test_a_silent_peer_is_given_up() -> None:
-    async def run() -> None:
-        guarded, peer = await _guarded()
-        async with peer:
-            with pytest.raises(trio.BrokenResourceError, match="says nothing"):
-                await guarded.receive_some()
-            guarded.abort()
-
-    trio.run(run, clock=MockClock(autojump_threshold=0.01))
-
-
 def test_a_peer_that_does_not_read_is_given_up_even_in_a_shielded_write() -> None:
     async def run() -> None:
         guarded, peer = await _guarded()
