@@ -62,6 +62,10 @@ class KeyIndex:
             if len(self._removed) >= MAX_NOTED:
                 self._settle()
 
+    def settle(self) -> None:
+        """Merge what is noted, and so let go of the keys that are gone."""
+        self._settle()
+
     def _settle(self) -> list[list[bytes]]:
         if not self._added and not self._removed:
             return self._blocks
@@ -102,9 +106,11 @@ class KeyIndex:
         block = self._blocks[number]
         assert block[place] == key
         del block[place]
-        if not block and number:
+        if number and not block:
             del self._blocks[number]
             del self._firsts[number]
+        elif number and not place:
+            self._firsts[number] = block[0]
 
     def _find(self, key: bytes) -> tuple[int, int]:
         """The block that a key belongs to, and its place there."""

@@ -53,6 +53,7 @@ def sweep(space: KeySpace, revision: int) -> Iterator[None]:
     yield from space.base.tidy(space.move)
     yield from _move(space, revision)
     yield from space.base.tidy(space.move)
+    space.dead_keys.settle()
     if len(space.older) < FEW_KEYS:
         # A dict does not shrink.
         space.older = dict(space.older.items())
@@ -65,14 +66,22 @@ def _renew_keys(space: KeySpace) -> Iterator[None]:
     live = space.live
 
     def renewed(keys: list[bytes]) -> list[bytes]:
-        fresh: list[bytes] = msgpack.unpackb(msgpack.packb(keys))
+        fresh = _copies(keys)
         for key in fresh:
             kept = live.pop(key, None)
             if kept is not None:
                 live[key] = kept
         return fresh
 
-    held = []
+    held: list[list[bytes]] = []
+
+    def stopped(keys: list[bytes]) -> list[bytes]:
+        held.append(_copies(keys))
+        return keys
+
+    # Copies that are thrown away take what room there is here and there, and the keys lie together.
+    for _ in space.live_keys.renew(stopped):
+        yield
     for former in space.live_keys.renew(renewed):
         # Were some freed now, the next ones would come to lie in their places.
         held.append(former)
@@ -80,6 +89,11 @@ def _renew_keys(space: KeySpace) -> Iterator[None]:
     while held:
         held.pop()
         yield
+
+
+def _copies(keys: list[bytes]) -> list[bytes]:
+    copies: list[bytes] = msgpack.unpackb(msgpack.packb(keys))
+    return copies
 
 
 # -- trim ------------------------------------------------------------------------------------------

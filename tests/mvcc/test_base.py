@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random  # noqa: TID251  # seeded by each test
+import sys
 from typing import Any
 
 import pytest
@@ -270,6 +271,20 @@ def test_keys_that_stay_are_copied_away_from_what_has_died() -> None:
         put(store, b"key/%d" % number, b"w")
     compact(store)
     assert {id(key) for key in store.space.live} <= indexed | {id(b"last")}
+
+
+def test_keys_that_are_gone_are_let_go_of() -> None:
+    store = Store()
+    for number in range(3000):
+        put(store, b"key/%d" % number, b"v")
+    doomed = [key for key in store.space.live if key.endswith(b"7")]
+    for number in range(len(doomed)):
+        store.apply_wire("delete_range", [doomed[number], b"", False])
+    put(store, b"last", b"v")
+    list(store.space.live_keys.between(b"", None))
+    compact(store)
+    # Here, by the list and by the argument of the call.
+    assert {sys.getrefcount(key) for key in doomed} == {3}
 
 
 def test_writes_while_keys_are_renewed_are_not_lost() -> None:
