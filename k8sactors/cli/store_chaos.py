@@ -225,9 +225,10 @@ class Campaign:
             else:
                 picture.unlink(missing_ok=True)
         except OSError as error:
-            raise click.ClickException(
-                f"cannot write {path}: {error.strerror}; choose another directory with --report"
-            ) from error
+            # The other seeds are still worth running, and this one can be run again.
+            again = f"`raftstore chaos --seeds {seed}` finds it again"
+            click.echo(f"cannot write {path}: {error.strerror}; {again}", err=True)
+            return
         self.files[seed] = str(path)
 
     def shrink(self) -> bool:
@@ -240,7 +241,7 @@ class Campaign:
             except KeyboardInterrupt:
                 return True
             self._write(outcome.seed, shrunk.chaos, shrunk.outcome)
-            print_shrunk(self._shown, outcome, shrunk, self.files[outcome.seed])
+            print_shrunk(self._shown, outcome, shrunk, self.files.get(outcome.seed, ""))
         return False
 
     def _shrink(self, outcome: Outcome) -> Shrunk:

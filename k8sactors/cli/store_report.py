@@ -35,7 +35,8 @@ def print_shrunk(console: Console, before: Outcome, shrunk: Shrunk, path: str) -
     for fault in shrunk.outcome.faults:
         console.print(Text(f"  {fault}"), soft_wrap=True)
     print_findings(console, shrunk.outcome)
-    console.print(Text(f"  written to {path}", style="dim"), soft_wrap=True)
+    if path:
+        console.print(Text(f"  written to {path}", style="dim"), soft_wrap=True)
 
 
 def exercised(outcomes: Sequence[Outcome], kinds: Sequence[str]) -> dict[str, tuple[int, int]]:

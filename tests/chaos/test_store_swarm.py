@@ -207,6 +207,22 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(tmp_pat
     assert "choose another directory" in result.output
 
 
+def test_a_finding_that_cannot_be_written_ends_no_campaign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    finding = Finding("made-up", "wrong", 0)
+    outcomes = [Outcome(1, (finding,), (), "", 1.0), Outcome(2, (), (), "a", 1.0)]
+    monkeypatch.setattr(command_module, "write_replay", full)
+    monkeypatch.setattr(command_module, "run_campaign", lambda *_: iter(outcomes))
+    result = _command("--seeds", "1..2", "--report", str(tmp_path))
+    assert result.exit_code == 1
+    assert "No space left on device" in result.output
+    assert "1 of 2 seeds" in result.output
+
+
 def test_a_replay_that_is_interrupted_says_so_by_its_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
