@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import trio
@@ -14,6 +16,8 @@ from raftstore.gateway.leadership import LeaderRequirement
 from raftstore.gateway.method import Method
 
 MAX_WAITERS: Final = 2_000
+LARGE_BYTES: Final = 64 << 10
+MAX_UNREAD_BYTES: Final = 128 << 20
 
 
 class Waiters:
@@ -34,6 +38,35 @@ class Waiters:
         self.free += 1
 
 
+class UnreadAnswers:
+    """A bound on the large answers that clients have asked for and do not take.
+
+    A single one may be as large as it is, if nothing else waits.
+    """
+
+    def __init__(self, max_bytes: int = MAX_UNREAD_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self.held_bytes = 0
+
+    @contextmanager
+    def held(self, size_bytes: int) -> Iterator[None]:
+        """While an answer of this size is sent.
+
+        Raises:
+            StoreError: others wait already, and there is no room beside them.
+        """
+        if size_bytes < LARGE_BYTES:
+            yield
+            return
+        if self.held_bytes and self.held_bytes + size_bytes > self._max_bytes:
+            raise StoreError(*TOO_MANY_REQUESTS)
+        self.held_bytes += size_bytes
+        try:
+            yield
+        finally:
+            self.held_bytes -= size_bytes
+
+
 class Endpoint:
     """One member's endpoint."""
 
@@ -45,6 +78,7 @@ class Endpoint:
         self.snapshots = trio.Semaphore(1)
         """Held by whoever goes over the whole state."""
         self.waiters = Waiters()
+        self.unread = UnreadAnswers()
         self.leadership = LeaderRequirement(backend.has_leader)
 
     async def call(self, method: Method, request: Any) -> Any:

@@ -129,6 +129,11 @@ async def _carry_out(endpoint: Endpoint, exchange: Exchange, method: Method) -> 
         counters.messages_sent[labels] += 1
         await exchange.write(HEAD.pack(0, len(data)) + data)
 
+    async def send_one(response: Any) -> None:
+        # What watches hold back is bounded by their sessions.
+        with endpoint.unread.held(response.ByteSize()):
+            await send(response)
+
     async def receive_one() -> Any:
         with arriving():
             request = await receive()
@@ -137,7 +142,7 @@ async def _carry_out(endpoint: Endpoint, exchange: Exchange, method: Method) -> 
         return request
 
     if method.kind == UNARY:
-        await send(await endpoint.call(method, await receive_one()))
+        await send_one(await endpoint.call(method, await receive_one()))
         return
     # A client may wait for the head before it says anything.
     await _start(exchange)

@@ -50,12 +50,12 @@ async def _unary(endpoint: Endpoint, exchange: Exchange, method: Method) -> None
         with arriving():
             body = await exchange.body(MAX_BODY_BYTES)
         request = _parse_text(body, method)
-        response = await endpoint.call(method, request)
+        answer = _dump(_plain(await endpoint.call(method, request)))
+        with endpoint.unread.held(len(answer)):
+            await exchange.respond(200, JSON, answer)
     except RaftStoreError as error:
         status = status_of(error)
         await _respond(exchange, HTTP_STATUS[status.code], status)
-    else:
-        await exchange.respond(200, JSON, _dump(_plain(response)))
 
 
 async def _stream(endpoint: Endpoint, exchange: Exchange, method: Method) -> None:

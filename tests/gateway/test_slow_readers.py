@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import grpc
+import trio
 
+from raftstore.errors import TOO_MANY_REQUESTS
+from raftstore.gateway.endpoint import MAX_UNREAD_BYTES
 from tests.gateway.differential import BY_NAME
+from tests.gateway.raw_http2 import RawConnection, message
 from tests.gateway.served import Served, ask, start, stopping
 
 STREAMS = 12
@@ -17,6 +22,10 @@ MEBIBYTE = 1 << 20
 # History and log, what a stream may hold (8 MiB, and 4 on its way), and what an allocator wastes:
 # about half of what the streams would hold without a bound.
 BOUND_BYTES = 2 * PUTS * len(VALUE) + STREAMS * 12 * MEBIBYTE + 60 * MEBIBYTE
+KEYS = 16
+ATTEMPTS = 50
+UNREAD = 40
+RANGE = BY_NAME["Range"]
 WATCH = BY_NAME["Watch"]
 PUT = BY_NAME["Put"]
 
@@ -36,6 +45,38 @@ def watch(channel: grpc.Channel, number: int) -> Any:
     call = make(iter([request.SerializeToString()]), timeout=CALL_TIMEOUT_S)
     assert next(call).created
     return call
+
+
+def test_large_answers_that_nobody_reads_are_held_up_to_a_bound() -> None:
+    with stopping(start("--port", "0", "--members", "1")) as served:
+        address = served.url.removeprefix("http://")
+        options = [("grpc.max_receive_message_length", -1)]
+        with grpc.insecure_channel(address, options) as writer:
+            for number in range(KEYS):
+                request = PUT.request(key=b"k%d" % number, value=bytes(MEBIBYTE))
+                writer.unary_unary(PUT.path)(request.SerializeToString(), timeout=CALL_TIMEOUT_S)
+            before = resident_bytes(served)
+            everything = RANGE.request(key=b"k", range_end=b"l", serializable=True)
+            body = message(everything.SerializeToString())
+            with RawConnection(address) as unread:
+                for _ in range(UNREAD):
+                    unread.send(unread.begin(RANGE.path), body, end=True)
+                refused = unread.call(RANGE.path, body)
+                assert refused.status == f"8: {TOO_MANY_REQUESTS.message}"
+                # Others get what is small.
+                small = PUT.request(key=b"small").SerializeToString()
+                with RawConnection(address) as other:
+                    assert other.call(PUT.path, message(small)).status == "0"
+                grown = resident_bytes(served) - before
+                assert grown < 6 * MAX_UNREAD_BYTES, f"{grown / MEBIBYTE:.0f} MiB"
+            # When they have gone there is room again.
+            read = writer.unary_unary(RANGE.path, response_deserializer=RANGE.response.FromString)
+            for _ in range(ATTEMPTS):
+                with contextlib.suppress(grpc.RpcError):
+                    answer = read(everything.SerializeToString(), timeout=CALL_TIMEOUT_S)
+                    break
+                trio.run(trio.sleep, 0.1)
+            assert len(answer.kvs) == KEYS
 
 
 def test_streams_that_nobody_reads_hold_bounded_memory_and_hold_up_nobody() -> None:
