@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -79,6 +80,11 @@ One more, while they run:
     type=click.Choice([NEW, EXISTING]),
     help="existing: join a cluster that runs; the member must have been added to it.",
 )
+@click.option(
+    "--advertise-client-urls",
+    help="Where clients reach --member, as the member list says: http://HOST:PORT,...  "
+    "[default: from --host and --port]",
+)
 @policy_options
 @security_options
 def serve(
@@ -91,6 +97,7 @@ def serve(
     initial_cluster: str | None,
     initial_cluster_token: str,
     initial_cluster_state: str,
+    advertise_client_urls: str | None,
     policy: Policy,
     security: Security,
 ) -> None:
@@ -116,13 +123,15 @@ def serve(
             )
             existing = initial_cluster_state == EXISTING
             tls = security.clients, security.peers
-            options = MemberOptions(member, place, cluster, existing, host, port, *tls, policy)
+            urls = _client_urls(advertise_client_urls or "")
+            place_and_port = member, place, cluster, existing, host, port
+            options = MemberOptions(*place_and_port, *tls, policy, urls)
             command.run_member(options)
             return
-        if initial_cluster or initial_cluster_state != NEW:
+        if initial_cluster or initial_cluster_state != NEW or advertise_client_urls:
             raise click.UsageError(
-                "the options --initial-cluster... are for one member per process: say which with "
-                "--member"
+                "the options --initial-cluster... and --advertise-client-urls are for one member "
+                "per process: say which with --member"
             )
         data = None if data_dir is None else open_directory(data_dir, members, command.warn)
         count = members or DEFAULT_MEMBERS if data is None else data.members
@@ -138,6 +147,21 @@ def serve(
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _client_urls(text: str) -> tuple[str, ...]:
+    urls = tuple(url for url in text.split(",") if url)
+    for url in urls:
+        parts = urlsplit(url)
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or parts.path not in {"", "/"}
+        ):
+            raise click.UsageError(
+                f"--advertise-client-urls: {url!r} is no address; write http://HOST:PORT"
+            )
+    return urls
 
 
 def _check_member(members: int | None, peer_port: int | None, data_dir: Path | None) -> Path:

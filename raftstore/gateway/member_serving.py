@@ -33,6 +33,7 @@ class MemberOptions:
 
     Without `cluster` the directory says everything. With it, the peer address is the one that it
     names. `existing`: what runs at the other addresses is a cluster that this member was added to.
+    `client_urls`: how clients reach the member, if not by `host` and `port`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class MemberOptions:
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     peer_tls: TlsFiles = attrs.field(factory=TlsFiles)
     policy: Policy = attrs.field(factory=Policy)
+    client_urls: tuple[str, ...] = ()
 
     @property
     def peer_scheme(self) -> str:
@@ -120,7 +122,7 @@ async def serve_member(
     """
     clients, peers = listeners
     url = endpoint_url(options.host, clients, tls.clients)
-    config = _config(options, directory, url)
+    config = _config(options, directory, options.client_urls or (url,))
     async with trio.open_nursery() as nursery:
         process = MemberProcess(
             options.policy.told_to(config),
@@ -140,15 +142,18 @@ async def serve_member(
         on_ready({options.name: url})
 
 
-def _config(options: MemberOptions, directory: MemberDirectory, url: str) -> MemberConfig:
-    """The member, as its directory has it; `url` is for its clients."""
+def _config(
+    options: MemberOptions, directory: MemberDirectory, client_urls: tuple[str, ...]
+) -> MemberConfig:
+    """The member, as its directory has it."""
     cluster_id, own_id = directory.identity.cluster_id, directory.identity.member_id
     founders = InitialCluster(directory.founders).peers(options.peer_scheme)
     peers = founders or (Peer(own_id, directory.name),)
     return MemberConfig(
         own_id,
         tuple(
-            attrs.evolve(peer, client_urls=(url,)) if peer.id == own_id else peer for peer in peers
+            attrs.evolve(peer, client_urls=client_urls) if peer.id == own_id else peer
+            for peer in peers
         ),
         cluster_id,
         joins=not founders,

@@ -6,6 +6,7 @@ import base64
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,3 +251,20 @@ def test_options_that_do_not_fit_together_are_wrong_usage(
     result = CliRunner().invoke(main, ["serve", *arguments])
     assert result.exit_code == 2
     assert complaint in result.output
+
+
+def test_clients_are_told_the_addresses_that_are_advertised(tmp_path: Path) -> None:
+    urls = ["http://db.example:2379", "http://10.0.0.1:2379"]
+    alone = founders(tmp_path, ["alone"])
+    options = "--initial-cluster", alone.initial_cluster, "--advertise-client-urls", ",".join(urls)
+    alone.start("alone", options=options)
+    try:
+        _, listed = post(alone.running["alone"], "/v3/cluster/member/list", {})
+        assert [member["clientURLs"] for member in listed["members"]] == [urls]
+    finally:
+        alone.kill("alone")
+    for wrong in ("db.example:2379", "http://", "ftp://a:1", "http://a:1/path"):
+        said = alone.refused("alone", "--advertise-client-urls", wrong)
+        assert "is no address; write http://HOST:PORT" in said
+    told = CliRunner().invoke(main, ["serve", "--advertise-client-urls", urls[0]])
+    assert "say which with --member" in " ".join(told.output.split())
