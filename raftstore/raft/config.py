@@ -41,7 +41,7 @@ class RaftConfig:
     """Whether what no commit waits for may wait itself: entries for followers that the quorum does
     not need, up to `max_withheld_entries`, and news of commits. More of the same carries it, or
     `send_withheld`."""
-    max_withheld_entries: int = 16
+    max_withheld_entries: int = 64
 
     def __attrs_post_init__(self) -> None:
         assert self.id > 0, "member ids start at 1"
