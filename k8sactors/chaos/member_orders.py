@@ -30,6 +30,7 @@ TIMEOUT_NS = 2 * SECOND
 POLL_S = 0.5
 MOST_TRIES = 6
 WHO_FOR_CERTAIN = MemberListRequest(linearizable=True)
+WHO_BY_ONES_OWN_WORD = MemberListRequest(linearizable=False)
 FEWEST_TO_LOSE_ONE = 3
 """Voters of whom one may lose its disk without harm."""
 
@@ -127,6 +128,7 @@ class MemberOrders:
         """Whether the members are those that there should be, and all of them voters."""
         members = await self._reconciled()
         if members is None:
+            await self._start_asked_for()
             return False
         for member in members.values():
             if member.is_learner and not await self._promote(member.id):
@@ -146,6 +148,25 @@ class MemberOrders:
             if number not in self.cluster.places:
                 await self._adopt(member)
         return members
+
+    async def _start_asked_for(self) -> None:
+        """Start members that somebody lists, who were asked for, and have never run.
+
+        A request that nobody answered may have made a second voter of the one beside the only one:
+        then nothing is certain, and nothing can be removed, before that voter runs (as in etcd).
+        """
+        for endpoint in self.cluster.endpoints:
+            client = self.make_client([endpoint])
+            try:
+                listed = await client.request(WHO_BY_ONES_OWN_WORD, timeout_ns=TIMEOUT_NS)
+            except RaftStoreError:
+                continue
+            finally:
+                client.close()
+            for member in listed.members:
+                name = self.asked.get(member.peer_urls[0])
+                if member.id not in self.cluster.addresses and name in self.cluster.free_hosts:
+                    self.cluster.install(member.id, name, member.peer_urls[0])
 
     async def _adopt(self, member: Member) -> None:
         (url,) = member.peer_urls

@@ -143,6 +143,8 @@ def test_seeds_with_changing_members_have_one_trace_in_every_process() -> None:
         (3, 350, ()),
         # Two removed members kept each other: one asked for votes, the other one stayed to vote.
         (5, 562, ()),
+        # The only voter was given a second one, nobody was told, and the operator did not start it.
+        (3, 4318, ()),
     ],
 )
 def test_seeds_that_have_found_something_find_nothing(
