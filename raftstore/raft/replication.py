@@ -109,7 +109,7 @@ class Replication(RaftState):
 
     def send_withheld(self) -> None:
         """Send the followers entries and tell them of commits, if that has waited."""
-        if (self.commit_unsent or self.entries_withheld) and self.role is LEADER:
+        if self.withholds and self.role is LEADER:
             last = self.log.last_index
             for member, progress in self.progress.items():
                 if member != self.id and not (
@@ -138,20 +138,18 @@ class Replication(RaftState):
 
     def replicate(self) -> None:
         """Send new entries to those who need them now: a quorum, if others may wait."""
-        if not self.config.lazy_replication:
-            self.broadcast_append()
-            return
         first = self._first_served()
+        self.entries_withheld = False
         if not first:
             self.broadcast_append()
-            self.entries_withheld = False
             return
-        self.entries_withheld = False
         due = self.log.last_index - self.config.max_withheld_entries
         for member, progress in self.progress.items():
-            if member in first or (progress.next <= due and member != self.id):
+            if member == self.id:
+                continue
+            if member in first or progress.next <= due:
                 self.maybe_send_append(member, send_if_empty=True)
-            elif member != self.id:
+            else:
                 self.entries_withheld = True
         self.commit_unsent = False
 

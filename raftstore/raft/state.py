@@ -115,6 +115,11 @@ class RaftState:
 
     # -- outbox -------------------------------------------------------------------------------
 
+    @property
+    def withholds(self) -> bool:
+        """Whether something waits for company (`RaftConfig.lazy_replication`)."""
+        return self.commit_unsent or self.entries_withheld
+
     def send(self, message: Message) -> None:
         """Queue a message.
 

@@ -235,7 +235,7 @@ class MemberTask:
 
     def _flush(self) -> None:
         raft = self._raft
-        if raft.commit_unsent or raft.entries_withheld:
+        if raft.withholds:
             self._linger(raft)
         if self._peer_messages:
             handed, self._peer_messages = self._peer_messages, {}
@@ -256,17 +256,16 @@ class MemberTask:
         If something else leaves for a member that lacks it, or if nobody here was answered, clients
         of other members may wait for it.
         """
+        are_back = None
         if raft.commit_unsent:
             at_once = self._peer_messages or self._peer_frames or not self._client_frames
+            self._answers = sum(map(len, self._client_frames.values()))
+            are_back = self._are_back
         else:
             at_once = self._peer_frames or len(self._peer_messages) > len(raft.first_served)
         if at_once:
             self.member.send_withheld()
         else:
-            are_back = None
-            if raft.commit_unsent:
-                self._answers = sum(map(len, self._client_frames.values()))
-                are_back = self._are_back
             self._turns.linger(self._send_withheld, are_back)
 
     def _are_back(self) -> bool:
@@ -275,7 +274,7 @@ class MemberTask:
         return sum(len(connection.outbox) for connection in connections) >= self._answers
 
     def _send_withheld(self) -> None:
-        if self._raft.commit_unsent or self._raft.entries_withheld:
+        if self._raft.withholds:
             self.deliver(self.member.send_withheld)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway import real
 from tests.gateway.etcdctl import ETCD, RealEtcd
 from tests.gateway.served import Served, start, stopping
 
@@ -28,6 +29,17 @@ def real_etcd(tmp_path: Path) -> Iterator[RealEtcd]:
     finally:
         etcd.process.kill()
         etcd.process.wait()
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Of a member of ours, and of a real etcd."""
+    with (
+        real.memory_directory(tmp_path_factory) as directory,
+        real.real_etcd(directory) as theirs,
+        stopping(start("--port", "0", "--members", "1")) as ours,
+    ):
+        yield ours.url.removeprefix("http://"), theirs.endpoints[0]
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ the connection goes on. What differs stands in `DIFFERENT`, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import pytest
 
 from raftstore.gateway.messages import message as message_class
 from tests.gateway.raw_http2 import RawConnection, message
-from tests.gateway.real import ETCD, WITHOUT_ETCD, memory_directory, real_etcd
-from tests.gateway.served import start, stopping
+from tests.gateway.real import ETCD, WITHOUT_ETCD
 
 pytestmark = pytest.mark.skipif(ETCD is None, reason=WITHOUT_ETCD)
 
@@ -172,16 +170,6 @@ DIFFERENT: Final = {
         "0", "16: etcdserver: invalid auth token", "overlooked since 3.5"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    with (
-        memory_directory(tmp_path_factory) as directory,
-        real_etcd(directory) as theirs,
-        stopping(start("--port", "0", "--members", "1")) as ours,
-    ):
-        yield ours.url.removeprefix("http://"), theirs.endpoints[0]
 
 
 def became_of(address: str, call: dict[str, Any]) -> str:

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.gateway.bad_json import MALFORMED, OTHER_PATHS, REFUSED_BY_METHODS, Asked
 from tests.gateway.differential import OWN_FIELDS
-from tests.gateway.real import ETCD, WITHOUT_ETCD, memory_directory, real_etcd
-from tests.gateway.served import Served, ask, start, stopping
+from tests.gateway.real import ETCD, WITHOUT_ETCD
+from tests.gateway.served import Served, ask
 
 needs_etcd = pytest.mark.skipif(ETCD is None, reason=WITHOUT_ETCD)
 ASK_TIMEOUT_S = 8.0
 # What FailedPrecondition is worth in HTTP to the gateway of 3.4, and to later ones.
 FORMERLY, SINCE = 412, 400
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    with (
-        memory_directory(tmp_path_factory) as directory,
-        real_etcd(directory) as theirs,
-        stopping(start("--port", "0", "--members", "1")) as ours,
-    ):
-        yield ours.url.removeprefix("http://"), theirs.endpoints[0]
 
 
 def answer_to(address: str, asked: Asked) -> tuple[int, str]:

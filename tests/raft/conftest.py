@@ -199,11 +199,7 @@ class Network:
 
     def send_withheld(self) -> bool:
         """Let members send what has waited for company; whether anything had."""
-        waiting = [
-            node
-            for node in self.nodes.values()
-            if node.raft.commit_unsent or node.raft.entries_withheld
-        ]
+        waiting = [node for node in self.nodes.values() if node.raft.withholds]
         for node in waiting:
             node.send_withheld()
         return bool(waiting)
