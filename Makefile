@@ -1,26 +1,41 @@
-# Everything a newcomer needs: `make demo` and `make test`. Both create the environment first.
+# Everything a newcomer needs: `make demo` and `make test`. Both create the environment first,
+# from the locked versions of requirements.lock.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types contracts packages unit scenarios zoo chaos bench clean
+.PHONY: demo test test-newest lock lint types contracts packages unit scenarios zoo chaos fuzz bench clean
 
-$(VENV)/.installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@$(PYTHON) .ci/python_version.py
 	@echo "Creating $(VENV) and installing into it; this takes about a minute"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/python $(PIP) install --require-hashes --no-deps --requirement requirements.lock
+	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Renews requirements.lock: the newest versions that pyproject.toml allows, for every supported
+# Python, with hashes. Commit it when `make test` passes.
+lock: $(VENV)/.installed
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--output-file requirements.lock pyproject.toml
+	@git --no-pager diff --stat -- requirements.lock
+
+# The suite on the newest versions that pyproject.toml allows; says which package broke what.
+test-newest: $(VENV)/.installed
+	$(BIN)/python .ci/test_newest.py
 
 demo: $(VENV)/.installed
 	$(BIN)/k8sactors compare scenarios/failover-tour.yaml
 
 test: lint types contracts packages unit scenarios
 
-# Real etcd tools for the tests of the gateway, and a load generator for the comparison with it:
-# installed where that is possible, else those tests say why they are skipped.
-packages:
+# Real etcd tools for the tests of the gateway, a load generator for the comparison with it, and
+# Debian's kubectl, which is unpacked next to others: where they cannot be had, those tests say why
+# they are skipped.
+packages: $(VENV)/.installed
 	@if command -v etcdctl >/dev/null && command -v etcd >/dev/null \
 		&& command -v h2load >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -30,6 +45,15 @@ packages:
 			etcd-client etcd-server nghttp2-client) >/dev/null 2>&1 \
 			|| echo "not installed: the tests that need them are skipped"; \
 	else echo "no etcdctl here: the tests that need it are skipped"; fi
+	@if [ -x $(VENV)/kubernetes-client/usr/bin/kubectl ]; then :; \
+	elif command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+		echo "fetching kubernetes-client for the tests"; \
+		mkdir -p $(VENV)/kubernetes-client && cd $(VENV)/kubernetes-client \
+		&& (timeout 240 apt-get download -qq kubernetes-client \
+			&& dpkg-deb --extract kubernetes-client_*.deb . \
+			&& rm kubernetes-client_*.deb) >/dev/null 2>&1 \
+			|| echo "not fetched: the tests that need it are skipped"; \
+	else echo "no kubectl of Debian here: the tests that need it are skipped"; fi
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -53,6 +77,10 @@ zoo: $(VENV)/.installed
 chaos: $(VENV)/.installed
 	$(BIN)/k8sactors chaos scenarios/chaos-stacked.yaml --seeds 1..100 --jobs 2
 	$(BIN)/k8sactors chaos scenarios/chaos-external.yaml --seeds 1..100 --jobs 2
+
+# Arbitrary requests of the served OpenAPI: refused as documented, or served. Repeated by its seed.
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz.campaign --requests 20000 --seed 1
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benches.store put range txn mixed --clients 1 --clients 100 --clients 1000

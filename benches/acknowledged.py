@@ -11,8 +11,8 @@ import attrs
 from raftstore.client import StoreClient
 from raftstore.errors import RaftStoreError
 
+# Keys are not put in their order.
 STEP: Final = 7919
-"""Keys are not put in their order."""
 
 
 def key_of(number: int) -> bytes:
@@ -31,7 +31,7 @@ class Puts:
     latencies_ns: list[int] = attrs.Factory(list)
 
     async def run(self, client: StoreClient, number: int) -> None:
-        """Put for ever."""
+        """Put forever."""
         while True:
             number += 1
             begin_ns = time.perf_counter_ns()

@@ -26,8 +26,8 @@ PUTS_PER_TXN: Final = 128
 MAX_REQUEST_BYTES: Final = 1 << 20
 FILLERS: Final = 8
 REFRESH_S: Final = 0.25
+# So far behind a member is no more than on its way.
 SLACK_REVISIONS: Final = 1000
-"""So far behind a member is no more than on its way."""
 
 
 @attrs.define
@@ -112,7 +112,7 @@ class ProcessBench:
             try:
                 late = await third.status(timeout_ns=int(REFRESH_S * 1e9))
             except RaftStoreError:
-                # Not up yet, or nobody has answered in time.
+                # Not up yet, or no member has answered in time.
                 continue
             applied = late.raft_applied_index
             if applied > 1 and not installed_s:

@@ -1,9 +1,11 @@
-"""How fast histories are judged: `python -m benches.checkers --operations 10000 --clients 20`.
+"""How fast histories are checked: `python -m benches.checkers --operations 10000 --clients 20`.
 
 The histories are sound ones of a perfect store, of the requests that chaos campaigns make. Each
-kind is judged twice: as a black box (is there one order that explains all answers?), and exactly,
+kind is checked twice: as a black box (is there one order that explains all answers?), and exactly,
 against the log that it comes from.
 """
+
+from __future__ import annotations
 
 import json
 import time
@@ -12,8 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from k8sactors.chaos.made import Scenario, make_history
-from k8sactors.chaos.store_mix import (
+from k8sactors.chaos.store.generated_history import Scenario, generate_history
+from k8sactors.chaos.store.mix import (
     COMPACTION,
     FEATURES,
     LEASES,
@@ -54,7 +56,7 @@ def _share(_context: click.Context, _parameter: click.Parameter, text: str) -> f
     callback=_share,
     default="5%",
     show_default=True,
-    help="Share of the operations whose outcome nobody knows.",
+    help="Share of the operations whose outcome is unknown.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -85,12 +87,12 @@ def main(
 
 
 def _measure(scenario: Scenario, seed: int) -> dict[str, object]:
-    made = make_history(scenario, seed)
-    operations = made.history.operations
+    generated = generate_history(scenario, seed)
+    operations = generated.history.operations
     start = time.perf_counter()
     verdict: Verdict = check_linearizable(operations).verdict
     between = time.perf_counter()
-    found = check_exactly(made.truth, operations, made.history.discarded).findings
+    found = check_exactly(generated.committed, operations, generated.history.discarded).findings
     end = time.perf_counter()
     return {
         "search_seconds": round(between - start, 3),

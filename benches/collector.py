@@ -1,5 +1,7 @@
 """Measuring without the cyclic garbage collector."""
 
+from __future__ import annotations
+
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager

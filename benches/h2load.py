@@ -24,6 +24,7 @@ KEY: Final = b"bench/%08d" % 0
 OK: Final = 200
 
 _METHODS: Final = {"put": "Put", "range": "Range", "range-serializable": "Range"}
+MODES: Final = tuple(_METHODS)
 
 
 class LoadError(Exception):

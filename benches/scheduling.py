@@ -13,8 +13,13 @@ processes. What this pays for and scheduler_perf's store does not: three members
 The cyclic garbage collector rests while pods are measured: requests leave no cycles behind, and it
 would look at millions of living objects in vain. What that costs in memory is in peak_rss_mb.
 
+`--access` has every request authorized by the Node authorizer and by roles, those of the creators,
+of the meter and of the scheduler. Without it everything is allowed.
+
 `--decisions-only` measures the decision alone, on one core, without API server and store.
 """
+
+from __future__ import annotations
 
 import json
 import resource
@@ -35,8 +40,16 @@ from rich.table import Table
 from benches.collector import without_cyclic_collector
 from benches.control_plane import start_control_plane
 from benches.scheduling_decisions import measure_decisions
-from benches.scheduling_load import NAMESPACE, Creator, Meter, node_object, pod_object
+from benches.scheduling_load import (
+    NAMESPACE,
+    Creator,
+    Meter,
+    cluster_admin,
+    node_object,
+    pod_object,
+)
 from k8sactors import fabric, simulation
+from k8sactors.api.user import ADMIN_USER
 
 CREATORS = 30
 SETUP_CONCURRENCY = 500
@@ -90,8 +103,11 @@ class Display:
 class Benchmark:
     """One run."""
 
-    def __init__(self, nodes: int, init_pods: int, pods: int, display: Display) -> None:
+    def __init__(
+        self, nodes: int, init_pods: int, pods: int, display: Display, *, access: bool = False
+    ) -> None:
         self._nodes, self._init_pods, self._pods = nodes, init_pods, pods
+        self._access = access
         self._display = display
         self._sent_at_s: dict[str, float] = {}
 
@@ -99,12 +115,16 @@ class Benchmark:
         """Set up, warm up, measure."""
         async with fabric.open_fabric(default_latency_ns=0) as network:
             self._network = network
-            servers = start_control_plane(network)
+            servers = start_control_plane(network, access=self._access)
             console = network.add_host("console")
-            self._creator = Creator(servers)
+            admin, self._creator = Creator(servers, ADMIN_USER), Creator(servers)
+            console.spawn("admin", lambda: admin)
             console.spawn("creator", lambda: self._creator)
             self._meter = Meter(servers, self._display.update)
             await self._until(lambda: self._creator.ready, "the creator to start")
+            await self._until(lambda: admin.ready, "the administrator to start")
+            admin.create([("clusterrolebindings.rbac.authorization.k8s.io", cluster_admin())], 1)
+            await self._until(lambda: admin.idle, "the rights of the creator")
             await self._prepare()
             console.spawn("meter", lambda: self._meter)
             await self._schedule("init pods", "init", self._init_pods, SETUP_CONCURRENCY)
@@ -221,10 +241,17 @@ def _print_table(title: str, rows: dict[str, Any]) -> None:
 @click.option("--init-pods", type=click.IntRange(0, 1_000_000), default=1000, show_default=True)
 @click.option("--pods", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--access", is_flag=True, help="Authorize as kubeadm does: Node and RBAC.")
 @click.option("--decisions-only", is_flag=True, help="Measure only the decision.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def main(
-    nodes: int, init_pods: int, pods: int, seed: int, decisions_only: bool, as_json: bool
+    nodes: int,
+    init_pods: int,
+    pods: int,
+    seed: int,
+    access: bool,
+    decisions_only: bool,
+    as_json: bool,
 ) -> None:
     """Measure how fast pods are created, scheduled and bound."""
     if init_pods + pods > 110 * nodes or 10 * (init_pods + pods) > 400 * nodes:
@@ -238,7 +265,7 @@ def main(
         rows = attrs.asdict(measure_decisions(nodes, init_pods, pods, seed))
     else:
         with _display(as_json) as display:
-            benchmark = Benchmark(nodes, init_pods, pods, display)
+            benchmark = Benchmark(nodes, init_pods, pods, display, access=access)
             rows = attrs.asdict(simulation.run(benchmark.run, seed=seed))
     if as_json:
         print(json.dumps(rows))

@@ -1,5 +1,7 @@
 """The scheduling decision alone: choose a node and count the pod in, nothing else."""
 
+from __future__ import annotations
+
 from random import Random
 from time import perf_counter, process_time
 
@@ -9,8 +11,7 @@ from benches.collector import without_cyclic_collector
 from benches.scheduling_load import node_object, pod_object
 from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.decision import DecisionEngine
-from k8sactors.scheduler.framework import Framework
-from k8sactors.scheduler.handle import Handle
+from k8sactors.scheduler.framework import Framework, Handle
 from k8sactors.scheduler.nodeinfo import NodeSpec
 from k8sactors.scheduler.plugins import default_profile
 from k8sactors.scheduler.podinfo import PodParser
@@ -24,14 +25,14 @@ class DecisionResult:
 
     nodes: int
     pods: int
+    # Turning a decoded pod into its compact form.
     parse_us: float
-    """Turning a decoded pod into its compact form."""
+    # A look at all nodes, for a signature that is not known yet.
     first_decision_us: float
-    """A look at all nodes, for a signature that is not known yet."""
+    # Building what is remembered, when the signature is seen for the second time.
     ranking_us: float
-    """Building what is remembered, when the signature is seen for the second time."""
+    # Every further pod of the signature, with counting it in.
     decision_us: float
-    """Every further pod of the signature, with counting it in."""
     decisions_per_second: float
     cpu_seconds: float
 

@@ -4,6 +4,8 @@ Both are ordinary clients of the API server. Their clock is the wall clock: the 
 virtual time, which stands still while anything can run, so no time is lost in waiting for timers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -11,14 +13,28 @@ from typing import Any
 from k8sactors.actors import Actor
 from k8sactors.api import codec
 from k8sactors.api.errors import StatusError
+from k8sactors.api.user import UserInfo
 from k8sactors.client import Client, is_already_exists
 
-__all__ = ["NAMESPACE", "Creator", "Meter", "node_object", "pod_object"]
+__all__ = ["NAMESPACE", "USER", "Creator", "Meter", "cluster_admin", "node_object", "pod_object"]
 
 Object = dict[str, Any]
 
 NAMESPACE = "bench"
-USER = "system:admin"
+# Not one of `system:masters`, whom no authorizer is asked about.
+USER = UserInfo("bench")
+
+
+def cluster_admin() -> Object:
+    """The binding that lets `USER` do everything."""
+    group = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": USER.name},
+        "subjects": [{"kind": "User", "apiGroup": group, "name": USER.name}],
+        "roleRef": {"kind": "ClusterRole", "apiGroup": group, "name": "cluster-admin"},
+    }
 
 
 def node_object(index: int) -> Object:
@@ -60,8 +76,8 @@ def pod_object(name: str) -> Object:
 class Creator(Actor):
     """Creates objects with a fixed number of requests in flight."""
 
-    def __init__(self, servers: list[str]) -> None:
-        self._servers = servers
+    def __init__(self, servers: list[str], user: UserInfo = USER) -> None:
+        self._servers, self._user = servers, user
         self._waiting: list[tuple[str, Object]] = []
         self._in_flight = 0
         self._on_created: Callable[[str, float], None] = _ignore
@@ -70,7 +86,7 @@ class Creator(Actor):
 
     def on_start(self) -> None:
         """Connect."""
-        self._client = Client(self.ctx, self._servers, USER)
+        self._client = Client(self.ctx, self._servers, self._user)
         self.ready = True
 
     @property
@@ -82,7 +98,7 @@ class Creator(Actor):
         self,
         objects: list[tuple[str, Object]],
         concurrency: int,
-        on_sent: "Callable[[str, float], None] | None" = None,
+        on_sent: Callable[[str, float], None] | None = None,
     ) -> None:
         """Create (resource, object) pairs; `on_sent(name, wall_s)` is called as each one leaves."""
         self._on_created = on_sent or _ignore
@@ -127,8 +143,8 @@ class Meter(Actor):
         self._on_progress = on_progress
         self.bound_at_s: dict[str, float] = {}
         self.nodes: dict[str, str] = {}
+        # Pods that were seen on two nodes: must stay empty.
         self.moved: list[str] = []
-        """Pods that were seen on two nodes: must stay empty."""
         self.scheduled_events = 0
         self.failures: list[str] = []
 
@@ -171,7 +187,7 @@ class Meter(Actor):
 
 
 def _ignore(_name: str, _at_s: float) -> None:
-    """Nobody wants to know."""
+    """No answer is wanted."""
 
 
 def _nothing() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,14 @@ from typing import Final
 import attrs
 import trio
 
+from benches.ports import unused_ports
 from raftstore.gateway.client import open_client
+from raftstore.server.config import DEFAULT_MEMBERS
 
 START_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.1
 STOP_TIMEOUT_S: Final = 10.0
+LOG_LINES: Final = 10
 RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 - a tmpfs, for a directory of a random name
 ETCD: Final = shutil.which("etcd")
 WITHOUT_ETCD: Final = "etcd is not installed (Debian: apt-get install etcd-server)"
@@ -46,21 +49,30 @@ class Served:
 
 
 @contextmanager
-def served_raftstore(members: int = 3) -> Iterator[Served]:
-    """All members in one process, state in memory, as `raftstore serve` has it."""
-    ports = _unused_ports(members, in_a_row=True)
-    command = [sys.executable, "-m", "raftstore.cli", "serve"]
+def served_raftstore(
+    members: int = DEFAULT_MEMBERS, checkout: Path | None = None
+) -> Iterator[Served]:
+    """All members in one process, state in memory, as `raftstore serve` has it.
+
+    `checkout`: another working tree of this project, with an environment in its ``.venv``.
+    """
+    ports = unused_ports(members, in_a_row=True)
+    python = sys.executable if checkout is None else str(checkout / ".venv" / "bin" / "python")
+    command = [python, "-m", "raftstore.cli", "serve"]
     command += ["--port", str(ports[0]), "--members", str(members)]
-    with tempfile.TemporaryDirectory() as name, _running([command], Path(name)) as is_alive:
-        yield _found([f"127.0.0.1:{port}" for port in ports], is_alive)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        _running([command], Path(name), checkout) as last_words,
+    ):
+        yield _found([f"127.0.0.1:{port}" for port in ports], last_words)
 
 
 @attrs.define
 class RaftstoreProcesses:
     """Members of one cluster in processes of their own, on directories, started one by one."""
 
+    # ``host:port`` for clients.
     endpoints: tuple[str, ...]
-    """``host:port`` for clients."""
     _commands: list[list[str]]
     _logs: Path
     _running: dict[int, subprocess.Popen[bytes]] = attrs.Factory(dict)
@@ -73,7 +85,7 @@ class RaftstoreProcesses:
 
     def wait_leader(self, numbers: list[int]) -> str:
         """Wait until these have a leader; its endpoint."""
-        return _found([self.endpoints[number] for number in numbers], self._is_alive).leader
+        return _found([self.endpoints[number] for number in numbers], self._last_words).leader
 
     def cpu_seconds(self) -> dict[int, float]:
         """What each has taken of the cores."""
@@ -85,8 +97,8 @@ class RaftstoreProcesses:
             found[number] = (int(stat[11]) + int(stat[12])) * tick_s
         return found
 
-    def _is_alive(self) -> bool:
-        return all(process.poll() is None for process in self._running.values())
+    def _last_words(self) -> str | None:
+        return _last_words(self._running, self._logs)
 
     def stop(self) -> None:
         """End all of them."""
@@ -96,7 +108,7 @@ class RaftstoreProcesses:
 @contextmanager
 def raftstore_processes(members: int) -> Iterator[RaftstoreProcesses]:
     """A process for each member over loopback, data on tmpfs; none runs yet."""
-    ports = _unused_ports(2 * members)
+    ports = unused_ports(2 * members)
     peers = ",".join(f"m{number}=127.0.0.1:{ports[number]}" for number in range(members))
     place = RAM_DISK if RAM_DISK.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="raftstore-", dir=place) as name:
@@ -115,11 +127,11 @@ def raftstore_processes(members: int) -> Iterator[RaftstoreProcesses]:
 
 
 @contextmanager
-def real_etcd(members: int = 3) -> Iterator[Served]:
+def real_etcd(members: int = DEFAULT_MEMBERS) -> Iterator[Served]:
     """A process for each member, over loopback, data on tmpfs, etcd's own defaults."""
     if ETCD is None:
         raise ServingError(WITHOUT_ETCD)
-    ports = _unused_ports(2 * members)
+    ports = unused_ports(2 * members)
     peers = {f"m{number}": f"http://127.0.0.1:{ports[number]}" for number in range(members)}
     endpoints = [f"127.0.0.1:{port}" for port in ports[members:]]
     place = RAM_DISK if RAM_DISK.is_dir() else None
@@ -138,21 +150,32 @@ def real_etcd(members: int = 3) -> Iterator[Served]:
             ]
             for member, endpoint in zip(peers, endpoints, strict=True)
         ]
-        with _running(commands, Path(name)) as is_alive:
-            yield _found(endpoints, is_alive)
+        with _running(commands, Path(name)) as last_words:
+            yield _found(endpoints, last_words)
 
 
 @contextmanager
-def _running(commands: list[list[str]], logs: Path) -> Iterator[Callable[[], bool]]:
+def _running(
+    commands: list[list[str]], logs: Path, directory: Path | None = None
+) -> Iterator[Callable[[], str | None]]:
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for number, command in enumerate(commands):
             with (logs / f"{number}.log").open("wb") as log:
-                process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ours
+                process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)  # noqa: S603 - ours
                 processes.append(process)
-        yield lambda: all(process.poll() is None for process in processes)
+        yield lambda: _last_words(dict(enumerate(processes)), logs)
     finally:
         _stop(processes)
+
+
+def _last_words(processes: Mapping[int, subprocess.Popen[bytes]], logs: Path) -> str | None:
+    """The end of the log of a process that has ended; None while all run."""
+    for number, process in processes.items():
+        if process.poll() is not None:
+            lines = (logs / f"{number}.log").read_text(errors="replace").splitlines()
+            return "\n".join(lines[-LOG_LINES:])
+    return None
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -166,12 +189,12 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _found(endpoints: list[str], is_alive: Callable[[], bool]) -> Served:
+def _found(endpoints: list[str], last_words: Callable[[], str | None]) -> Served:
     """Wait until the members have a leader."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s:
-        if not is_alive():
-            raise ServingError(f"a member at {', '.join(endpoints)} ended at once")
+        if (words := last_words()) is not None:
+            raise ServingError(f"a member at {', '.join(endpoints)} ended at once:\n{words}")
         if all(map(_listens, endpoints)):
             leaders = trio.run(_leaders, endpoints)
             if leaders:
@@ -197,22 +220,3 @@ def _listens(endpoint: str) -> bool:
             return True
     except OSError:
         return False
-
-
-def _unused_ports(count: int, *, in_a_row: bool = False) -> list[int]:
-    """Ports that nobody listens at now."""
-    for _ in range(100):
-        sockets: list[socket.socket] = []
-        try:
-            sockets.append(socket.create_server(("127.0.0.1", 0)))
-            first = sockets[0].getsockname()[1]
-            for number in range(1, count):
-                wanted = first + number if in_a_row else 0
-                sockets.append(socket.create_server(("127.0.0.1", wanted)))
-            return [opened.getsockname()[1] for opened in sockets]
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for opened in sockets:
-                opened.close()
-    raise ServingError(f"there are no {count} unused ports")

@@ -6,6 +6,8 @@ node every 10 s, leader election. As in the scheduling benchmark there is one co
 the other benchmarks, disks take no time unless asked to.
 """
 
+from __future__ import annotations
+
 import json
 import resource
 import time
@@ -17,10 +19,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from k8sactors import simulation
-from k8sactors.cluster import Cluster, ClusterSpec
-from k8sactors.topology import StoreOptions
+from k8sactors.cluster import Cluster, ClusterSpec, StoreOptions
 
 STEPS = 50
+SETTLE_S = 60
 
 
 @click.command()
@@ -76,8 +78,13 @@ async def measure(
 ) -> dict[str, float | int | str]:
     """Start the cluster, let it settle for a minute, then time the idle phase."""
     sim = simulation.current()
+    began_wall, began_cpu, began_virtual = time.perf_counter(), time.process_time(), sim.now_ns()
     async with Cluster(spec) as cluster:
-        await trio.sleep(60)
+        start_wall_s = time.perf_counter() - began_wall
+        start_cpu_s = time.process_time() - began_cpu
+        start_virtual_s = (sim.now_ns() - began_virtual) / simulation.SECOND
+        nodes = len(cluster.assembly.node_names)
+        await trio.sleep(SETTLE_S)
         frames = sim.trace.frames
         wall_s = cpu_s = 0.0
         with Progress(disable=not show, transient=True) as progress:
@@ -88,15 +95,21 @@ async def measure(
                 wall_s += time.perf_counter() - wall
                 cpu_s += time.process_time() - cpu
                 progress.advance(task, virtual_seconds / STEPS)
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {
-            "nodes": len(cluster.assembly.node_names),
+            "nodes": nodes,
+            "start_virtual_seconds": start_virtual_s,
+            "start_wall_seconds": start_wall_s,
+            "start_cpu_ms_per_node": start_cpu_s * 1000 / nodes,
             "virtual_seconds": float(virtual_seconds),
             "wall_seconds": wall_s,
             "virtual_seconds_per_second": virtual_seconds / wall_s,
             "cpu_seconds": cpu_s,
+            "idle_cpu_us_per_node_and_virtual_second": cpu_s * 1e6 / nodes / virtual_seconds,
             "frames_per_virtual_second": (sim.trace.frames - frames) / virtual_seconds,
             "crashes": len(cluster.network.crashes),
-            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "peak_rss_mb": peak_kib / 1024,
+            "peak_rss_kb_per_node": peak_kib / nodes,
             "trace_hash": sim.trace.hexdigest(),
         }
 

@@ -5,7 +5,7 @@ tasks that ask one thing after another and wait for each answer. Every write is 
 and synced on a quorum of simulated disks, and applied. What a networked store pays for and this
 one does not: sockets, gRPC, TLS, processes, a disk's latency (see ``--sync-latency-us``). With
 ``--wire`` the store is a process of its own, asked over gRPC by clients in this one, and with
-``--beside-etcd`` a real etcd is asked by the same clients, in the same minutes.
+``--with-etcd`` a real etcd is asked by the same clients, in the same minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benches.store_report import Figures, OnProgress, peak_rss_mb, print_runs, p
 from benches.store_watch import FanOut, measure_fan_out
 from raftstore.client import StoreClient
 from raftstore.gateway.client import open_client
+from raftstore.server.config import DEFAULT_MEMBERS
 from raftstore.server.local import LocalCluster
 
 MODES: Final = (
@@ -43,8 +44,8 @@ WIRE_OPERATIONS: Final = 3_000
 WIRE_OPERATIONS_OF_FEW: Final = 1_000
 WATCHED_PUTS_OF_WIRE: Final = 300
 WATCHED_PUTS: Final = 3_000
+# Over the wire so many tasks share a client and its connection, as in etcd's own benchmark.
 TASKS_PER_CONNECTION: Final = 10
-"""Over the wire so many tasks share a client and its connection, as in etcd's own benchmark."""
 
 
 @attrs.frozen
@@ -148,7 +149,7 @@ def run(mode: str, clients: int, options: Options) -> Figures:
     return figures
 
 
-def run_beside_etcd(mode: str, clients: int, options: Options) -> Figures:
+def run_with_etcd(mode: str, clients: int, options: Options) -> Figures:
     """One run against a served store, then the same against a real etcd."""
     figures = run(mode, clients, options)
     with real_etcd(options.members) as etcd:
@@ -164,7 +165,7 @@ EXAMPLES: Final = """Examples:
 \b
   python -m benches.store put --clients 1 --clients 1000
   python -m benches.store watch watch-own-ranges
-  python -m benches.store put range txn mixed --wire --beside-etcd --clients 100
+  python -m benches.store put range txn mixed --wire --with-etcd --clients 100
 """
 
 
@@ -186,7 +187,7 @@ EXAMPLES: Final = """Examples:
     help="How much to ask; by default what takes some seconds.",
 )
 @click.option("--value-bytes", default=256, show_default=True, type=click.IntRange(0, 1 << 20))
-@click.option("--members", default=3, show_default=True, type=click.IntRange(1, 7))
+@click.option("--members", default=DEFAULT_MEMBERS, show_default=True, type=click.IntRange(1, 7))
 @click.option(
     "--writers",
     default=100,
@@ -197,7 +198,7 @@ EXAMPLES: Final = """Examples:
 @click.option("--sync-latency-us", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--wire", is_flag=True, help="Ask a store in a process of its own, over gRPC.")
 @click.option(
-    "--beside-etcd", is_flag=True, help="With --wire: ask a real etcd as well, by the same clients."
+    "--with-etcd", is_flag=True, help="With --wire: ask a real etcd as well, by the same clients."
 )
 @click.option("--target", default="", help="Ask the store at etcd://HOST:PORT,... instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
@@ -210,18 +211,18 @@ def main(
     writers: int,
     sync_latency_us: int,
     wire: bool,
-    beside_etcd: bool,
+    with_etcd: bool,
     target: str,
     as_json: bool,
 ) -> None:
     """Measure a store cluster: MODES (by default put), each with each number of clients."""
     if (wire or target) and sync_latency_us:
         raise click.UsageError("--sync-latency-us is for a store in this process")
-    if beside_etcd and (target or not wire):
-        raise click.UsageError("--beside-etcd goes with --wire")
+    if with_etcd and (target or not wire):
+        raise click.UsageError("--with-etcd goes with --wire")
     value = b"v" * value_bytes
     options = Options(members, value, operations, writers, sync_latency_us * 1000, wire, target)
-    measured = run_beside_etcd if beside_etcd else run
+    measured = run_with_etcd if with_etcd else run
     try:
         runs = [measured(mode, count, options) for mode in modes or ("put",) for count in clients]
     except ServingError as error:

@@ -2,7 +2,7 @@
 
 ``python -m benches.store_catch_up --history-gb 1``: two of three members in this process are filled
 with so much history (every key several times). Then the third starts, with nothing, while client
-tasks go on putting; its state comes in parts from the leader. Compared with a time before (two
+tasks continue to put; its state comes in parts from the leader. Compared with a time before (two
 members) and after (three): the latency of acknowledged puts, and the longest time in which none was
 acknowledged.
 
@@ -81,7 +81,7 @@ class Bench:
             await trio.sleep(self.before_s)
             end_ns = time.perf_counter_ns()
             nursery.cancel_scope.cancel()
-        # Not before: to sort a million latencies takes a second, in which nobody is answered.
+        # Not before: to sort a million latencies takes a second, in which no client is answered.
         self.figures["before"] = puts.figures(begin_ns, started_ns)
         self.figures["during"] = puts.figures(started_ns, caught_up_ns)
         self.figures["after"] = puts.figures(caught_up_ns, end_ns)

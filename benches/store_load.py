@@ -24,8 +24,8 @@ from raftstore.wire import (
 KEYS: Final = 10_000
 PUT_SHARE: Final = 3
 TXN_SHARE: Final = 1
+# Of so many operations of the mixed load, this many are puts and transactions; the rest reads.
 MIX: Final = 10
-"""Of so many operations of the mixed load, this many are puts and transactions; the rest reads."""
 
 Operation = Callable[[StoreClient, int], Awaitable[None]]
 
@@ -44,8 +44,8 @@ class Work:
     operations: int
     value: bytes
     begun: int = 0
+    # So many of the operations took a revision.
     revisions: int = 0
-    """So many of the operations took a revision."""
     latencies_ns: list[int] = attrs.Factory(list)
     _keys_owned: int = 0
 
@@ -121,7 +121,7 @@ class GuardedPuts:
         self._work.revisions += 1
         compare = Compare(EQUAL, COMPARE_MOD, self._key, self._revision)
         response = await client.txn([compare], [PutRequest(self._key, self._work.value)])
-        assert response.succeeded, "nobody else writes this key"
+        assert response.succeeded, "no other client writes this key"
         self._revision = response.header.revision
 
 

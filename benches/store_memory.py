@@ -30,6 +30,7 @@ from rich.table import Table
 
 from raftstore.client import StoreClient
 from raftstore.collector import relaxed_collector
+from raftstore.server.config import DEFAULT_MEMBERS
 from raftstore.server.local import LocalCluster
 
 MEBIBYTE: Final = 1 << 20
@@ -160,7 +161,7 @@ Examples:
 )
 @click.option("--keys", default=100_000, show_default=True, type=click.IntRange(2))
 @click.option("--value-bytes", default=256, show_default=True, type=click.IntRange(0, 1 << 20))
-@click.option("--members", default=3, show_default=True, type=click.IntRange(1, 7))
+@click.option("--members", default=DEFAULT_MEMBERS, show_default=True, type=click.IntRange(1, 7))
 @click.option("--clients", default=1000, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def main(keys: int, value_bytes: int, members: int, clients: int, as_json: bool) -> None:

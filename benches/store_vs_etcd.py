@@ -1,4 +1,4 @@
-"""A store in one process beside a real etcd of three, on the same machine, in the same minutes.
+"""A store in one process next to a real etcd of three, on the same machine, in the same minutes.
 
 ``python -m benches.store_vs_etcd``: for each row the real etcd (a process per member, loopback,
 data on tmpfs, its defaults) is asked through its leader, then a store of three members in one
@@ -61,8 +61,8 @@ ROWS: Final = (
     Row("range", 1000, 60_000, anchor=11_258),
     Row("range-serializable", 1000, 60_000, anchor=13_970),
 )
+# The store in process is asked so many times more: it must run as long to be measured as well.
 OURS_SHARE: Final = 2
-"""The store in process is asked so many times more: it must run as long to be measured as well."""
 WIRE_SHARE: Final = 10
 TIMEOUT_S: Final = 900.0
 

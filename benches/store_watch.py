@@ -24,8 +24,8 @@ from raftstore.client.watch import EventStream
 from raftstore.wire import NO_DELETE, WatchCreateRequest
 
 SHARED: Final = b"bench/shared/"
+# With ranges of their own, one put of so many goes to the keys that all watch.
 SHARED_EVERY: Final = 10
-"""With ranges of their own, one put of so many goes to the keys that all watch."""
 PREV_KV_EVERY: Final = 2
 FILTER_EVERY: Final = 3
 TIME_BYTES: Final = 8
@@ -33,7 +33,7 @@ TIME_BYTES: Final = 8
 
 @attrs.define
 class FanOut:
-    """Watchers and writers; with `own_ranges` each watcher has a prefix beside the shared one."""
+    """Watchers and writers; with `own_ranges` each watcher has a prefix next to the shared one."""
 
     watchers: int
     puts: int
@@ -43,8 +43,8 @@ class FanOut:
     begun: int = 0
     events: int = 0
     items: int = 0
+    # From the begin of a put, which its value tells, to the delivery; one per item.
     delays_ns: list[int] = attrs.Factory(list)
-    """From the begin of a put, which its value tells, to the delivery; one per item."""
 
     def key_of(self, number: int) -> bytes:
         """Where a put goes."""

@@ -4,6 +4,8 @@
 takes; by default the same tests are small, and the same every time.
 """
 
+from __future__ import annotations
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(

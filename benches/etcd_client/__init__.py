@@ -1,6 +1,6 @@
 """A real etcd asked through its own client library, which is in Go.
 
-The client is a small program, `main.go` beside this file, built when a benchmark starts, wherever
+The client is a small program, `main.go` next to this file, built when a benchmark starts, wherever
 Go and etcd's client are installed (Debian: golang-go, golang-etcd-server-dev).
 """
 
@@ -16,8 +16,8 @@ from typing import Final
 from benches.store_report import Figures
 
 GO: Final = shutil.which("go")
+# Where Debian's packages put the sources of Go libraries.
 GOPATH: Final = Path("/usr/share/gocode")
-"""Where Debian's packages put the sources of Go libraries."""
 LIBRARY: Final = GOPATH / "src" / "go.etcd.io" / "etcd" / "clientv3"
 WITHOUT_CLIENT: Final = (
     "etcd's own client cannot be built (Debian: apt-get install golang-go golang-etcd-server-dev)"
@@ -48,7 +48,7 @@ def build(directory: Path) -> Path:
         raise ClientError(WITHOUT_CLIENT)
     program = directory / "etcd-client"
     settings = {"GO111MODULE": "off", "GOPATH": str(GOPATH), "GOFLAGS": "", "CGO_ENABLED": "0"}
-    done = subprocess.run(  # noqa: S603 - the program beside this file
+    done = subprocess.run(  # noqa: S603 - the program next to this file
         [GO, "build", "-o", str(program), "."],
         cwd=Path(__file__).parent,
         env={**os.environ, **settings},

@@ -1,18 +1,23 @@
 """Actors, mailboxes, envelopes and supervision."""
 
-from k8sactors.actors.actor import Actor, ActorLife, Message
+from __future__ import annotations
+
+from k8sactors.actors.actor import Actor, ActorLife
 from k8sactors.actors.codec import CLOSE, MAX_FRAME_BYTES, OPEN, decode_frame, encode_frame
-from k8sactors.actors.connection import Connection
-from k8sactors.actors.context import Context
+from k8sactors.actors.connection import Connection, Message
+from k8sactors.actors.context import Context, Network
 from k8sactors.actors.errors import (
     ActorError,
     AskTimeoutError,
     ConnectionClosedError,
     MessageTooLargeError,
+    StreamBlockedError,
     UnencodableError,
 )
-from k8sactors.actors.future import Future
 from k8sactors.actors.mailbox import Mailbox, MailboxStatistics
+from k8sactors.actors.relay import relay
+from k8sactors.actors.stream import Stream
+from raftstore.future import Future
 
 __all__ = [
     "CLOSE",
@@ -30,7 +35,11 @@ __all__ = [
     "MailboxStatistics",
     "Message",
     "MessageTooLargeError",
+    "Network",
+    "Stream",
+    "StreamBlockedError",
     "UnencodableError",
     "decode_frame",
     "encode_frame",
+    "relay",
 ]

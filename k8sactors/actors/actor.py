@@ -6,49 +6,22 @@ and pays for one wake-up; an idle one answers a single message at once. Work tha
 sequential code goes into `main` or `Context.spawn_task`, in the actor's own nursery.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
 import trio
 
 from k8sactors.actors.codec import CLOSE, OPEN, decode_frame
-from k8sactors.actors.connection import Connection
+from k8sactors.actors.connection import Connection, Message
 from k8sactors.actors.context import Context
 from k8sactors.actors.mailbox import Mailbox
+from k8sactors.actors.stream import CONTROL
 from k8sactors.simulation import unwrap_groups
 
 # Frames handled before others get a turn.
 BATCH_FRAMES = 1024
-
-
-class Message:
-    """A received message. `payload` is plain data; tuples arrive as lists."""
-
-    __slots__ = ("cause", "connection", "id", "kind", "payload", "sender")
-
-    def __init__(
-        self,
-        kind: str,
-        message_id: int,
-        cause: int,
-        payload: Any,
-        connection: Connection | None,
-        sender: str,
-    ) -> None:
-        self.kind = kind
-        self.id = message_id
-        self.cause = cause
-        self.payload = payload
-        self.connection = connection
-        self.sender = sender
-
-    def reply(self, kind: str, payload: Any) -> None:
-        """Answer on the connection the message came by; dropped if that is gone."""
-        if self.connection is not None:
-            self.connection.send(kind, payload, self.id)
-
-    def __repr__(self) -> str:
-        return f"Message({self.kind!r}, id={self.id}, cause={self.cause}, sender={self.sender!r})"
 
 
 class Actor:
@@ -63,10 +36,10 @@ class Actor:
         """A message that no request or stream of ours claims."""
 
     def on_connection(self, connection: Connection) -> None:
-        """Somebody connected."""
+        """An actor has connected to this one."""
 
     def on_disconnect(self, connection: Connection, reason: str) -> None:
-        """A connection that somebody opened to us is gone."""
+        """A connection that another actor has opened is gone."""
 
     def on_batch_end(self) -> None:
         """All messages of the batch were handled; what is sent now leaves with the flush."""
@@ -186,6 +159,8 @@ class ActorLife:
                 return context.alive
             message = Message(kind, message_id, cause, payload, connection, sender)
             if cause == 0 or connection is None or not connection.claim(message):
+                if cause < 0 or kind in CONTROL:
+                    continue  # the rest of a stream that is closed here
                 on_message(message)
             if not context.alive:
                 return False

@@ -6,6 +6,8 @@ frame. `id` is unique per sender, `cause` is the id of the message that this one
 `connection_id` is 0 for datagrams.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import msgpack

@@ -4,23 +4,40 @@ Sending appends to the connection's outbox; the owning actor flushes all outboxe
 turn, one frame each. Requests are matched to replies by message id. Every request has a timeout.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from k8sactors.actors.codec import CLOSE, WireMessage
 from k8sactors.actors.errors import AskTimeoutError, ConnectionClosedError
-from k8sactors.actors.future import Future
+from k8sactors.actors.stream import INITIAL_WINDOW, Stream
 from k8sactors.simulation import MILLISECOND, Timer
-
-if TYPE_CHECKING:
-    from k8sactors.actors.actor import Message
-    from k8sactors.actors.context import Context
+from raftstore.future import Future
 
 # Request timeouts share instants: a timer bucket per tenth of a second instead of one per request.
 TIMEOUT_SLACK_NS = 100 * MILLISECOND
 
 ReplyHandler = Callable[["Message"], None]
 FailHandler = Callable[[Exception], None]
+
+
+class Owner(Protocol):
+    """The context of the actor that a connection belongs to."""
+
+    last_message_id: int
+
+    def after(self, delay_ns: int, callback: Callable[[], None], *, slack_ns: int = 0) -> Timer:
+        """Run a callback in a turn of the actor."""
+
+    def mark_dirty(self, connection: Connection) -> None:
+        """A connection's outbox is no longer empty."""
+
+    def flush_connection(self, connection: Connection) -> None:
+        """Send what a connection has queued."""
+
+    def forget(self, connection: Connection) -> None:
+        """A connection has closed."""
 
 
 class _Pending:
@@ -37,11 +54,21 @@ class _Pending:
 class Connection:
     """One end; created by `Context.connect` or handed to `Actor.on_connection`."""
 
-    __slots__ = ("_context", "_pending", "_streams", "closed", "id", "on_close", "outbox", "peer")
+    __slots__ = (
+        "_context",
+        "_pending",
+        "_streams",
+        "_subscriptions",
+        "closed",
+        "id",
+        "on_close",
+        "outbox",
+        "peer",
+    )
 
     def __init__(
         self,
-        context: "Context",
+        context: Owner,
         connection_id: int,
         peer: str,
         on_close: Callable[[str], None] | None,
@@ -53,7 +80,8 @@ class Connection:
         self.closed = False
         self.outbox: list[WireMessage] = []
         self._pending: dict[int, _Pending] = {}
-        self._streams: dict[int, ReplyHandler] = {}
+        self._subscriptions: dict[int, ReplyHandler] = {}
+        self._streams: dict[int, Stream] = {}
 
     def send(self, kind: str, payload: Any, cause: int = 0) -> int:
         """Queue a message for the flush at the end of this turn; returns its id.
@@ -98,7 +126,7 @@ class Connection:
         )
         return message_id
 
-    async def ask(self, kind: str, payload: Any, *, timeout_ns: int) -> "Message":
+    async def ask(self, kind: str, payload: Any, *, timeout_ns: int) -> Message:
         """Send a request and wait for its reply.
 
         Raises:
@@ -111,15 +139,50 @@ class Connection:
         )
         return await future.wait()
 
-    def stream(self, kind: str, payload: Any, on_item: ReplyHandler) -> int:
+    def subscribe(self, kind: str, payload: Any, on_item: ReplyHandler) -> int:
         """Send a request that has many replies; `on_item` gets each until `unsubscribe`."""
         message_id = self.send(kind, payload)
-        self._streams[message_id] = on_item
+        self._subscriptions[message_id] = on_item
         return message_id
 
     def unsubscribe(self, message_id: int) -> None:
-        """Stop calling the handler of a stream. Tell the peer with a message of the protocol."""
-        self._streams.pop(message_id, None)
+        """Stop calling the handler of `subscribe`. Tell the peer with a message of the protocol."""
+        self._subscriptions.pop(message_id, None)
+
+    def open_stream(
+        self,
+        kind: str,
+        payload: Any,
+        *,
+        window: int = INITIAL_WINDOW,
+        manual_credit: bool = False,
+    ) -> Stream:
+        """Open a flow-controlled stream with a message; `window` bounds what the peer sends.
+
+        On a closed connection it is closed from the start, and calls nothing.
+        """
+        message_id = self.send(kind, payload)
+        return self._begin(message_id, window, manual_credit=manual_credit)
+
+    def accept_stream(
+        self, message_id: int, *, window: int = INITIAL_WINDOW, manual_credit: bool = False
+    ) -> Stream:
+        """The other end of the stream that the peer has opened with the message of that id."""
+        return self._begin(-message_id, window, manual_credit=manual_credit)
+
+    def _begin(self, key: int, window: int, *, manual_credit: bool) -> Stream:
+        stream = Stream(self, key, window, manual_credit=manual_credit)
+        if self.closed:
+            stream.closed = True
+        else:
+            self._streams[key] = stream
+            self._subscriptions[key] = stream.receive
+        return stream
+
+    def forget_stream(self, key: int) -> None:
+        """A stream has ended."""
+        self._streams.pop(key, None)
+        self._subscriptions.pop(key, None)
 
     def close(self, reason: str = "closed by peer") -> None:
         """Close both ends; what was sent before is still delivered. Idempotent."""
@@ -129,16 +192,17 @@ class Connection:
             self.break_("closed locally", notify=False)
 
     def statistics(self) -> dict[str, int]:
-        """Messages queued, requests waiting, streams open."""
+        """Messages queued, requests waiting, handlers of answers, streams among them."""
         return {
             "outbox": len(self.outbox),
             "pending": len(self._pending),
+            "subscriptions": len(self._subscriptions),
             "streams": len(self._streams),
         }
 
     # Called by the owning context.
 
-    def claim(self, message: "Message") -> bool:
+    def claim(self, message: Message) -> bool:
         """Give a message to the request or stream that it answers; False if there is none."""
         cause = message.cause
         pending = self._pending.pop(cause, None)
@@ -147,7 +211,7 @@ class Connection:
                 pending.timer.cancel()
             pending.on_reply(message)
             return True
-        on_item = self._streams.get(cause)
+        on_item = self._subscriptions.get(cause)
         if on_item is not None:
             on_item(message)
             return True
@@ -160,7 +224,8 @@ class Connection:
         self.closed = True
         self.outbox.clear()
         self._context.forget(self)
-        self._streams.clear()
+        self._subscriptions.clear()
+        streams, self._streams = self._streams, {}
         pending, self._pending = self._pending, {}
         for waiting in pending.values():
             if waiting.timer is not None:
@@ -168,6 +233,8 @@ class Connection:
             waiting.on_fail(ConnectionClosedError(f"connection to {self.peer}: {reason}"))
         if notify and self.on_close is not None:
             self.on_close(reason)
+        for stream in streams.values():
+            stream.break_(reason)
 
     def _time_out(self, message_id: int, kind: str, timeout_ns: int) -> None:
         pending = self._pending.pop(message_id, None)
@@ -175,3 +242,41 @@ class Connection:
             pending.on_fail(
                 AskTimeoutError(f"{self.peer} did not answer {kind} in {timeout_ns / 1e9:g} s")
             )
+
+
+class Message:
+    """A received message. `payload` is plain data; tuples arrive as lists."""
+
+    __slots__ = ("cause", "connection", "id", "kind", "payload", "sender")
+
+    def __init__(
+        self,
+        kind: str,
+        message_id: int,
+        cause: int,
+        payload: Any,
+        connection: Connection | None,
+        sender: str,
+    ) -> None:
+        self.kind = kind
+        self.id = message_id
+        self.cause = cause
+        self.payload = payload
+        self.connection = connection
+        self.sender = sender
+
+    def reply(self, kind: str, payload: Any) -> None:
+        """Answer on the connection the message came by; dropped if that is gone."""
+        if self.connection is not None:
+            self.connection.send(kind, payload, self.id)
+
+    def accept_stream(
+        self, *, window: int = INITIAL_WINDOW, manual_credit: bool = False
+    ) -> Stream | None:
+        """This end of the stream that the message opens; None if its connection is gone."""
+        if self.connection is None:
+            return None
+        return self.connection.accept_stream(self.id, window=window, manual_credit=manual_credit)
+
+    def __repr__(self) -> str:
+        return f"Message({self.kind!r}, id={self.id}, cause={self.cause}, sender={self.sender!r})"

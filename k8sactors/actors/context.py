@@ -1,34 +1,17 @@
 """What an actor sees of the world: its clock, its random stream, its connections."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import structlog
 import trio
 
 from k8sactors.actors.codec import OPEN, encode_frame
 from k8sactors.actors.connection import Connection
-from k8sactors.simulation import Random, Simulation, Timer, TimerQueue
-
-if TYPE_CHECKING:
-    from k8sactors.actors.mailbox import Mailbox
-
-
-class HostClock(Protocol):
-    """A host's idea of time."""
-
-    def now_ns(self) -> int:
-        """Monotonic nanoseconds, subject to drift."""
-
-    def wall_ns(self) -> int:
-        """Unix-epoch nanoseconds, subject to offset and drift."""
-
-    def to_global_ns(self, delay_ns: int) -> int:
-        """How long a delay of this host really lasts; guesses while its clock runs wrong."""
-
-    @property
-    def drift_ppm(self) -> int:
-        """Parts per million by which it runs fast (negative: slow)."""
+from k8sactors.actors.mailbox import Mailbox
+from k8sactors.simulation import HostClock, Random, ScheduledTimer, Simulation, Timer, TimerQueue
 
 
 class HostView(Protocol):
@@ -68,7 +51,7 @@ class Network(Protocol):
         """One end has closed."""
 
 
-class _DriftingTimer(Timer):
+class _DriftingTimer(ScheduledTimer):
     """A timer on a clock that runs at a wrong speed: asks the clock again until its time is up."""
 
     __slots__ = ("_clock", "_due_ns", "_fire", "_inner", "_timers")
@@ -107,7 +90,7 @@ class Context:
         host: HostView,
         network: Network,
         simulation: Simulation,
-        mailbox: "Mailbox",
+        mailbox: Mailbox,
     ) -> None:
         self.address = address
         self.host = host
@@ -121,6 +104,11 @@ class Context:
         self._network = network
         self._mailbox = mailbox
         self._clock = host.clock
+        # The host's clocks themselves, without a step in between: every request reads them.
+        # Monotonic:
+        self.now_ns: Callable[[], int] = host.clock.now_ns
+        # Since the Unix epoch:
+        self.wall_ns: Callable[[], int] = host.clock.wall_ns
         self._timers = simulation.timers
         self._dirty: list[Connection] = []
         self._datagrams: dict[str, list[tuple[str, int, int, Any]]] = {}
@@ -133,14 +121,6 @@ class Context:
         if self._log is None:
             self._log = structlog.get_logger().bind(actor=self.address, host=self.host.name)
         return self._log
-
-    def now_ns(self) -> int:
-        """The host's monotonic clock."""
-        return self._clock.now_ns()
-
-    def wall_ns(self) -> int:
-        """The host's wall clock, in nanoseconds since the Unix epoch."""
-        return self._clock.wall_ns()
 
     def after(self, delay_ns: int, callback: Callable[[], None], *, slack_ns: int = 0) -> Timer:
         """Run `callback` in a turn of this actor, `delay_ns` from now on the host's clock.
@@ -179,7 +159,7 @@ class Context:
             waiting.append(message)
 
     def spawn_task(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run async code beside the reactor; it dies with the actor, and its error crashes it."""
+        """Run async code next to the reactor; it dies with the actor, and its error crashes it."""
         assert self._nursery is not None, "the actor has not started"
         self._nursery.start_soon(async_fn, *args)
 

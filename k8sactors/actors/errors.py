@@ -3,9 +3,12 @@
 ActorError
 ├── ConnectionClosedError   the connection broke; what was asked may have happened or not
 ├── AskTimeoutError         no reply in time; the same ambiguity
+├── StreamBlockedError      the window of a stream is closed: wait until it opens
 ├── MessageTooLargeError    a payload over the frame limit
 └── UnencodableError        a payload holds something that msgpack cannot carry
 """
+
+from __future__ import annotations
 
 
 class ActorError(Exception):
@@ -18,6 +21,10 @@ class ConnectionClosedError(ActorError):
 
 class AskTimeoutError(ActorError):
     """No reply arrived within the time allowed. The request may still be carried out."""
+
+
+class StreamBlockedError(ActorError):
+    """The receiver of a stream has not returned credit yet."""
 
 
 class MessageTooLargeError(ActorError):

@@ -9,6 +9,8 @@ The owner does not sleep in the channel's `receive`: it sleeps until something h
 timer, then takes what there is. So a timer needs no frame to wake it.
 """
 
+from __future__ import annotations
+
 from collections import deque
 
 import attrs

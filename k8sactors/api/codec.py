@@ -1,12 +1,13 @@
 """Objects to bytes and back: the one form in which an object is stored and travels.
 
 msgpack of the plain dict, *without* `metadata.resourceVersion`. The version is known only once
-the store has committed the write (it is the key's mod_revision), so it travels beside the bytes;
+the store has committed the write (it is the key's mod_revision), so it travels next to the bytes;
 the same bytes then serve the store, every member and every watcher without being encoded again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgpack
@@ -38,11 +39,7 @@ def decode(data: bytes, resource_version: int) -> dict[str, Any]:
     return obj
 
 
-def encode_value(value: Any) -> bytes:
-    """The bytes of any JSON value (a patch, a Status, a selector): nothing is left out."""
-    return cast("bytes", _pack(value))
-
-
-def decode_value(data: bytes) -> Any:
-    """The JSON value in `data`."""
-    return _unpack(data)
+# The bytes of any JSON value (a patch, a Status, a selector): nothing is left out.
+encode_value: Callable[[Any], bytes] = _pack
+# The JSON value in bytes.
+decode_value: Callable[[bytes], Any] = _unpack

@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any
 
 from k8sactors.api.errors import UnknownKindError
-from k8sactors.api.scheme import split_api_version
+from k8sactors.api.meta import split_api_version
+from k8sactors.api.release import DEFAULT_RELEASE
 
 Definition = dict[str, Any]
 
@@ -21,25 +22,11 @@ _SUFFIX = "-local-strict"
 _REFERENCE = "#/$defs/"
 
 
-def _release_key(name: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in name.removeprefix("v").split("."))
-
-
-@cache
-def release() -> str:
-    """The newest release that is installed, as `1.37.0`."""
-    root = importlib.resources.files("kubernetes_validate") / _FOLDER
-    names = [
-        entry.name.removesuffix(_SUFFIX) for entry in root.iterdir() if entry.name.endswith(_SUFFIX)
-    ]
-    return max(names, key=_release_key).removeprefix("v")
-
-
 @cache
 def definitions() -> dict[str, Definition]:
     """All definitions of the release by their full name."""
     root = importlib.resources.files("kubernetes_validate") / _FOLDER
-    text = (root / f"v{release()}{_SUFFIX}" / "_definitions.json").read_bytes()
+    text = (root / f"v{DEFAULT_RELEASE}{_SUFFIX}" / "_definitions.json").read_bytes()
     found: dict[str, Definition] = json.loads(text)["$defs"]
     return found
 

@@ -2,12 +2,22 @@
 
     ApiError
     ├── StatusError          an answer of the API server: HTTP code, reason, causes
+    │   └── DecodingError    ... a body that has not the form of its kind
     ├── UnknownKindError     no resource is served under that apiVersion and kind
     ├── UnknownResourceError no resource is served under that plural name
     ├── QuantityError        a quantity that does not parse
+    ├── Base64Error          bytes that are no base64
+    ├── ProtobufError        bytes that are no message, or an object that fits into none
     ├── SelectorError        a label or field selector that does not parse
+    ├── CronError            a schedule, or the time zone of one, that does not parse
     ├── PatchError           a patch that cannot be applied
-    └── ManifestError        a manifest that cannot be read (file, line, column, key)
+    ├── SchemaMismatchError  an object that cannot be merged by its schema
+    ├── FieldConflictError   an applied configuration that changes fields of other managers
+    ├── ManifestError        a manifest that cannot be read (file, line, column, key)
+    └── SuspendedError       a step of a request needs something first; it is then run again
+        ├── LookupNeededError    ... what the store holds under a key
+        ├── LeaseNeededError     ... a lease of the store
+        └── AnswerNeededError    ... the answer of another program, such as a webhook
 
 The wording, reasons and codes of `StatusError` are those of the API conventions ("Response status
 kind") and of a real API server, because clients branch on them.
@@ -15,8 +25,12 @@ kind") and of a real API server, because clients branch on them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
+
+BAD_REQUEST = 400
+UNPROCESSABLE = 422
+INTERNAL = 500
 
 FIELD_VALUE_REQUIRED = "FieldValueRequired"
 FIELD_VALUE_INVALID = "FieldValueInvalid"
@@ -79,6 +93,28 @@ class UnknownResourceError(ApiError):
         self.name = name
 
 
+class Base64Error(ApiError):
+    """Bytes in a text that is no base64; `position` is that of the first illegal byte."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"illegal base64 data at input byte {position}")
+        self.position = position
+
+
+class ProtobufError(ApiError, ValueError):
+    """Bytes that are no message of their kind, or a value that no message can hold.
+
+    `position` is where in the bytes it was seen (0: unknown), `api_version` and `kind` what the
+    bytes say that they are, once that is known.
+    """
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+        self.api_version = ""
+        self.kind = ""
+
+
 class QuantityError(ApiError, ValueError):
     """The text is not a quantity."""
 
@@ -87,8 +123,31 @@ class SelectorError(ApiError, ValueError):
     """The text or structure is not a selector."""
 
 
+class CronError(ApiError, ValueError):
+    """The text is not a schedule, or names no time zone."""
+
+
 class PatchError(ApiError, ValueError):
-    """The patch does not fit the object."""
+    """The patch does not fit the object; `code` is that of the answer."""
+
+    def __init__(self, message: str, code: int = BAD_REQUEST) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SchemaMismatchError(ApiError, ValueError):
+    """An object does not fit the schema by which it would be merged."""
+
+
+class FieldConflictError(ApiError):
+    """An applied configuration changes fields of other managers.
+
+    `conflicts` names the managers as messages show them, each with the paths of its fields.
+    """
+
+    def __init__(self, conflicts: Sequence[tuple[str, Sequence[str]]]) -> None:
+        super().__init__("fields are managed by others")
+        self.conflicts = conflicts
 
 
 class ManifestError(ApiError, ValueError):
@@ -106,8 +165,46 @@ class ManifestError(ApiError, ValueError):
         super().__init__(": ".join(part for part in (place, key, message) if part))
 
 
+class SuspendedError(ApiError):
+    """A step of a request cannot continue yet: the server fetches what is needed, and resumes.
+
+    `resume` continues the step where it stopped; None: the step is run from its start.
+    """
+
+    resume: Callable[[], Any] | None = None
+
+
+class LookupNeededError(SuspendedError):
+    """The step must know the store's current value of `key`."""
+
+    def __init__(self, key: bytes, wait_ns: int = 0) -> None:
+        super().__init__(key.decode())
+        self.key = key
+        # How long the key may take to appear.
+        self.wait_ns = wait_ns
+
+
+class LeaseNeededError(SuspendedError):
+    """The step needs a lease that lives at least `ttl_seconds`."""
+
+    def __init__(self, ttl_seconds: int) -> None:
+        super().__init__(f"a lease of {ttl_seconds} seconds")
+        self.ttl_seconds = ttl_seconds
+
+
+class AnswerNeededError(SuspendedError):
+    """The step has asked another program; `begin` sends the question and resumes when answered."""
+
+    def __init__(self, begin: Callable[[Callable[[], None]], None]) -> None:
+        super().__init__("an answer of another program")
+        self.begin = begin
+
+
 class StatusError(ApiError):
     """A failure that the API server reports: becomes a v1 Status object on the wire."""
+
+    # Of the FlowSchema and the priority level of the request, when a proxy was told them.
+    flow_uids: list[str] | None = None
 
     def __init__(
         self,
@@ -182,6 +279,15 @@ class StatusError(ApiError):
         )
 
 
+class DecodingError(StatusError):
+    """400: the body has not the form of its kind; `detail` is what Go's decoder says of it."""
+
+    def __init__(self, kind: str, version: str, detail: str) -> None:
+        text = f'{kind} in version "{version}" cannot be handled as a {kind}: {detail}'
+        super().__init__(BAD_REQUEST, "BadRequest", text)
+        self.detail = detail
+
+
 def _split(resource: ResourceName | str) -> tuple[str, str]:
     if isinstance(resource, str):
         plural, _, group = resource.partition(".")
@@ -241,9 +347,9 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
 
-def unauthorized(message: str = "Unauthorized") -> StatusError:
-    """401: the server does not know who asks."""
-    return StatusError(401, "Unauthorized", message)
+def unauthorized() -> StatusError:
+    """401: the credentials say not who asks; nothing tells why."""
+    return StatusError(401, "Unauthorized", "Unauthorized")
 
 
 def forbidden(resource: ResourceName | str, name: str, message: str) -> StatusError:
@@ -269,6 +375,11 @@ def method_not_allowed() -> StatusError:
 def path_not_found() -> StatusError:
     """404: no such resource type."""
     return StatusError(404, "NotFound", "the server could not find the requested resource")
+
+
+def not_acceptable(message: str) -> StatusError:
+    """406: nothing that the client accepts can be made of the answer."""
+    return StatusError(406, "NotAcceptable", message)
 
 
 def expired(message: str) -> StatusError:
@@ -303,26 +414,6 @@ def internal_error(message: str) -> StatusError:
         "InternalError",
         f"Internal error occurred: {message}",
         causes=[Cause("", "InternalError", message)],
-    )
-
-
-def server_timeout(
-    resource: ResourceName | str, operation: str, retry_after_seconds: int = 0
-) -> StatusError:
-    """500: the operation could not be finished in time, and may be tried again."""
-    plural, group = _split(resource)
-    message = (
-        f"The {operation} operation against {qualified(plural, group)} "
-        "could not be completed at this time, please try again."
-    )
-    return StatusError(
-        500,
-        "ServerTimeout",
-        message,
-        name=operation,
-        group=group,
-        kind=plural,
-        retry_after_seconds=retry_after_seconds,
     )
 
 

@@ -1,18 +1,22 @@
 """YAML that remembers where each key and value stood in its file.
 
 Who writes YAML by hand deserves errors with file, line, column and key. PyYAML's composer keeps
-marks on its nodes; this module turns the nodes into plain data and keeps the marks beside it.
+marks on its nodes; this module turns the nodes into plain data and keeps the marks next to it.
 
 Scalars are resolved as Kubernetes' own reader (go-yaml) resolves them, which is between YAML 1.1
 and 1.2: `0644` is octal, `1e3` a number, `yes` and `on` are booleans, while dates and sexagesimal
 numbers are plain strings. A key that appears twice is an error, as with `kubectl apply`.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Any
 
+import attrs
 import yaml
-from attrs import define, field, frozen
+
+from k8sactors.api.nesting import MAX_DEPTH, MAX_SIZE_BYTES, deep_yaml_brackets
 
 KeyPath = tuple[str | int, ...]
 """The way from the document's root to a value: keys of mappings, indices of lists."""
@@ -20,17 +24,13 @@ KeyPath = tuple[str | int, ...]
 MAX_NODES = 1_000_000
 """Aliases may multiply a small file into a huge one; beyond this many values it is refused."""
 
-MAX_DEPTH = 100
-"""Far more than any object needs; deeper nesting would exhaust the stack, as would an alias inside
-its own anchor."""
-
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _STRING_TAG = "tag:yaml.org,2002:str"
 
 
-@frozen(order=True)
+@attrs.frozen(order=True)
 class Problem:
-    """One mistake in a file that somebody wrote.
+    """One mistake in a file that a user wrote.
 
     Attributes:
         file: as the user named it.
@@ -63,7 +63,7 @@ class YamlSourceError(Exception):
         self.problems = problems
 
 
-@frozen
+@attrs.frozen
 class Position:
     """A place in a file; both from 1."""
 
@@ -71,7 +71,7 @@ class Position:
     column: int
 
 
-@define
+@attrs.define
 class Document:
     """One YAML document as plain data, and the places of its parts.
 
@@ -84,8 +84,8 @@ class Document:
 
     file: str
     data: Any
-    values: dict[KeyPath, Position] = field(factory=dict)
-    keys: dict[KeyPath, Position] = field(factory=dict)
+    values: dict[KeyPath, Position] = attrs.field(factory=dict)
+    keys: dict[KeyPath, Position] = attrs.field(factory=dict)
 
     def problem(self, path: KeyPath, message: str, *, at_key: bool = False) -> Problem:
         """A mistake at `path`; for a path that is not in the file, its nearest parent's place."""
@@ -121,7 +121,7 @@ def load_documents(text: str, file: str) -> list[Document]:
     documents: list[Document] = []
     problems: list[Problem] = []
     try:
-        _refuse_deep_nesting(text)
+        _check_limits(text)
         for node in yaml.compose_all(text, Loader=_Loader):
             if isinstance(node, yaml.ScalarNode) and node.value == "":
                 continue
@@ -143,8 +143,18 @@ def load_documents(text: str, file: str) -> list[Document]:
     return documents
 
 
-def _refuse_deep_nesting(text: str) -> None:
-    """Composing is recursive, reading events is not: so depth is known before it can hurt."""
+def _check_limits(text: str) -> None:
+    """Refuse what is too large or nested too deep before the composer meets it.
+
+    Brackets are counted before the parser sees them, for it looks ahead and may refuse them in its
+    own words; nesting by indentation is counted on its events, for composing is recursive.
+    """
+    if len(text) > MAX_SIZE_BYTES:
+        raise yaml.YAMLError(f"larger than {MAX_SIZE_BYTES >> 20} MiB")
+    offset = deep_yaml_brackets(text)
+    if offset is not None:
+        line, column = text.count("\n", 0, offset), offset - text.rfind("\n", 0, offset) - 1
+        raise _nested_too_deep(yaml.Mark("", offset, line, column, "", 0))
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -190,12 +200,12 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver(_MERGE_TAG, re.compile(r"^<<$"), ["<"])
 
 
-@define
+@attrs.define
 class _Builder:
     """Turns the nodes of one document into data, writing down places on the way."""
 
     document: Document
-    problems: list[Problem] = field(factory=list)
+    problems: list[Problem] = attrs.field(factory=list)
     _nodes: int = 0
     _merges: int = 0
 

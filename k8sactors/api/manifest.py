@@ -11,13 +11,10 @@ from typing import Any
 import attrs
 
 from k8sactors.api.errors import Cause, ManifestError
-from k8sactors.api.located_yaml import (
-    Document,
-    KeyPath,
-    Problem,
-    YamlSourceError,
-    load_documents,
-)
+from k8sactors.api.located_yaml import Document, KeyPath, Problem, YamlSourceError, load_documents
+
+# What every object says of itself.
+IDENTITY = ("apiVersion", "kind")
 
 
 @attrs.frozen
@@ -41,7 +38,7 @@ class Manifest:
 
 
 def load(text: str, file: str = "<text>") -> list[Manifest]:
-    """All objects of a text, in order; raises ManifestError for the first that is none."""
+    """All objects of a text, in order; raises ManifestError for the first that is invalid."""
     try:
         documents = load_documents(text, file)
     except YamlSourceError as error:
@@ -66,16 +63,34 @@ def _refused(problem: Problem) -> ManifestError:
 def _collect(data: Any, document: Document, root: KeyPath, found: list[Manifest]) -> None:
     if not isinstance(data, dict):
         raise _refused(document.problem(root, "expected an object with apiVersion and kind"))
-    for field in ("apiVersion", "kind"):
+    for field in IDENTITY:
         value = data.get(field)
         if not isinstance(value, str) or not value:
             text = f"expected a non-empty string in '{field}'"
             raise _refused(document.problem((*root, field), text))
-    if data["kind"].endswith("List") and isinstance(data.get("items"), list):
+    if is_list(data):
         for index, item in enumerate(data["items"]):
-            _collect(item, document, (*root, "items", index), found)
+            _collect(item_of(data, item), document, (*root, "items", index), found)
         return
     found.append(Manifest(drop_nulls(data), document, root))
+
+
+def is_list(data: dict[str, Any]) -> bool:
+    """Whether an object of this apiVersion and kind is a list: a `List`, a `ConfigMapList`, ..."""
+    kind = data.get("kind")
+    return isinstance(kind, str) and kind.endswith("List") and isinstance(data.get("items"), list)
+
+
+def item_of(listed: dict[str, Any], item: Any) -> Any:
+    """An item of a list; what it does not say of its kind follows from that of the list.
+
+    The items in an answer of the API server say nothing: a `ConfigMapList` of `v1` holds objects of
+    kind `ConfigMap` of `v1`.
+    """
+    kind = listed["kind"].removesuffix("List")
+    if not kind or not isinstance(item, dict) or all(field in item for field in IDENTITY):
+        return item
+    return {"apiVersion": listed.get("apiVersion"), "kind": kind, **item}
 
 
 def drop_nulls(value: Any) -> Any:

@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
+from k8sactors.simulation import SECOND
+
 # No vowels and no look-alikes: a random name never spells a word.
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 NAME_SUFFIX_LENGTH = 5
 NAME_LENGTH_MAX = 63
 
-_SECOND_NS = 1_000_000_000
 _MICROSECOND_NS = 1_000
 
 
@@ -55,10 +56,10 @@ def name_of(obj: dict[str, Any]) -> str:
     return name
 
 
-def namespace_of(obj: dict[str, Any]) -> str:
-    """`metadata.namespace`, "" for objects of the cluster."""
-    namespace: str = obj["metadata"].get("namespace", "")
-    return namespace
+def split_api_version(api_version: str) -> tuple[str, str]:
+    """`apps/v1` is ("apps", "v1"), `v1` is ("", "v1")."""
+    group, slash, version = api_version.partition("/")
+    return (group, version) if slash else ("", group)
 
 
 def key_of(obj: dict[str, Any]) -> str:
@@ -77,24 +78,6 @@ def split_key(key: str) -> tuple[str, str]:
 def resource_version(obj: dict[str, Any]) -> int:
     """The store revision that the object was read at, 0 when it carries none."""
     return int(obj["metadata"].get("resourceVersion") or 0)
-
-
-def with_metadata(obj: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """The object with metadata fields set; None removes a field."""
-    metadata = {**(obj.get("metadata") or {}), **fields}
-    for field, value in fields.items():
-        if value is None:
-            del metadata[field]
-    return {**obj, "metadata": metadata}
-
-
-def with_status(obj: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """The object with status fields set; None removes a field."""
-    status = {**(obj.get("status") or {}), **fields}
-    for field, value in fields.items():
-        if value is None:
-            del status[field]
-    return {**obj, "status": status}
 
 
 def owner_reference(
@@ -128,16 +111,6 @@ def is_controlled_by(obj: dict[str, Any], owner: dict[str, Any]) -> bool:
     """Whether `owner` (by uid, not by name) is the object's controller."""
     reference = controller_of(obj)
     return reference is not None and bool(reference["uid"] == owner["metadata"]["uid"])
-
-
-def object_reference(obj: dict[str, Any]) -> dict[str, Any]:
-    """The ObjectReference that events and bindings carry."""
-    metadata = obj["metadata"]
-    reference = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "name": metadata["name"]}
-    for field in ("namespace", "uid", "resourceVersion"):
-        if metadata.get(field):
-            reference[field] = metadata[field]
-    return reference
 
 
 def get_condition(obj: dict[str, Any], condition_type: str) -> dict[str, Any] | None:
@@ -181,12 +154,12 @@ def _format_second(second: int) -> str:
 
 def format_time(wall_ns: int) -> str:
     """RFC 3339 in UTC with whole seconds, as metav1.Time is written."""
-    return _format_second(wall_ns // _SECOND_NS) + "Z"
+    return _format_second(wall_ns // SECOND) + "Z"
 
 
 def format_micro_time(wall_ns: int) -> str:
     """RFC 3339 in UTC with microseconds, as metav1.MicroTime is written."""
-    second, rest_ns = divmod(wall_ns, _SECOND_NS)
+    second, rest_ns = divmod(wall_ns, SECOND)
     return f"{_format_second(second)}.{rest_ns // _MICROSECOND_NS:06d}Z"
 
 
@@ -194,4 +167,4 @@ def parse_time(text: str) -> int:
     """Nanoseconds since the epoch of either form; raises ValueError."""
     moment = datetime.fromisoformat(text)
     whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * _SECOND_NS + moment.microsecond * _MICROSECOND_NS
+    return whole * SECOND + moment.microsecond * _MICROSECOND_NS

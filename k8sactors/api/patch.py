@@ -16,11 +16,21 @@ import jsonpointer
 
 from k8sactors.api import strategic
 from k8sactors.api.definitions import Definition, definition
-from k8sactors.api.errors import PatchError
+from k8sactors.api.errors import UNPROCESSABLE, PatchError
 
 Object = dict[str, Any]
 
 OPERATIONS_MAX = 10_000
+# What the library raises for an operation that it cannot carry out: it looks up members of strings
+# and numbers without asking first whether they are containers.
+_REFUSALS = (
+    jsonpatch.JsonPatchException,
+    jsonpointer.JsonPointerException,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+)
 
 
 def merge_patch(obj: Any, patch: Any) -> Any:
@@ -38,22 +48,13 @@ def merge_patch(obj: Any, patch: Any) -> Any:
 
 def json_patch(obj: Object, operations: list[Object]) -> Object:
     """RFC 6902; raises PatchError when an operation fails (a failed `test` included)."""
-    if not isinstance(operations, list):
-        raise PatchError("a JSON patch must be a list of operations")
-    if len(operations) > OPERATIONS_MAX:
-        raise PatchError(f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}")
     try:
         # The library changes nested containers in place: this is the one place that must copy.
         result = jsonpatch.JsonPatch(operations).apply(copy.deepcopy(obj), in_place=True)
-    except (
-        jsonpatch.JsonPatchException,
-        jsonpointer.JsonPointerException,
-        TypeError,
-        KeyError,
-    ) as error:
-        raise PatchError(str(error)) from error
+    except _REFUSALS as error:
+        raise PatchError(str(error), UNPROCESSABLE) from error
     if not isinstance(result, dict):
-        raise PatchError("the patched value is not an object")
+        raise PatchError("the patched value is not an object", UNPROCESSABLE)
     return cast("Object", result)
 
 

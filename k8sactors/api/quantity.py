@@ -25,6 +25,7 @@ _SYNTAX = re.compile(
     r"([+-]?)(\d+\.?\d*|\.\d+)(?:([KMGTPE]i)|([numkMGTPE])|[eE]([+-]?\d+))?", re.ASCII
 )
 _NANO = 10**9
+_MILLI = 10**3
 _LARGEST = 2**63 - 1
 SYNTAX_MESSAGE = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -89,7 +90,7 @@ def _ceil(value: Fraction) -> int:
 @lru_cache(maxsize=4096)
 def parse_cpu_milli(text: str | float) -> int:
     """Processor time in thousandths of a core, rounded up."""
-    return _ceil(parse(text) * 1000)
+    return _ceil(parse(text) * _MILLI)
 
 
 @lru_cache(maxsize=4096)
@@ -133,16 +134,22 @@ def _canonical_decimal(value: Fraction) -> tuple[int, int]:
     return nano, exponent
 
 
+@lru_cache(maxsize=4096)
 def canonical(text: str | float) -> str:
     """The canonical form of a quantity as the API server would write it back."""
-    return str(parse_quantity(text if isinstance(text, str) else str(text)))
+    return _canonical_text(text if isinstance(text, str) else str(text))
 
 
-def format_cpu_milli(milli: int) -> str:
-    """`1500` as `1500m`, `2000` as `2`."""
-    return format_quantity(Fraction(milli, 1000))
+@lru_cache(maxsize=4096)
+def _canonical_text(text: str) -> str:
+    return str(parse_quantity(text))
 
 
-def format_memory_bytes(amount: int) -> str:
-    """Bytes with the largest exact binary suffix."""
-    return format_quantity(amount, Format.BINARY_SI)
+@lru_cache(maxsize=4096)
+def canonical_milli(text: str | float) -> str:
+    """As `canonical`, with fractions finer than milli rounded up: the form of a ResourceList."""
+    parsed = parse_quantity(text if isinstance(text, str) else str(text))
+    milli = parsed.value * _MILLI
+    if milli.denominator == 1:
+        return str(parsed)
+    return format_quantity(Fraction(_ceil(milli), _MILLI), parsed.format)

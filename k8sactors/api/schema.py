@@ -10,7 +10,7 @@ A kind's form is compiled once, on first use, into one validator in native code 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,21 +21,38 @@ from k8sactors.api.errors import (
     FIELD_UNKNOWN,
     FIELD_VALUE_TYPE_INVALID,
     Cause,
-    StatusError,
+    DecodingError,
     UnknownKindError,
-    bad_request,
 )
 
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
-_SCALARS = {
+# A time of RFC 3339 as Go's `time.Parse` takes it: days are those of their month and year.
+_LEAP_YEAR = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_DATE = (
+    "(?!0000)(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    f"|{_LEAP_YEAR}-02-29)"
+)
+_HOUR = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_TIME_FORM = {
+    "type": ["string", "null"],
+    "pattern": f"^{_DATE}T{_HOUR}:[0-5][0-9](?:[.,][0-9]+)?(?:Z|[+-]{_HOUR})$",
+}
+_TIMES = (
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Time",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
+)
+_IS_TIME = jsonschema_rs.validator_for(_TIME_FORM).is_valid
+_SCALARS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(_TIMES, _TIME_FORM),
     _INT_OR_STRING: {"type": ["string", "integer", "null"]},
     _QUANTITY: {"type": ["string", "number", "null"]},
 }
 _GO_TYPES = {"string": "string", "boolean": "bool", "number": "float64", "object": "object"}
 
 
-def _compact(schema: dict[str, Any]) -> dict[str, Any]:
+def compact_form(schema: dict[str, Any]) -> dict[str, Any]:
     """The part of a definition that strict decoding looks at."""
     name = definitions.referred(schema)
     if name is not None:
@@ -49,21 +66,26 @@ def _compact(schema: dict[str, Any]) -> dict[str, Any]:
         compact["type"] = list(dict.fromkeys([*listed, "null"]))
     if "properties" in schema:
         compact["properties"] = {
-            field: _compact(inner) for field, inner in schema["properties"].items()
+            field: compact_form(inner) for field, inner in schema["properties"].items()
         }
     if "items" in schema:
-        compact["items"] = _compact(schema["items"])
+        compact["items"] = compact_form(schema["items"])
     extra = schema.get("additionalProperties")
     if extra is not None:
-        compact["additionalProperties"] = extra if isinstance(extra, bool) else _compact(extra)
+        compact["additionalProperties"] = extra if isinstance(extra, bool) else compact_form(extra)
     return compact
+
+
+def scalar(name: str) -> dict[str, Any] | None:
+    """The form of a type that JSON writes as a scalar, None for any other."""
+    return _SCALARS.get(name)
 
 
 def _collect(schema: dict[str, Any], found: dict[str, Any]) -> None:
     name = definitions.referred(schema)
     if name is not None:
         if name not in found:
-            found[name] = _SCALARS.get(name) or _compact(definitions.definitions()[name])
+            found[name] = _SCALARS.get(name) or compact_form(definitions.definitions()[name])
             _collect(found[name], found)
         return
     for inner in schema.get("properties", {}).values():
@@ -75,27 +97,87 @@ def _collect(schema: dict[str, Any], found: dict[str, Any]) -> None:
 
 @cache
 def _validator(api_version: str, kind: str) -> jsonschema_rs.Validator:
-    root: dict[str, Any] = {"$ref": f"#/$defs/{definitions.definition_name(api_version, kind)}"}
+    return _compiled(_root(api_version, kind))
+
+
+def _root(api_version: str, kind: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{definitions.definition_name(api_version, kind)}"}
+
+
+def is_of_form(value: Any, name: str) -> bool:
+    """Whether a part of an object has the form of a definition, given by its full name."""
+    return bool(_validator_of(name).is_valid(value))
+
+
+@cache
+def _validator_of(name: str) -> jsonschema_rs.Validator:
+    return _compiled({"$ref": f"#/$defs/{name}"})
+
+
+def _compiled(root: dict[str, Any]) -> jsonschema_rs.Validator:
     found: dict[str, Any] = {}
     _collect(root, found)
-    validator: jsonschema_rs.Validator = jsonschema_rs.validator_for({**root, "$defs": found})
+    validator: jsonschema_rs.Validator = jsonschema_rs.validator_for(
+        {**compact_form(root), "$defs": found}
+    )
     return validator
 
 
-def validate(obj: dict[str, Any]) -> list[Cause]:
+class Schema:
+    """The compiled form of a kind that brings its own OpenAPI schema.
+
+    What every object has (apiVersion, kind, metadata) need not stand in it.
+    """
+
+    def __init__(self, openapi: Mapping[str, Any]) -> None:
+        self.root: dict[str, Any] = {
+            "type": "object",
+            "additionalProperties": False,
+            **openapi,
+            "properties": {**_EVERY_OBJECT, **openapi.get("properties", {})},
+        }
+        self.validator = _compiled(self.root)
+
+    def problems(self, obj: dict[str, Any]) -> list[Cause]:
+        """What is wrong with the form of an object, as decoding finds it."""
+        if self.validator.is_valid(obj):
+            return []
+        causes: list[Cause] = []
+        _check(obj, self.root, _Place(str(obj.get("kind") or ""), "", ""), causes)
+        return causes
+
+    def known_part(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """The object without the fields that its kind does not have."""
+        known: dict[str, Any] = _known_part(obj, self.root)
+        return known
+
+
+_EVERY_OBJECT = {
+    "apiVersion": {"type": "string"},
+    "kind": {"type": "string"},
+    "metadata": {"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+}
+
+
+def validate(obj: dict[str, Any], own: Schema | None = None) -> list[Cause]:
     """What is wrong with the form of an object; empty when it is right.
+
+    `own` is the schema of a kind that is not built in.
 
     Raises UnknownKindError when its apiVersion and kind name no built-in kind.
     """
     api_version, kind = obj.get("apiVersion"), obj.get("kind")
     if not isinstance(api_version, str) or not isinstance(kind, str):
         raise UnknownKindError(str(api_version or ""), str(kind or ""))
-    validator = _validator(api_version, kind)
-    if validator.is_valid(obj):
+    if own is not None:
+        return own.problems(obj)
+    if _validator(api_version, kind).is_valid(obj):
         return []
-    root = definitions.definition_name(api_version, kind)
+    root = _root(api_version, kind)
+    name = definitions.referred(root)
+    struct = kind if name is None else name.rsplit(".", 1)[1]
     causes: list[Cause] = []
-    _check(obj, {"$ref": f"#/$defs/{root}"}, _Place(root.rsplit(".", 1)[1], "", ""), causes)
+    _check(obj, root, _Place(struct, "", ""), causes)
     return causes
 
 
@@ -120,9 +202,13 @@ def _check(value: Any, schema: dict[str, Any], place: _Place, causes: list[Cause
         return
     name = definitions.referred(schema)
     resolved = definitions.resolve(schema)
-    types = (_SCALARS.get(name or "") or _compact(resolved)).get("type")
+    types = (_SCALARS.get(name or "") or compact_form(resolved)).get("type")
     if not _fits(value, types):
         causes.append(_type_cause(value, schema, place))
+        return
+    if name in _TIMES and not _IS_TIME(value):
+        text = f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse it'
+        causes.append(Cause(place.full, FIELD_VALUE_TYPE_INVALID, text))
         return
     inner = place if name is None else _Place(name.rsplit(".", 1)[1], place.json, place.full)
     if isinstance(value, dict):
@@ -172,9 +258,36 @@ def _json_type(value: Any) -> str:
             return "object"
 
 
-def _type_cause(value: Any, schema: dict[str, Any], place: _Place) -> Cause:
+def json_type(value: Any) -> str:
+    """The JSON type of a value, as error messages name it."""
     found = _json_type(value)
-    found = {"boolean": "bool", "integer": "number"}.get(found, found)
+    return {"boolean": "bool", "integer": "number"}.get(found, found)
+
+
+def without_unknown_fields(obj: dict[str, Any], own: Schema | None = None) -> dict[str, Any]:
+    """The object without the fields that its kind does not have."""
+    if own is not None:
+        return own.known_part(obj)
+    known: dict[str, Any] = _known_part(obj, _root(obj["apiVersion"], obj["kind"]))
+    return known
+
+
+def _known_part(value: Any, schema: dict[str, Any]) -> Any:
+    resolved = definitions.resolve(schema)
+    if isinstance(value, list) and "items" in resolved:
+        return [_known_part(item, resolved["items"]) for item in value]
+    if not isinstance(value, dict):
+        return value
+    properties = resolved.get("properties", {})
+    extra = resolved.get("additionalProperties", True)
+    if extra is False:
+        value = {key: item for key, item in value.items() if key in properties}
+    rest = extra if isinstance(extra, dict) else {}
+    return {key: _known_part(item, properties.get(key, rest)) for key, item in value.items()}
+
+
+def _type_cause(value: Any, schema: dict[str, Any], place: _Place) -> Cause:
+    found = json_type(value)
     if found == "number" and _go_type(schema).startswith("int"):
         found = f"number {value}"
     message = (
@@ -203,7 +316,7 @@ def _go_type(schema: dict[str, Any]) -> str:
     return _GO_TYPES.get(kind, kind)
 
 
-def decoding_error(obj: dict[str, Any], causes: Sequence[Cause]) -> StatusError:
+def decoding_error(obj: dict[str, Any], causes: Sequence[Cause]) -> DecodingError:
     """400, as the server words it: the first type error, else all unknown fields together."""
     version = str(obj.get("apiVersion", "")).rpartition("/")[2]
     kind = obj.get("kind", "")
@@ -212,4 +325,4 @@ def decoding_error(obj: dict[str, Any], causes: Sequence[Cause]) -> StatusError:
         problem = wrong[0]
     else:
         problem = f"strict decoding error: {', '.join(cause.message for cause in causes)}"
-    return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {problem}')
+    return DecodingError(kind, version, problem)

@@ -271,6 +271,15 @@ class FieldSelector:
         """The fields that are asked for (the server refuses those it does not index)."""
         return (requirement.path for requirement in self.requirements)
 
+    def renamed(self, names: Mapping[str, str]) -> FieldSelector:
+        """The same selector on paths that another version of the kind calls differently."""
+        return FieldSelector(
+            tuple(
+                FieldRequirement(names.get(need.path, need.path), need.equal, need.value)
+                for need in self.requirements
+            )
+        )
+
     def exact(self, path: str) -> str | None:
         """The value that `path` must equal, None when the selector leaves it open."""
         for requirement in self.requirements:

@@ -1,11 +1,16 @@
-"""How a strategic merge works: by the schema's merge keys, and by directives within the patch."""
+"""How a strategic merge works: by the schema's merge keys, and by directives within the patch.
+
+A patch that does not fit is refused in the words, and with the codes, of the real server
+(`util/strategicpatch` and `util/mergepatch`; what its handler does not know of is a 500).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from k8sactors.api.definitions import Definition, resolve
-from k8sactors.api.errors import PatchError
+from k8sactors.api.errors import INTERNAL, UNPROCESSABLE, PatchError
+from k8sactors.api.go_text import go_format
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"
@@ -34,16 +39,17 @@ def _clean(value: Any) -> Any:
 
 def merge_object(old: Object, patch: Object, schema: Definition) -> Object:
     """One object; raises PatchError for a directive that is not known."""
-    match patch.get(_PATCH):
-        case "replace":
-            return {key: value for key, value in patch.items() if key != _PATCH}
-        case "delete":
-            return {}
-        case None | "merge":
-            result = dict(old)
-        case other:
-            raise PatchError(f"Unknown patch type found: {other}")
+    directive = patch.get(_PATCH)
+    if directive == "replace":
+        return {key: value for key, value in patch.items() if key != _PATCH}
+    if directive == "delete":
+        return {}
+    if directive is not None and directive != "merge":
+        text = f"unknown patch type: {directive} in map: {go_format(patch)}"
+        raise PatchError(text, INTERNAL)
+    result = dict(old)
     if _RETAIN in patch:
+        _check_retained(patch)
         result = {key: value for key, value in result.items() if key in patch[_RETAIN]}
     properties = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
@@ -51,6 +57,8 @@ def merge_object(old: Object, patch: Object, schema: Definition) -> Object:
     for key, value in patch.items():
         if key.startswith(_DELETE):
             field = key.removeprefix(_DELETE)
+            if not isinstance(value, list):
+                raise PatchError("invalid patch format of primitive list")
             if field in result:
                 result[field] = [item for item in result[field] if item not in value]
         elif key.startswith("$"):
@@ -63,9 +71,18 @@ def merge_object(old: Object, patch: Object, schema: Definition) -> Object:
             if result[key] == [] and value:
                 # An emptied list is not written back (omitempty).
                 del result[key]
+    return _in_order(result, patch, properties)
+
+
+def _in_order(result: Object, patch: Object, properties: Definition) -> Object:
+    """The merged object with its lists in the order that the patch demands."""
     for key, order in patch.items():
+        if not key.startswith(_ORDER):
+            continue
+        if not isinstance(order, list):
+            raise PatchError("invalid patch format of setElementOrder list")
         field = key.removeprefix(_ORDER)
-        if key.startswith(_ORDER) and isinstance(result.get(field), list):
+        if isinstance(result.get(field), list):
             merge_key = properties.get(field, {}).get("x-kubernetes-patch-merge-key")
             result[field] = _ordered(result[field], order, result[field], merge_key)
     return result
@@ -79,11 +96,31 @@ def _merge_value(old: Any, value: Any, schema: Definition) -> Any:
     if not isinstance(value, list) or "merge" not in strategy:
         return _clean(value)
     merge_key = schema.get("x-kubernetes-patch-merge-key")
-    if merge_key is None:
-        present = old or []
-        added = [item for item in dict.fromkeys(value) if item not in present]
+    present = old or []
+    _check_items(present, value)
+    if merge_key is None or not all(isinstance(item, dict) for item in value):
+        added: list[Any] = []
+        added.extend(item for item in value if item not in present and item not in added)
         return _ordered(present + added, value, present, None)
-    return _merge_list(old or [], value, merge_key, resolve(resolved.get("items", {})))
+    return _merge_list(present, value, merge_key, resolve(resolved.get("items", {})))
+
+
+def _check_retained(patch: Object) -> None:
+    retained = patch[_RETAIN]
+    if not isinstance(retained, list):
+        raise PatchError("invalid patch format of retainKeys")
+    if any(key not in retained for key in patch if not key.startswith("$")):
+        raise PatchError("patch content doesn't match retainKeys list", UNPROCESSABLE)
+
+
+def _check_items(old: list[Any], patch: list[Any]) -> None:
+    """The items of a merged list are all of one type, and no lists."""
+    types = list(dict.fromkeys(type(item) for item in (*old, *patch)))
+    if types and types[0] is list:
+        raise PatchError("lists of lists are not supported", UNPROCESSABLE)
+    if len(types) > 1:
+        shown = f"[{go_format(old)} {go_format(patch)}]"
+        raise PatchError(f"list element types are not identical: {shown}", INTERNAL)
 
 
 def _merge_list(
@@ -95,7 +132,8 @@ def _merge_list(
     named: list[Object] = []
     for item in patch:
         if merge_key not in item:
-            raise PatchError(f"map: {item} does not contain declared merge key: {merge_key}")
+            text = f"map: {go_format(item)} does not contain declared merge key: {merge_key}"
+            raise PatchError(text, INTERNAL)
         places = [n for n, have in enumerate(result) if have.get(merge_key) == item[merge_key]]
         if item.get(_PATCH) == "delete":
             result = [have for n, have in enumerate(result) if n not in places]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+from k8sactors.api.user import UserInfo
 
 
 class AuditRecord(NamedTuple):
     """A finished mutation (ResponseComplete in audit.k8s.io). `revision` 0: nothing written."""
 
     time_ns: int
-    user: str
+    user: UserInfo
     verb: str
     resource: str
     subresource: str
@@ -19,10 +21,12 @@ class AuditRecord(NamedTuple):
     name: str
     code: int
     revision: int
+    # What admission plugins have to say of it.
+    annotations: Mapping[str, str] | None = None
 
 
 class Audit:
-    """The last records, and whoever wants to see each."""
+    """The last records, and listeners to each."""
 
     def __init__(self, window: int) -> None:
         self.records: deque[AuditRecord] = deque(maxlen=window)

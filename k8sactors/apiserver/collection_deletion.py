@@ -5,30 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from k8sactors.api import codec
+from k8sactors.api.effects import Deletion
 from k8sactors.api.errors import StatusError
-from k8sactors.apiserver import deletion
+from k8sactors.api.protocol import REQUEST, request
+from k8sactors.apiserver import request_body
 from k8sactors.apiserver.call import Call, success_status
 from k8sactors.apiserver.entries import Entry
-from k8sactors.apiserver.protocol import REQUEST
 from k8sactors.apiserver.reads import Reads
-from k8sactors.apiserver.registry import OK, Registry
+from k8sactors.apiserver.registry import Registry
+from k8sactors.apiserver.subresource import OK
+
+Object = dict[str, Any]
 
 
 def delete_collection(registry: Registry, reads: Reads, call: Call) -> None:
     """Delete what the selectors mean.
 
     Raises:
-        StatusError: 400 for bad selectors.
+        StatusError: 400 for bad selectors or options.
     """
-    options = dict(call.options)
-    if call.body:
-        options.update(codec.decode_value(call.body))
-    reads.gather(call, lambda entries: _delete_each(registry, call, entries, options))
+    options = request_body.decode_delete_options(call)
+    reads.gather(
+        call, lambda entries: registry.run(call, _delete_each, registry, call, entries, options)
+    )
 
 
-def _delete_each(
-    registry: Registry, call: Call, entries: list[Entry], options: dict[str, Any]
-) -> None:
+def _delete_each(registry: Registry, call: Call, entries: list[Entry], options: Object) -> None:
     if not entries:
         call.succeed(OK, 0, success_status(OK))
         return
@@ -45,20 +47,20 @@ class _Collection:
         self.revision = 0
         self.error: StatusError | None = None
 
-    def delete(self, entries: list[Entry], options: dict[str, Any]) -> None:
+    def delete(self, entries: list[Entry], options: Object) -> None:
         for entry in entries:
             part = self._part(entry, options)
-            self.registry.guarded(part, self._delete_one, part, options)
+            self.registry.run(part, self._delete_one, part, options)
 
-    def _delete_one(self, part: Call, options: dict[str, Any]) -> None:
-        self.registry.admission.admit(part, "delete", None)
+    def _delete_one(self, part: Call, options: Object) -> None:
         self.registry.delete_object(
             part, part.name, options, self._deleted, missing=lambda: self._count(part)
         )
 
-    def _part(self, entry: Entry, options: dict[str, Any]) -> Call:
-        payload = ["delete", "", entry.namespace, entry.name, "", None, options]
-        return Call(self, payload, self.call.resource, _ignore)
+    def _part(self, entry: Entry, options: Object) -> Call:
+        call = self.call
+        payload = request("delete", "", entry.namespace, entry.name, "", None, options)
+        return Call(self, payload, call.resource, call.user, call.environment, _ignore)
 
     def reply(self, kind: str, payload: Any) -> None:
         """A part has failed: the first failure is the answer."""
@@ -67,9 +69,7 @@ class _Collection:
             self.error = StatusError.from_status(codec.decode_value(payload[2]))
         self._done_one()
 
-    def _deleted(
-        self, part: Call, _decision: deletion.Deletion, revision: int, _options: dict[str, Any]
-    ) -> None:
+    def _deleted(self, part: Call, _decision: Deletion, revision: int, _options: Object) -> None:
         self.revision = max(self.revision, revision)
         self._count(part)
 

@@ -1,6 +1,6 @@
 """Forgetting old revisions of the store: every five minutes, by one of the API servers.
 
-A shared key says when and up to where. Whoever moves it on (a guarded write) compacts to the
+A shared key says when and up to where. The server that moves it (a guarded write) compacts to the
 revision that was current one interval ago, so clients have at least that long to continue a list or
 a watch. The others see that the key has moved, and only note it. This is how the real API servers
 agree, too.
@@ -8,11 +8,10 @@ agree, too.
 
 from __future__ import annotations
 
-from typing import Any
-
+from k8sactors.api.effects import Guard, Write
 from k8sactors.apiserver.errors import StoreError
-from k8sactors.apiserver.store import Committed, Guard, Store, Write
-from k8sactors.simulation import SECOND
+from k8sactors.apiserver.store import Committed, Store
+from k8sactors.simulation import SECOND, Clock
 
 KEY = b"/registry/compaction/revision"
 
@@ -20,11 +19,11 @@ KEY = b"/registry/compaction/revision"
 class Compactor:
     """One API server's part in it."""
 
-    def __init__(self, store: Store, environment: Any, interval_ns: int) -> None:
+    def __init__(self, store: Store, clock: Clock, interval_ns: int) -> None:
         self.compacted_revision = 0
         self.last_error = ""
         self._store = store
-        self._environment = environment
+        self._clock = clock
         self._interval_ns = interval_ns
         # The key as last seen: its mod_revision, and the revision it names.
         self._seen = 0
@@ -35,7 +34,7 @@ class Compactor:
         self._next()
 
     def _next(self) -> None:
-        self._environment.after(self._interval_ns, self._round, slack_ns=SECOND)
+        self._clock.after(self._interval_ns, self._round, slack_ns=SECOND)
 
     def _round(self) -> None:
         self._store.current_revision(self._note, self._failed)

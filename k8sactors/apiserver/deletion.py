@@ -7,48 +7,32 @@ give a decision.
 
 from __future__ import annotations
 
-import enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from k8sactors.api import errors, meta
-from k8sactors.api.errors import Cause
+from k8sactors.api.effects import Deletion, Outcome
+from k8sactors.api.strategy import BACKGROUND, FOREGROUND, ORPHAN
 from k8sactors.apiserver.resource import Resource
-from k8sactors.apiserver.strategy import BACKGROUND, FOREGROUND, ORPHAN
+from k8sactors.simulation import SECOND
 
 Object = dict[str, Any]
 
 FOREGROUND_FINALIZER = "foregroundDeletion"
 ORPHAN_FINALIZER = "orphan"
-SECOND_NS = 1_000_000_000
-
-
-class Outcome(enum.Enum):
-    """What a deletion comes to."""
-
-    REMOVE = enum.auto()
-    MARK = enum.auto()
-    NOTHING = enum.auto()
-
-
-class Deletion(NamedTuple):
-    """The decision; `obj` is the marked object, or the last state of a removed one."""
-
-    outcome: Outcome
-    obj: Object
 
 
 def decide(resource: Resource, obj: Object, options: dict[str, Any], wall_ns: int) -> Deletion:
     """What happens to `obj` when a client deletes it.
 
     Raises:
-        StatusError: 409 for a failed precondition, 422 for options without meaning.
+        StatusError: 409, it cannot be deleted now.
     """
-    _check_options(resource, obj, options)
     metadata = obj["metadata"]
     finalizers = propagation_finalizers(resource, metadata, options)
     changed = finalizers != list(metadata.get("finalizers") or ())
-    if resource.name == "namespaces":
-        return _delete_namespace(obj, finalizers, wall_ns)
+    decided = resource.strategy.decide_deletion(obj, finalizers, wall_ns)
+    if decided is not None:
+        return decided
     requested = options.get("gracePeriodSeconds")
     if metadata.get("deletionTimestamp"):
         return _delete_again(obj, finalizers, requested, changed=changed)
@@ -61,7 +45,7 @@ def decide(resource: Resource, obj: Object, options: dict[str, Any], wall_ns: in
 def mark(obj: Object, finalizers: list[str], period_seconds: int, wall_ns: int) -> Object:
     """The object with its time of deletion, which counts as a new generation."""
     metadata = dict(obj["metadata"])
-    metadata["deletionTimestamp"] = meta.format_time(wall_ns + period_seconds * SECOND_NS)
+    metadata["deletionTimestamp"] = meta.format_time(wall_ns + period_seconds * SECOND)
     metadata["deletionGracePeriodSeconds"] = period_seconds
     if metadata.get("generation"):
         metadata["generation"] += 1
@@ -69,20 +53,10 @@ def mark(obj: Object, finalizers: list[str], period_seconds: int, wall_ns: int) 
     return {**obj, "metadata": metadata}
 
 
-def released(old: Object, new: Object) -> bool:
-    """Whether this update takes away what held a deleted object: then it is removed instead."""
-    before = old["metadata"]
-    if not before.get("deletionTimestamp") or new["metadata"].get("finalizers"):
-        return False
-    if before.get("deletionGracePeriodSeconds"):
-        return False
-    return not (new.get("kind") == "Namespace" and (new.get("spec") or {}).get("finalizers"))
-
-
 def propagation_finalizers(
     resource: Resource, metadata: Object, options: dict[str, Any]
 ) -> list[str]:
-    """The finalizers that the propagation policy asks for, beside those that are there."""
+    """The finalizers that the propagation policy asks for, next to those that are there."""
     policy = options.get("propagationPolicy")
     orphan_dependents = options.get("orphanDependents")
     present = list(metadata.get("finalizers") or ())
@@ -113,7 +87,7 @@ def _delete_again(
         if requested == 0 and not finalizers:
             return Deletion(Outcome.REMOVE, obj)
         until_ns = meta.parse_time(metadata["deletionTimestamp"])
-        until_ns -= (period - max(requested, 0)) * SECOND_NS
+        until_ns -= (period - max(requested, 0)) * SECOND
         shortened = {
             **metadata,
             "deletionTimestamp": meta.format_time(until_ns),
@@ -128,28 +102,6 @@ def _delete_again(
     if not period and not finalizers:
         return Deletion(Outcome.REMOVE, obj)
     return Deletion(Outcome.NOTHING, obj)
-
-
-def _delete_namespace(obj: Object, finalizers: list[str], wall_ns: int) -> Deletion:
-    """A namespace is Terminating until the namespace controller has emptied it."""
-    metadata = obj["metadata"]
-    held = bool((obj.get("spec") or {}).get("finalizers")) or bool(finalizers)
-    if not metadata.get("deletionTimestamp"):
-        if not held:
-            return Deletion(Outcome.REMOVE, obj)
-        updated = dict(metadata)
-        updated["deletionTimestamp"] = meta.format_time(wall_ns)
-        _set_finalizers(updated, finalizers)
-        status = {**(obj.get("status") or {}), "phase": "Terminating"}
-        return Deletion(Outcome.MARK, {**obj, "metadata": updated, "status": status})
-    if held:
-        raise errors.conflict(
-            "namespaces",
-            metadata["name"],
-            "The system is ensuring all content is removed from this namespace.  Upon completion, "
-            "this namespace will automatically be purged by the system.",
-        )
-    return Deletion(Outcome.REMOVE, obj)
 
 
 def check_preconditions(
@@ -178,35 +130,6 @@ def check_preconditions(
             f"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in "
             f"object meta: {mod_revision}",
         )
-
-
-def _check_options(resource: Resource, obj: Object, options: dict[str, Any]) -> None:
-    policy = options.get("propagationPolicy")
-    cause: Cause | None = None
-    if policy is not None and options.get("orphanDependents") is not None:
-        cause = Cause(
-            "propagationPolicy",
-            "FieldValueInvalid",
-            f'Invalid value: "{policy}": orphanDependents and deletionPropagation cannot be both '
-            "set",
-        )
-    elif policy is not None and policy not in {BACKGROUND, FOREGROUND, ORPHAN}:
-        cause = Cause(
-            "propagationPolicy",
-            "FieldValueNotSupported",
-            f'Unsupported value: "{policy}": supported values: "Background", "Foreground", '
-            '"Orphan"',
-        )
-    if cause is not None:
-        raise errors.StatusError(
-            422,
-            "Invalid",
-            f'DeleteOptions.meta.k8s.io "" is invalid: {cause}',
-            causes=[cause],
-            group="meta.k8s.io",
-            kind="DeleteOptions",
-        )
-    del resource, obj
 
 
 def _set_finalizers(metadata: Object, finalizers: list[str]) -> None:

@@ -10,46 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from k8sactors.api import codec, selectors
+from k8sactors.api import codec
+from k8sactors.api.field_labels import NO_FIELDS, SelectableFields
+from k8sactors.api.protocol import ADDED, DELETED, MODIFIED
 
 _NO_LABELS: dict[str, str] = {}
 
-# The field labels that a kind supports besides metadata.name and metadata.namespace (conversion
-# functions of the real API types). Any other is a 400.
-FIELD_LABELS: dict[str, tuple[str, ...]] = {
-    "pods": (
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "spec.schedulerName",
-        "spec.serviceAccountName",
-        "spec.hostNetwork",
-        "status.phase",
-        "status.podIP",
-        "status.podIPs",
-        "status.nominatedNodeName",
-    ),
-    "nodes": ("spec.unschedulable",),
-    "namespaces": ("status.phase",),
-    "secrets": ("type",),
-    "services": ("spec.clusterIP", "spec.type"),
-    "replicationcontrollers": ("status.replicas",),
-    "replicasets.apps": ("status.replicas",),
-    "jobs.batch": ("status.successful",),
-    "events": (
-        "involvedObject.kind",
-        "involvedObject.namespace",
-        "involvedObject.name",
-        "involvedObject.uid",
-        "involvedObject.apiVersion",
-        "involvedObject.resourceVersion",
-        "involvedObject.fieldPath",
-        "reason",
-        "reportingComponent",
-        "source",
-        "type",
-    ),
-    "certificatesigningrequests.certificates.k8s.io": ("spec.signerName",),
-}
 METADATA_LABELS = ("metadata.name", "metadata.namespace")
 
 
@@ -59,7 +25,7 @@ class Entry:
     __slots__ = (
         "_fields",
         "_labels",
-        "_node",
+        "_trigger",
         "data",
         "key",
         "lease",
@@ -78,49 +44,48 @@ class Entry:
         self.mod_revision = mod_revision
         self.lease = lease
         self._labels: Mapping[str, str] | None = None
-        self._node: str | None = None
+        self._trigger: str | None = None
         self._fields: dict[str, str] | None = None
 
-    def learn(self, resource: str, obj: dict[str, Any] | None = None) -> None:
+    def learn(self, fields: SelectableFields, obj: dict[str, Any] | None = None) -> None:
         """Take labels and fields from `obj`, the object in `data` (decoded when not given)."""
         if obj is None:
             obj = codec.decode(self.data, 0)
-        self.learn_place(obj)
-        paths = FIELD_LABELS.get(resource)
-        value = selectors.field_value
-        self._fields = {path: value(obj, path) for path in paths} if paths else {}
+        self.learn_place(fields, obj)
+        self._fields = {path: tell(obj) for path, tell in fields.labels.items()}
 
-    def learn_place(self, obj: dict[str, Any]) -> None:
-        """Take what most watchers ask for: labels, and the node of a pod."""
+    def learn_place(self, fields: SelectableFields, obj: dict[str, Any]) -> None:
+        """Take what most watchers ask for: labels, and the field that watchers are indexed by."""
         metadata = obj.get("metadata")
         self._labels = (metadata.get("labels") if metadata else None) or _NO_LABELS
-        spec = obj.get("spec")
-        self._node = (spec.get("nodeName") if isinstance(spec, dict) else None) or ""
+        tell = fields.tell_trigger
+        if tell is not None:
+            self._trigger = tell(obj)
 
     def labels(self) -> Mapping[str, str]:
         """The object's labels."""
         if self._labels is None:
-            self.learn_place(codec.decode(self.data, 0))
+            self.learn_place(NO_FIELDS, codec.decode(self.data, 0))
         assert self._labels is not None
         return self._labels
 
-    def node(self) -> str:
-        """The node that a pod is assigned to, "" for none."""
-        if self._node is None:
-            self.learn_place(codec.decode(self.data, 0))
-        assert self._node is not None
-        return self._node
+    def trigger(self, fields: SelectableFields) -> str:
+        """The value of the field that watchers are indexed by: the node of a pod."""
+        if self._trigger is None:
+            self.learn_place(fields, codec.decode(self.data, 0))
+        assert self._trigger is not None
+        return self._trigger
 
-    def field(self, resource: str, path: str) -> str:
+    def field(self, fields: SelectableFields, path: str) -> str:
         """The value that a field selector compares with."""
         if path == "metadata.name":
             return self.name
         if path == "metadata.namespace":
             return self.namespace
-        if path == "spec.nodeName" and resource == "pods":
-            return self.node()
+        if path == fields.trigger:
+            return self.trigger(fields)
         if self._fields is None:
-            self.learn(resource)
+            self.learn(fields)
         assert self._fields is not None
         return self._fields.get(path, "")
 
@@ -137,6 +102,13 @@ class Change:
         self._item: list[Any] | None = None
 
     @property
+    def name(self) -> str:
+        """The object's name."""
+        entry = self.entry if self.entry is not None else self.old
+        assert entry is not None
+        return entry.name
+
+    @property
     def item(self) -> list[Any]:
         """What a watcher without selector gets: one list, the same for all of them."""
         item = self._item
@@ -144,8 +116,8 @@ class Change:
             entry, old = self.entry, self.old
             if entry is None:
                 assert old is not None
-                item = ["DELETED", self.revision, old.data]
+                item = [DELETED, self.revision, old.data]
             else:
-                item = ["ADDED" if old is None else "MODIFIED", self.revision, entry.data]
+                item = [ADDED if old is None else MODIFIED, self.revision, entry.data]
             self._item = item
         return item

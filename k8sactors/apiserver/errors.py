@@ -1,11 +1,15 @@
-"""What can go wrong between the API server and its store.
+"""What can go wrong when an API server is configured, and between it and its store.
 
 ApiServerError
+├── UnknownPluginError       the configuration names an admission plugin that cannot be chosen
 ├── StoreError               the store did not do what it was asked
-│   ├── StoreUnavailableError    nobody answers; the request was certainly not carried out
+│   ├── StoreUnavailableError    no member answers; the request was certainly not carried out
 │   ├── UnknownOutcomeError      the write may or may not have been carried out
 │   └── CompactedError           the revision asked for is no longer kept
-└── LookupNeededError        a handler needs a key that no cache has: read it and run again
+├── AuditPolicyError         an audit policy that is malformed
+├── InvalidTokenError        a token, or a key for tokens, that is good for nothing
+├── OidcConfigurationError   issuers of tokens, or their keys, are described badly
+└── TokenFileError           a file of tokens that cannot be read
 
 What a client sees is always `k8sactors.api.errors.StatusError`.
 """
@@ -15,6 +19,10 @@ from __future__ import annotations
 
 class ApiServerError(Exception):
     """Root of the API server's errors."""
+
+
+class UnknownPluginError(ApiServerError):
+    """There is no such admission plugin, or it is to be on and off."""
 
 
 class StoreError(ApiServerError):
@@ -37,11 +45,17 @@ class CompactedError(StoreError):
         self.compact_revision = compact_revision
 
 
-class LookupNeededError(ApiServerError):
-    """Raised by a synchronous handler that must know the store's current value of `key`."""
+class InvalidTokenError(ApiServerError):
+    """A token that proves nothing, or a key that cannot sign; the text never shows any of it."""
 
-    def __init__(self, key: bytes, wait_ns: int = 0) -> None:
-        super().__init__(key.decode())
-        self.key = key
-        # How long the key may take to appear.
-        self.wait_ns = wait_ns
+
+class TokenFileError(ApiServerError):
+    """A file of tokens that cannot be read; the text names the line and shows nothing of it."""
+
+
+class OidcConfigurationError(ApiServerError):
+    """Issuers of tokens, or their keys, that are not described as they must be."""
+
+
+class AuditPolicyError(ApiServerError):
+    """An audit policy that is malformed; the text says where."""

@@ -10,33 +10,43 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from functools import partial
 
 from k8sactors.api import codec, errors
+from k8sactors.api.effects import KeyState
+from k8sactors.api.field_labels import NO_FIELDS, SelectableFields
 from k8sactors.apiserver.errors import CompactedError, StoreError
-from k8sactors.apiserver.keys import ROOT, end_of
-from k8sactors.apiserver.store import KeyState, Page, Store, StoreEvent, StoreWatch
+from k8sactors.apiserver.keys import ROOT, end_of, prefix_of
+from k8sactors.apiserver.store import Page, Store, StoreEvent, StoreWatch
 from k8sactors.apiserver.watch_cache import WatchCache
+from k8sactors.simulation import Clock, Timer
 
 LIST_PAGE = 10_000
 
 
-class Clock(Protocol):
-    """The part of an actor's context that the feed needs."""
-
-    def after(self, delay_ns: int, callback: Callable[[], None], *, slack_ns: int = 0) -> Any:
-        """Call back later."""
-
-
 class _Waiter:
-    """Somebody who waits until the caches have reached a revision."""
+    """A request that waits until the caches have reached a revision."""
 
     __slots__ = ("on_ready", "on_timeout", "timer")
 
     def __init__(self, on_ready: Callable[[], None], on_timeout: Callable[[], None]) -> None:
         self.on_ready = on_ready
         self.on_timeout = on_timeout
-        self.timer: Any = None
+        self.timer: Timer | None = None
+
+
+class _Filling:
+    """A cache that was added while the feed was running: filled by a list of its own.
+
+    Events wait until the feed has reached the revision of that list.
+    """
+
+    __slots__ = ("cache", "events", "on_filled")
+
+    def __init__(self, cache: WatchCache, on_filled: Callable[[], None]) -> None:
+        self.cache = cache
+        self.on_filled = on_filled
+        self.events: list[StoreEvent] = []
 
 
 class Feed:
@@ -56,19 +66,42 @@ class Feed:
         self._backoff_ns = backoff_ns
         self._timeout_ns = timeout_ns
         self._by_prefix: dict[bytes, WatchCache] = {}
+        self._filling: dict[bytes, _Filling] = {}
         self._watch: StoreWatch | None = None
         self._waiters: list[tuple[int, int, _Waiter]] = []
         self._waiter_count = 0
         self._closed = False
 
-    def add_resource(self, resource: str) -> WatchCache:
-        """The cache of a resource; made at first use."""
+    def add_resource(self, resource: str, indexed: SelectableFields = NO_FIELDS) -> WatchCache:
+        """The cache of a resource, by its name in keys; made at first use."""
         cache = self.caches.get(resource)
         if cache is None:
-            cache = self.caches[resource] = WatchCache(resource, self._window)
+            cache = self.caches[resource] = WatchCache(resource, indexed, self._window)
             cache.oldest_revision = self.revision
             self._by_prefix[resource.encode()] = cache
         return cache
+
+    def add_while_running(
+        self, resource: str, indexed: SelectableFields, on_filled: Callable[[], None]
+    ) -> WatchCache:
+        """The cache of a resource that is served from now on; `on_filled` once it holds all."""
+        cache = self.caches[resource] = WatchCache(resource, indexed, self._window)
+        filling = self._filling[resource.encode()] = _Filling(cache, on_filled)
+        if self.ready:
+            self._list_one(filling, prefix_of(resource), 0, [])
+        return cache
+
+    def is_filling(self, resource: str) -> bool:
+        """Whether the cache of a resource that was added does not hold all objects yet."""
+        return resource.encode() in self._filling
+
+    def remove_resource(self, resource: str) -> None:
+        """Forget a resource that is served no longer; its watches end."""
+        self._filling.pop(resource.encode(), None)
+        self._by_prefix.pop(resource.encode(), None)
+        cache = self.caches.pop(resource, None)
+        if cache is not None:
+            terminate(cache, f"{resource} is served no longer")
 
     def start(self) -> None:
         """List the store, then follow it."""
@@ -116,6 +149,49 @@ class Feed:
             on_error=self._list_failed,
         )
 
+    def _list_one(
+        self, filling: _Filling, start: bytes, revision: int, gathered: list[KeyState]
+    ) -> None:
+        name = filling.cache.resource.encode()
+
+        def on_page(page: Page) -> None:
+            gathered.extend(page.items)
+            if page.more:
+                after = page.items[-1].key + b"\0"
+                self._list_one(filling, after, revision or page.revision, gathered)
+            else:
+                listed = revision or page.revision
+                self.when_reached(listed, lambda: self._join(filling, gathered, listed), again)
+
+        def again(_error: StoreError | None = None) -> None:
+            # A new list of everything has filled it in the meantime, unless it still waits.
+            if self._filling.get(name) is filling and not self._closed:
+                restart = partial(self._list_one, filling, prefix_of(name.decode()), 0, [])
+                self._clock.after(self._backoff_ns, restart)
+
+        self._store.scan(
+            start,
+            end_of(prefix_of(name.decode())),
+            revision=revision,
+            limit=LIST_PAGE,
+            on_done=on_page,
+            on_error=again,
+        )
+
+    def _join(self, filling: _Filling, items: Sequence[KeyState], revision: int) -> None:
+        """The feed is at the revision of the list: from here on the cache goes with the others."""
+        cache = filling.cache
+        name = cache.resource.encode()
+        if self._filling.get(name) is not filling:
+            return
+        del self._filling[name]
+        cache.replace(items, revision)
+        for event in filling.events:
+            if event.mod_revision > revision:
+                cache.apply(event)
+        self._by_prefix[name] = cache
+        filling.on_filled()
+
     def _list_failed(self, error: StoreError) -> None:
         self.last_error = str(error)
         if not self._closed:
@@ -128,6 +204,9 @@ class Feed:
         for item in items:
             resource = item.key[len(ROOT) : item.key.index(b"/", len(ROOT))]
             grouped.setdefault(resource, []).append(item)
+        filled, self._filling = self._filling, {}
+        for name, filling in filled.items():
+            self._by_prefix[name] = filling.cache
         for name, cache in self._by_prefix.items():
             cache.replace(grouped.get(name, ()), revision)
         self.revision = revision
@@ -136,7 +215,12 @@ class Feed:
         self._watch = self._store.watch(
             ROOT, revision + 1, self._on_events, on_cancel=self._on_cancel
         )
+        for filling in filled.values():
+            filling.on_filled()
         self._wake_waiters()
+        for cache in list(self.caches.values()):
+            if cache.on_change is not None:
+                cache.on_change()
 
     def _on_events(self, events: Sequence[StoreEvent], revision: int) -> None:
         by_prefix = self._by_prefix
@@ -148,10 +232,17 @@ class Feed:
             if cache is not None:
                 cache.apply(event)
                 touched[cache] = None
+            elif self._filling:
+                filling = self._filling.get(key[start : key.find(b"/", start)])
+                if filling is not None:
+                    filling.events.append(event)
         self.revision = max(self.revision, revision)
         for cache in touched:
             cache.flush()
         self._wake_waiters()
+        for cache in touched:
+            if cache.on_change is not None:
+                cache.on_change()
 
     def _on_cancel(self, error: StoreError) -> None:
         self._watch = None
@@ -180,7 +271,7 @@ def terminate(cache: WatchCache, message: str) -> None:
     data = codec.encode_value(error.status())
     for watcher in cache.watchers.clear():
         watcher.flush()
-        watcher.send([["ERROR", error.code, data]])
+        watcher.sink.end(error.code, data)
         cache.terminated += 1
 
 

@@ -30,6 +30,9 @@ class Freshness(NamedTuple):
     revision: int = 0
 
 
+# Of a revision: it has 63 bits.
+MAX_DIGITS = 18
+
 CURRENT = Freshness(Source.CURRENT)
 ANY = Freshness(Source.ANY)
 
@@ -47,9 +50,14 @@ def required_freshness(options: dict[str, Any]) -> Freshness:
         return ANY
     revision = parse_revision(text)
     match = options.get("resourceVersionMatch")
-    if match == "Exact" or (not match and options.get("limit")):
+    if match == "Exact" or (not match and limit_of(options)):
         return Freshness(Source.EXACT, revision)
     return Freshness(Source.NOT_OLDER, revision)
+
+
+def limit_of(options: dict[str, Any]) -> int:
+    """How many objects a page of a list may hold; 0 for all of them, as for a negative limit."""
+    return max(0, int(options.get("limit") or 0))
 
 
 def parse_revision(text: Any) -> int:
@@ -60,7 +68,7 @@ def parse_revision(text: Any) -> int:
     """
     if isinstance(text, int):
         return text
-    if isinstance(text, str) and text.isascii() and text.isdigit():
+    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
         return int(text)
     raise errors.bad_request(f'invalid resource version "{text}": not a number')
 
@@ -69,12 +77,15 @@ def check_list_options(options: dict[str, Any], *, watch: bool = False) -> None:
     """Refuse combinations that have no meaning.
 
     Raises:
-        StatusError: 422, as the real server answers.
+        StatusError: 400 or 422, as the real server answers.
     """
     match = options.get("resourceVersionMatch")
-    if not match:
-        return
     version = options.get("resourceVersion")
+    if not match:
+        if options.get("continue") and version not in {None, "", "0"}:
+            text = "specifying resource version is not allowed when using continue"
+            raise errors.bad_request(text)
+        return
     problem = ""
     if watch:
         problem = "Forbidden: resourceVersionMatch is forbidden for watch"

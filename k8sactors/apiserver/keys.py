@@ -9,9 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 ROOT: Final = b"/registry/"
-# Not resources: bookkeeping that the API servers share through the store.
-SERVICE_IP_PREFIX: Final = b"/registry/ranges.serviceips/"
-NODE_PORT_PREFIX: Final = b"/registry/ranges.servicenodeports/"
 
 
 def prefix_of(resource: str, namespace: str | None = None) -> bytes:

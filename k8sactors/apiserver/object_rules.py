@@ -5,84 +5,16 @@ Sources: API conventions ("Metadata") and the generic registry's BeforeCreate an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from k8sactors.api import codec, errors, meta
+from k8sactors.api import errors, meta
 from k8sactors.api.errors import Cause
-
-if TYPE_CHECKING:
-    from k8sactors.apiserver.call import Call
-    from k8sactors.apiserver.resource import Resource
+from k8sactors.apiserver.call import Call
+from k8sactors.apiserver.resource import Resource
 
 Object = dict[str, Any]
 
 UNSET_VERSIONS = {None, "", "0"}
-
-
-def decode_body(call: Call, limit_bytes: int) -> Object:
-    """The object in a request's body, of the resource's kind.
-
-    Raises:
-        StatusError: 400 or 413.
-    """
-    body = call.body
-    if body is None:
-        raise errors.bad_request("the request has no body")
-    if len(body) > limit_bytes:
-        raise errors.request_entity_too_large(f"limit is {limit_bytes}")
-    obj = codec.decode_value(body)
-    if not isinstance(obj, dict):
-        raise errors.bad_request(
-            "the object provided is unrecognized (must be of type "
-            f"{call.resource.info.kind}): the body is not a JSON object"
-        )
-    return obj
-
-
-def check_kind(obj: Object, resource: Resource) -> None:
-    """Fill in or compare apiVersion and kind.
-
-    Raises:
-        StatusError: 400, the body is of another kind.
-    """
-    info = resource.info
-    api_version, kind = info.api_version, info.kind
-    if obj.get("kind") == kind and obj.get("apiVersion") == api_version:
-        return
-    given_version, given_kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
-    if given_version != api_version or given_kind != kind:
-        raise errors.bad_request(
-            f"{given_kind} in version {_quoted(given_version)} cannot be handled as a {kind}: "
-            f"no kind {_quoted(given_kind)} is registered for this resource ({api_version})"
-        )
-    # apiVersion and kind come first in an object that is printed.
-    rest = {key: value for key, value in obj.items() if key not in {"apiVersion", "kind"}}
-    obj.clear()
-    obj["apiVersion"] = api_version
-    obj["kind"] = kind
-    obj.update(rest)
-
-
-def _quoted(text: Any) -> str:
-    return f'"{text}"'
-
-
-def metadata_of(obj: Object) -> Object:
-    """The object's metadata; an empty one is put in when it is missing.
-
-    Raises:
-        StatusError: 400, it is not an object.
-    """
-    metadata = obj.get("metadata")
-    if metadata is None:
-        metadata = obj["metadata"] = {}
-    elif not isinstance(metadata, dict):
-        raise errors.bad_request(
-            f"{obj.get('kind')} in version {_quoted(obj.get('apiVersion'))} cannot be handled as "
-            f"a {obj.get('kind')}: json: cannot unmarshal into Go struct field "
-            f"{obj.get('kind')}.metadata of type v1.ObjectMeta"
-        )
-    return metadata
 
 
 def set_namespace(metadata: Object, call: Call) -> None:
@@ -161,7 +93,6 @@ def carry_system_fields(new: Object, old: Object, resource: Resource) -> None:
             f"{before.get('uid')}",
         )
     metadata.pop("selfLink", None)
-    metadata.pop("managedFields", None)
     for field in _CARRIED:
         if field in before:
             metadata[field] = before[field]

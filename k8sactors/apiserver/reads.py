@@ -16,19 +16,21 @@ from typing import Any
 import msgpack
 
 from k8sactors.api import errors, selectors
+from k8sactors.api.effects import KeyState
 from k8sactors.api.errors import Cause, SelectorError, StatusError
 from k8sactors.apiserver.call import Call
-from k8sactors.apiserver.entries import FIELD_LABELS, METADATA_LABELS, Entry
+from k8sactors.apiserver.entries import METADATA_LABELS, Entry
 from k8sactors.apiserver.feed import Feed
 from k8sactors.apiserver.freshness import (
     Freshness,
     Source,
     check_list_options,
+    limit_of,
     required_freshness,
 )
 from k8sactors.apiserver.keys import end_of, split_key
 from k8sactors.apiserver.resource import Resource
-from k8sactors.apiserver.store import KeyState, Page, Store
+from k8sactors.apiserver.store import Page, Store
 from k8sactors.apiserver.watchers import Scope, scope_of
 
 PAGE_MAX = 10_000
@@ -47,16 +49,19 @@ def request_scope(resource: Resource, namespace: str, options: dict[str, Any]) -
     except SelectorError as error:
         raise errors.bad_request(str(error)) from error
     if fields is not None:
-        supported = FIELD_LABELS.get(resource.name, ())
+        info = resource.info
+        served = info.served.field_labels
+        supported = info.record.fields.labels if served is None else served
         for path in fields.paths():
             if path not in supported and path not in METADATA_LABELS:
-                info = resource.info
                 raise errors.bad_request(
                     f'Unable to find "{info.api_version}, Resource={info.plural}" that match label '
                     f'selector "{label_text or ""}", field selector "{field_text}": '
                     f"field label not supported: {path}"
                 )
-    return scope_of(resource.name, namespace, labels, fields)
+        if served is not None:
+            fields = fields.renamed(served)
+    return scope_of(resource.info.record.fields, namespace, labels, fields)
 
 
 class Reads:
@@ -141,7 +146,7 @@ class Reads:
     def _answer_list(self, call: Call, scope: Scope) -> None:
         entries = call.resource.cache.select(scope)
         revision = self.feed.revision
-        limit = int(call.options.get("limit") or 0)
+        limit = limit_of(call.options)
         token: str | None = None
         remaining: int | None = None
         if limit and len(entries) > limit:
@@ -163,7 +168,7 @@ class _ListFromStore:
         self.revision = revision
         self.start = start
         self.items: list[list[Any]] = []
-        self.limit = int(call.options.get("limit") or 0)
+        self.limit = limit_of(call.options)
         self.prefix = call.resource.prefix(call.namespace)
         if not start.startswith(self.prefix):
             raise errors.bad_request("continue key is not valid: it belongs to another list")
@@ -180,9 +185,9 @@ class _ListFromStore:
         )
 
     def _on_page(self, page: Page) -> None:
-        resource = self.call.resource.name
+        indexed = self.call.resource.info.record.fields
         for state in page.items:
-            if self.scope.plain or self.scope.matches(resource, _entry_of(state)):
+            if self.scope.plain or self.scope.matches(indexed, _entry_of(state)):
                 self.items.append([state.mod_revision, state.value])
         if page.items:
             self.start = page.items[-1].key + b"\0"
@@ -208,7 +213,7 @@ def _answer_get(call: Call, state: KeyState | None, _revision: int) -> None:
 
 
 def encode_continue(revision: int, start: bytes) -> str:
-    """An opaque token: the revision of the list and the key to go on from."""
+    """An opaque token: the revision of the list and the key to continue from."""
     packed: bytes = msgpack.packb([revision, start])
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 

@@ -8,50 +8,85 @@ servers may run on one store; they share nothing else.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from k8sactors.actors import Actor, Connection, Context, Message
-from k8sactors.api import codec, errors, scheme
-from k8sactors.api.errors import StatusError
-from k8sactors.apiserver import binding, eviction, namespaces, scale
-from k8sactors.apiserver.admission import PLUGINS, Admission
-from k8sactors.apiserver.admission.chain import Cluster
-from k8sactors.apiserver.audit import Audit, AuditRecord
-from k8sactors.apiserver.bootstrap import Bootstrap
-from k8sactors.apiserver.call import Call, Origin
-from k8sactors.apiserver.collection_deletion import delete_collection
-from k8sactors.apiserver.compaction import Compactor
-from k8sactors.apiserver.config import APIServerConfig
-from k8sactors.apiserver.feed import Feed
-from k8sactors.apiserver.flow_control import FlowControl
-from k8sactors.apiserver.protocol import (
+from k8sactors.api import codec, errors
+from k8sactors.api.credentials import Credentials
+from k8sactors.api.effects import KeyState
+from k8sactors.api.errors import AnswerNeededError, LookupNeededError, StatusError, SuspendedError
+from k8sactors.api.protocol import (
+    ACCESS,
+    AUTHENTICATE,
     HEALTH,
     HEALTH_RESPONSE,
     REQUEST,
+    REQUEST_USER,
     RESPONSE,
     WATCH,
-    WATCH_CANCEL,
+    WATCH_USER,
+)
+from k8sactors.api.scheme import Scheme, builtin
+from k8sactors.api.streaming import CONNECT, CONNECT_USER
+from k8sactors.api.user import UserInfo
+from k8sactors.apiextensions.definition import with_definitions
+from k8sactors.apiserver.admission import plugins, selected
+from k8sactors.apiserver.admission_chain import Admission, Cluster
+from k8sactors.apiserver.audit import Audit, AuditRecord
+from k8sactors.apiserver.audit_log import AuditLog
+from k8sactors.apiserver.audit_policy import STARTED
+from k8sactors.apiserver.authentication import Authentication, Known, authenticator_of
+from k8sactors.apiserver.authn.lookup import finder
+from k8sactors.apiserver.authn.service_account import Tokens
+from k8sactors.apiserver.authz.attributes import Attributes, of_request
+from k8sactors.apiserver.authz.authorizer import Authorizer
+from k8sactors.apiserver.authz.impersonation import impersonated
+from k8sactors.apiserver.bootstrap import Bootstrap
+from k8sactors.apiserver.call import Call, Origin, ProxiedOrigin, status_of
+from k8sactors.apiserver.compaction import Compactor
+from k8sactors.apiserver.config import APIServerConfig
+from k8sactors.apiserver.connections import Connections
+from k8sactors.apiserver.custom_resources import CustomResources
+from k8sactors.apiserver.environment import Environment
+from k8sactors.apiserver.feed import Feed
+from k8sactors.apiserver.pages import pages
+from k8sactors.apiserver.priority_and_fairness.configuration_keeper import ConfigurationKeeper
+from k8sactors.apiserver.priority_and_fairness.flow_control import (
+    OtherRequest,
+    PriorityAndFairness,
+    flow_control,
 )
 from k8sactors.apiserver.reads import Reads
 from k8sactors.apiserver.registry import Registry
 from k8sactors.apiserver.resource import Resource
-from k8sactors.apiserver.services import ServiceAddresses
+from k8sactors.apiserver.reviews import reviews
+from k8sactors.apiserver.routes import Routes
+from k8sactors.apiserver.served_resources import ServedResources
 from k8sactors.apiserver.store import Store
 from k8sactors.apiserver.store_client import open_raft_store
-from k8sactors.apiserver.strategy import strategy_of
-from k8sactors.apiserver.watching import Watches, unknown_resource
+from k8sactors.apiserver.subresource import OK
+from k8sactors.apiserver.subresources import subresources
+from k8sactors.apiserver.watching import Watches, refuse_watch
 
-Handler = Callable[[Call], None]
 Authorize = Callable[[Call], StatusError | None]
 OpenStore = Callable[[Context, APIServerConfig], Store]
 
-# What a malformed object can raise in a handler; the real server recovers from panics likewise.
-_MALFORMED = (TypeError, KeyError, AttributeError, IndexError, ValueError)
+# The last unexpected errors are kept, for a look into a running server.
+INTERNAL_ERRORS_MAX = 100
+
+
+class _StartingError(SuspendedError):
+    """The caches, which decide what a user may do, are not filled yet."""
 
 
 class APIServer(Actor):
-    """An API server. `authorize` returns the refusal (403) of a call, or None."""
+    """An API server. `authorize` returns the refusal (403) of a call, or None.
+
+    `scheme` says what it serves; without one, the built-in kinds.
+    """
 
     def __init__(
         self,
@@ -59,17 +94,21 @@ class APIServer(Actor):
         *,
         open_store: OpenStore = open_raft_store,
         authorize: Authorize | None = None,
+        scheme: Scheme | None = None,
     ) -> None:
         self.config = config
+        self.scheme = with_definitions(builtin() if scheme is None else scheme.copy())
         self.audit = Audit(config.audit_window)
-        self.flow = FlowControl(config.max_mutating_in_flight, config.max_readonly_in_flight)
+        self.authentication = Authentication(config.authenticating_proxies, self._identify)
         # Answers by (verb, resource, code).
         self.requests: dict[tuple[str, str, int], int] = {}
-        self.internal_errors: list[str] = []
+        self.internal_errors: deque[str] = deque(maxlen=INTERNAL_ERRORS_MAX)
+        self.internal_error_count = 0
         self._open_store = open_store
         self._authorize = authorize
         self._resources: dict[str, Resource] = {}
         self._started = False
+        self._audit_log: AuditLog | None = None
 
     # life
 
@@ -84,18 +123,47 @@ class APIServer(Actor):
             backoff_ns=config.relist_backoff_ns,
             timeout_ns=config.freshness_timeout_ns,
         )
-        for info in scheme.resources():
-            cache = self.feed.add_resource(info.name)
-            self._resources[info.name] = Resource(info, strategy_of(info), cache)
-        cluster = Cluster(self.feed, config)
-        addresses = ServiceAddresses(config, context.random)
-        admission = Admission((plugin(cluster) for plugin in PLUGINS), self.feed)
-        self.registry = Registry(self.store, context, config, admission, addresses)
+        self.flow = flow_control(config, self.feed, context, self)
+        environment = self._environment = Environment(context, config, self.store)
+        self.served = ServedResources(self.scheme, self.feed)
+        self._resources = self.served.by_name
+        tokens = environment.tokens = Tokens(
+            config.service_account_key,
+            config.service_account_issuer,
+            config.api_audiences,
+            context.random,
+            environment.wall_ns,
+        )
+        self.authenticator = authenticator_of(environment, tokens)
+        if config.audit is not None:
+            self._audit_log = AuditLog(config.audit, context.random, environment.wall_ns)
+        self.authorizer = environment.authorizer = Authorizer(config.authorization_modes, self.feed)
+        if self._authorize is None and not self.authorizer.allows_all:
+            self._authorize = self.authorizer.check
+        cluster = Cluster(self.feed, environment, self.store, self.scheme)
+        chosen = selected(
+            plugins(), config.enable_admission_plugins, config.disable_admission_plugins
+        )
+        admission = Admission((plugin(cluster) for plugin in chosen), self.feed)
+        self.registry = Registry(self.store, environment, admission, cluster, self._unexpected)
         self.reads = Reads(self.store, self.feed)
-        self.watches = Watches(self.reads, context, config.bookmark_interval_ns)
+        self.watches = Watches(self.reads, context, config)
+        self.connections = Connections(context, self.registry, self._note)
         self.compactor = Compactor(self.store, context, config.compaction_interval_ns)
-        self.bootstrap = Bootstrap(config, self._serve, context)
-        self._handlers = self._routes()
+        flow = self.flow if isinstance(self.flow, PriorityAndFairness) else None
+        keeper = ConfigurationKeeper(self.feed, self._serve, context, environment.wall_ns)
+        self.bootstrap = Bootstrap(config, self._serve, context, keeper.start if flow else None)
+        self._pages = pages(
+            self.metrics,
+            tokens,
+            config.advertise_address,
+            flow,
+            lambda: environment.wall_ns() - environment.now_ns(),
+        )
+        asked = reviews(self.registry, self.feed, self.authenticator, self.authorizer)
+        self._routes = Routes(self.registry, self.reads, subresources(), asked)
+        self.served.route(self._routes)
+        self.custom_resources = CustomResources(self.served, self.feed, environment, self._serve)
         self.feed.start()
         self.watches.start()
         self.compactor.start()
@@ -107,23 +175,24 @@ class APIServer(Actor):
         self.store.close()
 
     def on_disconnect(self, connection: Connection, reason: str) -> None:
-        """A client is gone, and its watches with it."""
+        """A client is gone; its watches end with their streams."""
         del reason
-        self.watches.drop_connection(connection)
+        self.authentication.forget(connection)
 
     # messages
 
     def on_message(self, message: Message) -> None:
-        """Serve a request, open or end a watch, tell how we are."""
+        """Serve a request, open a watch, tell how we are."""
         kind = message.kind
         if kind == REQUEST:
-            self._serve(message, message.payload)
+            self._receive(message)
         elif kind == WATCH:
             self._open_watch(message)
-        elif kind == WATCH_CANCEL:
-            payload = message.payload
-            message_id = payload[0] if isinstance(payload, list) else payload
-            self.watches.cancel(message.connection, message_id)
+        elif kind == CONNECT:
+            self._connect(message)
+        elif kind == AUTHENTICATE:
+            if message.connection is not None:
+                self.authentication.present(message.connection, message.payload)
         elif kind == HEALTH:
             message.reply(HEALTH_RESPONSE, self.health())
 
@@ -137,114 +206,197 @@ class APIServer(Actor):
         """Counters and gauges."""
         return {
             "requests": dict(self.requests),
-            "in_flight_mutating": self.flow.mutating,
-            "in_flight_readonly": self.flow.readonly,
+            "in_flight_mutating": self.flow.in_flight(readonly=False),
+            "in_flight_readonly": self.flow.in_flight(readonly=True),
             "rejected": self.flow.rejected,
             "watches": self.watches.count,
             "watches_opened": self.watches.opened,
+            "watches_too_slow": self.watches.too_slow,
+            "watch_events_waiting": self.watches.waiting_events,
             "cache_revision": self.feed.revision,
             "cache_relists": self.feed.relists,
             "cached_objects": sum(len(cache.entries) for cache in self.feed.caches.values()),
             "audit_records": self.audit.count,
             "compacted_revision": self.compactor.compacted_revision,
-            "internal_errors": len(self.internal_errors),
+            "internal_errors": self.internal_error_count,
         }
 
     # the chain
 
-    def _serve(self, origin: Origin, payload: list[Any]) -> None:
-        resource = self._resources.get(payload[1])
-        if resource is None:
-            _answer(origin, errors.path_not_found())
-            return
-        call = Call(origin, payload, resource, self._settle)
+    def _receive(self, message: Message, known: Known | None = None) -> None:
+        payload = message.payload
+        origin: Origin = message
+        if len(payload) > REQUEST_USER:
+            origin = ProxiedOrigin(message)
         try:
-            self.flow.enter(readonly=call.readonly)
+            user = self.authentication.user_of(message.connection, payload, REQUEST_USER, known)
         except StatusError as error:
             _answer(origin, error)
             return
-        if self._started:
+        except SuspendedError as needed:
+            self._fetch(needed, known, partial(self._receive, message), partial(_answer, origin))
+            return
+        self._serve(origin, payload, user)
+
+    def _identify(self, fields: dict[str, Any], known: Known | None) -> UserInfo:
+        """The user by the credentials that an authenticating proxy passes on."""
+        self._wait_for_start()
+        credentials = Credentials.from_wire(fields)
+
+        def lookup(key: bytes) -> KeyState | None:
+            if known is None or key not in known:
+                raise LookupNeededError(key)
+            return known[key]
+
+        user = self.authenticator.identify(credentials, finder(self.feed, lookup))
+        wanted = credentials.impersonation
+        return user if wanted is None else impersonated(user, wanted, self.authorizer)
+
+    def _wait_for_start(self) -> None:
+        """Come back when the caches are filled.
+
+        Raises:
+            _StartingError: they are not.
+        """
+        if not self.feed.ready and not self._started:
+            raise _StartingError
+
+    def _fetch(
+        self,
+        needed: SuspendedError,
+        known: Known | None,
+        again: Callable[[Known], None],
+        refuse: Callable[[StatusError], None],
+    ) -> None:
+        """Get what is needed in order to know a user, then try again."""
+        if isinstance(needed, LookupNeededError):
+            key = needed.key
+            self.store.read(
+                key,
+                lambda state, _revision: again({**(known or {}), key: state}),
+                lambda error: refuse(status_of(error)),
+            )
+            return
+        if isinstance(needed, AnswerNeededError):
+            needed.begin(lambda: again(known or {}))
+            return
+        assert isinstance(needed, _StartingError)
+
+        def give_up() -> None:
+            refuse(errors.service_unavailable(self._starting))
+
+        self.feed.when_reached(0, lambda: again(known or {}), give_up)
+
+    @property
+    def _starting(self) -> str:
+        return f"the API server is starting: {self.feed.last_error}"
+
+    def _check_access(self, origin: Origin, payload: list[Any], user: UserInfo) -> None:
+        """Answer whether a request that the front door serves itself, or nothing, is allowed."""
+        _, _, namespace, name, subresource, _, options = payload[:REQUEST_USER]
+        asked = Attributes(
+            user,
+            options["verb"],
+            options["group"],
+            options["resource"],
+            subresource,
+            namespace,
+            name,
+            options["path"],
+        )
+        request = OtherRequest(
+            asked, partial(self._show_page, origin), partial(_answer, origin), origin
+        )
+        try:
+            admitted = self.flow.enter_other(request)
+        except StatusError as error:
+            _answer(origin, error)
+            return
+        if admitted:
+            request.run()
+
+    def _show_page(self, origin: Origin, request: OtherRequest) -> None:
+        self.flow.leave_other(request)
+        refusal = self.authorizer.refusal(request.attributes)
+        if refusal is not None:
+            _answer(origin, refusal)
+        else:
+            page = self._pages.get(request.attributes.path)
+            origin.reply(RESPONSE, (OK, 0, None if page is None else page()))
+
+    def _serve(self, origin: Origin, payload: list[Any], user: UserInfo) -> None:
+        resource = self._resources.get(payload[1])
+        if resource is None:
+            if payload[0] == ACCESS:
+                self._check_access(origin, payload, user)
+            else:
+                _answer(origin, errors.path_not_found())
+            return
+        call = Call(origin, payload, resource, user, self._environment, self._settle)
+        try:
+            admitted = self.flow.enter(call)
+        except StatusError as error:
+            call.refuse(error)
+            return
+        if admitted:
             self._handle(call)
+
+    def _handle(self, call: Call) -> None:
+        if self._started:
+            self.registry.run(call, self._dispatch, call)
         else:
             self._handle_when_started(call)
+
+    def resume(self, request: Call | OtherRequest) -> None:
+        """Serve a request that has waited for its turn."""
+        if isinstance(request, OtherRequest):
+            request.run()
+        else:
+            self._handle(request)
+
+    def reject(self, request: Call | OtherRequest, error: StatusError) -> None:
+        """Answer a request that has waited in vain."""
+        request.refuse(error)
 
     def _handle_when_started(self, call: Call) -> None:
         def started() -> None:
             self._started = True
-            self._handle(call)
+            self.registry.run(call, self._dispatch, call)
 
         def give_up() -> None:
-            reason = f"the API server is starting: {self.feed.last_error}"
-            call.fail(errors.service_unavailable(reason))
+            call.fail(errors.service_unavailable(self._starting))
 
         self.feed.when_reached(0, started, give_up)
 
-    def _handle(self, call: Call) -> None:
-        try:
-            if self._authorize is not None:
-                refusal = self._authorize(call)
-                if refusal is not None:
-                    raise refusal
-            handler = self._find_handler(call)
-            handler(call)
-        except StatusError as error:
-            call.fail(error)
-        except _MALFORMED as error:
-            text = f"{call.verb} {call.resource.name}: {type(error).__name__}: {error}"
-            self.internal_errors.append(text)
-            self.ctx.log.exception("request failed", request=text)
-            call.fail(errors.internal_error(text))
+    def _dispatch(self, call: Call) -> None:
+        if self._authorize is not None:
+            refusal = self._authorize(call)
+            if refusal is not None:
+                raise refusal
+        self._routes.find(call)(call)
 
-    def _find_handler(self, call: Call) -> Handler:
-        """The handler of a verb on a resource or one of its subresources.
-
-        Raises:
-            StatusError: 404 or 405.
-        """
-        handler = self._handlers.get((call.verb, call.subresource))
-        info = call.resource.info
-        if info.kind == "Binding":
-            # Nothing is ever stored there: it is another way to pods/binding.
-            return self._bind_named if call.verb == "create" else _refuse
-        if call.subresource and call.subresource not in info.subresources:
-            raise errors.path_not_found()
-        if handler is None:
-            raise errors.method_not_allowed()
-        named = call.verb not in {"list", "create", "deletecollection"} or call.subresource
-        if named and not call.name:
-            raise errors.method_not_allowed()
-        if info.namespaced and not call.namespace and call.verb != "list":
-            raise errors.path_not_found()
-        return handler
-
-    def _bind_named(self, call: Call) -> None:
-        binding.bind_named(self.registry, call, self._resources["pods"])
-
-    def _routes(self) -> dict[tuple[str, str], Handler]:
-        registry, reads = self.registry, self.reads
-        budgets = self.feed.add_resource(eviction.BUDGETS)
-        return {
-            ("get", ""): reads.get,
-            ("list", ""): reads.list_objects,
-            ("create", ""): registry.create,
-            ("update", ""): registry.update,
-            ("patch", ""): registry.patch,
-            ("delete", ""): registry.delete,
-            ("deletecollection", ""): lambda call: delete_collection(registry, reads, call),
-            ("get", "status"): reads.get,
-            ("update", "status"): registry.update,
-            ("patch", "status"): registry.patch,
-            ("create", "binding"): lambda call: binding.bind(registry, call),
-            ("create", "eviction"): lambda call: eviction.evict(registry, call, budgets),
-            ("update", "finalize"): lambda call: namespaces.finalize(registry, call),
-            ("get", "scale"): lambda call: scale.get_scale(registry, call),
-            ("update", "scale"): lambda call: scale.set_scale(registry, call),
-            ("patch", "scale"): lambda call: scale.set_scale(registry, call),
-        }
+    def _unexpected(self, call: Call, error: Exception) -> None:
+        """A mistake of ours: the client gets 500, and it is seen (docs/decisions/0013)."""
+        text = f"{call.verb} {call.resource.name}: {type(error).__name__}: {error}"
+        self.internal_error_count += 1
+        self.internal_errors.append(text)
+        self.ctx.log.error("request failed", request=text, exc_info=error)
+        call.fail(
+            errors.internal_error(
+                "this request caused an unexpected error. Look in the logs for details."
+            )
+        )
+        if self.config.crash_on_internal_error:
+            raise error
 
     def _settle(self, call: Call, code: int, revision: int) -> None:
         """A call was answered."""
-        self.flow.leave(readonly=call.readonly)
+        self.flow.leave(call)
+        self._note(call, code, revision)
+
+    def _note(self, call: Call, code: int, revision: int) -> None:
+        if self._audit_log is not None:
+            self._audit_log.add(call, code)
         key = (call.verb, call.resource.name, code)
         self.requests[key] = self.requests.get(key, 0) + 1
         if not call.readonly:
@@ -259,20 +411,84 @@ class APIServer(Actor):
                     call.name,
                     code,
                     revision,
+                    call.audit_annotations,
                 )
             )
 
-    def _open_watch(self, message: Message) -> None:
-        name, namespace, options = message.payload
-        resource = self._resources.get(name)
-        if resource is None:
-            unknown_resource(message)
-        else:
-            self.watches.open(message, resource, namespace or "", options or {})
+    def _audit_watch(self, message: Message, resource: Resource, user: UserInfo) -> None:
+        name, namespace, options = message.payload[:WATCH_USER]
+        asked = ["watch", name, namespace, None, None, None, options]
+        call = Call(message, asked, resource, user, self._environment, self._settle)
+        assert self._audit_log is not None
+        self._audit_log.add(call, OK, STARTED)
 
+    def _connect(self, message: Message, known: Known | None = None) -> None:
+        payload = message.payload
+        resource = self._resources.get(payload[1])
+        user: UserInfo | StatusError
+        try:
+            user = self.authentication.user_of(message.connection, payload, CONNECT_USER, known)
+            if self._authorize is not None:
+                self._wait_for_start()
+        except StatusError as error:
+            user = error
+        except SuspendedError as needed:
 
-def _refuse(_call: Call) -> None:
-    raise errors.method_not_allowed()
+            def refuse(error: StatusError) -> None:
+                self.connections.open(message, resource, error, self._authorize)
+
+            self._fetch(needed, known, partial(self._connect, message), refuse)
+            return
+        self.connections.open(message, resource, user, self._authorize)
+
+    def _open_watch(self, message: Message, known: Known | None = None) -> None:
+        payload = message.payload
+        refuse = partial(refuse_watch, message)
+        try:
+            user = self.authentication.user_of(message.connection, payload, WATCH_USER, known)
+            name, namespace, options = payload[:WATCH_USER]
+            resource = self._resources.get(name)
+            if resource is None:
+                raise errors.path_not_found()
+            if self._authorize is not None:
+                self._wait_for_start()
+            attributes = of_request(
+                user, "watch", resource.info, namespace or "", "", "", options or {}
+            )
+            request = OtherRequest(
+                attributes, partial(self._begin_watch, message, resource), refuse
+            )
+            begins_with_all = (options or {}).get("sendInitialEvents") and not attributes.name
+            objects = len(resource.cache.entries) if begins_with_all else 0
+            if self.flow.enter_other(request, objects):
+                request.run()
+        except StatusError as error:
+            refuse(error)
+            return
+        except SuspendedError as needed:
+            self._fetch(needed, known, partial(self._open_watch, message), refuse)
+            return
+
+    def _begin_watch(self, message: Message, resource: Resource, request: OtherRequest) -> None:
+        """Open a watch whose turn it is; as soon as it is open, it takes part no longer."""
+        name, namespace, options = message.payload[:WATCH_USER]
+        user = request.attributes.user
+        try:
+            if self._authorize is not None:
+                asked = ["watch", name, namespace, None, None, None, options]
+                call = Call(message, asked, resource, user, self._environment, self._settle)
+                refusal = self._authorize(call)
+                if refusal is not None:
+                    refuse_watch(message, refusal)
+                    return
+            if self._audit_log is not None:
+                self._audit_watch(message, resource, user)
+            options = options or {}
+            if options.get("acknowledge") and request.flow_uids is not None:
+                options = {**options, "acknowledge": request.flow_uids}
+            self.watches.open(message, resource, namespace or "", options)
+        finally:
+            self.flow.leave_other(request)
 
 
 def _answer(origin: Origin, error: StatusError) -> None:

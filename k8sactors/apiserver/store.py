@@ -11,31 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from k8sactors.api.effects import Guard, KeyState, Write
 from k8sactors.apiserver.errors import StoreError
-
-
-class KeyState(NamedTuple):
-    """A key's value as of `mod_revision`."""
-
-    key: bytes
-    value: bytes
-    mod_revision: int
-    lease: int = 0
-
-
-class Guard(NamedTuple):
-    """The transaction happens only if `key` has this mod_revision (0: does not exist)."""
-
-    key: bytes
-    mod_revision: int
-
-
-class Write(NamedTuple):
-    """Put `value`, or delete the key when it is None."""
-
-    key: bytes
-    value: bytes | None
-    lease: int = 0
 
 
 class Committed(NamedTuple):

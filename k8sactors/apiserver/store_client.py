@@ -7,9 +7,10 @@ of every request: no request or response object is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from k8sactors.actors import Context
+from k8sactors.api.effects import Guard, KeyState, Write
 from k8sactors.apiserver.config import APIServerConfig
 from k8sactors.apiserver.errors import (
     CompactedError,
@@ -18,20 +19,12 @@ from k8sactors.apiserver.errors import (
     UnknownOutcomeError,
 )
 from k8sactors.apiserver.keys import end_of
-from k8sactors.apiserver.store import (
-    Committed,
-    Guard,
-    KeyState,
-    OnError,
-    OnEvents,
-    Page,
-    StoreEvent,
-    StoreWatch,
-    Write,
-)
+from k8sactors.apiserver.store import Committed, OnError, OnEvents, Page, StoreEvent, StoreWatch
 from raftstore import errors as raft_errors
 from raftstore.client import StoreClient
-from raftstore.client.watch import Watch
+from raftstore.client.call import RequestSender
+from raftstore.client.watch import OnCancel, Watch
+from raftstore.client.watch import OnEvents as OnRaftEvents
 from raftstore.wire import (
     COMPARE_MOD,
     DELETE,
@@ -65,10 +58,22 @@ def range_fields(
     ]  # fmt: skip
 
 
+class RaftClient(RequestSender, Protocol):
+    """What carries the requests: a `raftstore.client.StoreClient`."""
+
+    def watch(
+        self, request: WatchCreateRequest, on_events: OnRaftEvents, on_cancel: OnCancel
+    ) -> Watch:
+        """Begin a watch."""
+
+    def close(self) -> None:
+        """End all connections and watches."""
+
+
 class RaftStore:
     """A `Store` whose requests go to the members of a Raft store."""
 
-    def __init__(self, client: StoreClient, timeout_ns: int) -> None:
+    def __init__(self, client: RaftClient, timeout_ns: int) -> None:
         self.client = client
         self._timeout_ns = timeout_ns
 

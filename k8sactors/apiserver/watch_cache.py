@@ -8,15 +8,18 @@ a watch that starts before them gets 410 and must list again (API concepts, "410
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
 from k8sactors.api import errors
+from k8sactors.api.effects import KeyState
+from k8sactors.api.field_labels import SelectableFields
 from k8sactors.apiserver.entries import Change, Entry
-from k8sactors.apiserver.keys import split_key
-from k8sactors.apiserver.store import KeyState, StoreEvent
-from k8sactors.apiserver.watchers import Drawer, Scope, Watcher, WatcherIndex, translate
+from k8sactors.apiserver.keys import key_of, split_key
+from k8sactors.apiserver.store import StoreEvent
+from k8sactors.apiserver.watchers import Bucket, Scope, Watcher, WatcherIndex, translate
 
 # Objects that this server has just written, kept decoded until their event arrives and is indexed,
 # and until the next write to the same object finds them.
@@ -28,21 +31,27 @@ _revision_of = attrgetter("revision")
 class WatchCache:
     """The cache of one resource."""
 
-    def __init__(self, resource: str, window: int) -> None:
+    def __init__(self, resource: str, indexed: SelectableFields, window: int) -> None:
+        # The name in keys, which all versions of a kind share.
         self.resource = resource
+        self.indexed = indexed
         self.window = window
         self.entries: dict[bytes, Entry] = {}
         self.namespaces: dict[str, dict[bytes, Entry]] = {}
-        self.watchers = WatcherIndex(resource)
+        self.watchers = WatcherIndex(indexed)
         # Watches can start from this revision: all later changes are in `changes`.
         self.oldest_revision = 0
         self.changes: list[Change] = []
         self.terminated = 0
         # Moves with every change: what was derived from the cache is known to be old.
         self.version = 0
+        # Told of every change, after it.
+        self.observers: list[Callable[[], None]] = []
+        # Called after a batch of changes: what the server itself derives from the objects.
+        self.on_change: Callable[[], None] | None = None
         self._sorted: dict[str, list[bytes]] = {}
         self._recent: dict[bytes, tuple[int, dict[str, Any]]] = {}
-        self._touched: Drawer = {}
+        self._touched: Bucket = {}
 
     def replace(self, items: Iterable[KeyState], revision: int) -> None:
         """Start over from a list of the store as of `revision`."""
@@ -55,6 +64,8 @@ class WatchCache:
         self.version += 1
         for key, value, mod_revision, lease in items:
             self._insert(self._entry(key, value, mod_revision, lease))
+        for observer in self.observers:
+            observer()
 
     def apply(self, event: StoreEvent) -> None:
         """Take over a change and queue it at the watchers."""
@@ -77,8 +88,8 @@ class WatchCache:
                 self.namespaces[entry.namespace][key] = entry
             change = Change(mod_revision, old, entry)
             recent = self._recent.get(key)
-            if recent is not None and recent[0] == mod_revision and self.watchers.by_node:
-                entry.learn_place(recent[1])
+            if recent is not None and recent[0] == mod_revision and self.watchers.by_trigger:
+                entry.learn_place(self.indexed, recent[1])
         self.version += 1
         changes = self.changes
         changes.append(change)
@@ -86,6 +97,9 @@ class WatchCache:
             self._forget_old_changes()
         if self.watchers.count:
             self.watchers.dispatch(change, self._touched)
+        if self.observers:
+            for observer in self.observers:
+                observer()
 
     def flush(self) -> None:
         """Send what the batch has queued: one message per watcher."""
@@ -109,14 +123,22 @@ class WatchCache:
 
     def select(self, scope: Scope) -> list[Entry]:
         """The objects of a scope in key order."""
-        resource = self.resource
+        indexed = self.indexed
         found = self._bucket(scope.namespace)
         if not found:
             return []
+        if scope.name:
+            return [entry for entry in self._named(scope) if scope.matches(indexed, entry)]
         entries = [found[key] for key in self._order(scope.namespace, found)]
-        if scope.plain and not scope.name:
+        if scope.plain:
             return entries
-        return [entry for entry in entries if scope.matches(resource, entry)]
+        return [entry for entry in entries if scope.matches(indexed, entry)]
+
+    def _named(self, scope: Scope) -> list[Entry]:
+        """The objects of a name: one, or one in each namespace."""
+        namespaces = [scope.namespace] if scope.namespace else sorted(self.namespaces)
+        keys = [key_of(self.resource, namespace, scope.name) for namespace in namespaces]
+        return [self.entries[key] for key in keys if key in self.entries]
 
     def check_revision(self, revision: int) -> None:
         """Refuse a watch whose history is gone.
@@ -131,8 +153,12 @@ class WatchCache:
         """Replay what the watcher has not seen, then keep it up to date."""
         start = bisect_right(self.changes, watcher.start_revision, key=_revision_of)
         scope, pending = watcher.scope, watcher.pending
-        for change in self.changes[start:]:
-            item = translate(self.resource, scope, change)
+        changes: Iterable[Change] = islice(self.changes, start, None)
+        if scope.name:
+            # Most watchers of one object begin while all the others are created.
+            changes = (change for change in changes if change.name == scope.name)
+        for change in changes:
+            item = translate(self.indexed, scope, change)
             if item is not None:
                 pending.append(item)
         watcher.flush()

@@ -1,1 +1,1 @@
-"""Chaos campaigns: a scenario under random faults, seed by seed, judged by every checker."""
+"""Chaos campaigns: a scenario under random faults, seed by seed, under every check."""

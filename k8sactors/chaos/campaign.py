@@ -3,6 +3,8 @@
 Each seed's run is a world of its own, so a campaign knows nothing of it but the outcome.
 """
 
+from __future__ import annotations
+
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait

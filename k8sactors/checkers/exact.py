@@ -11,51 +11,50 @@ that follow: nothing is guessed, and the work is linear.
 
 The other way round, everything in the log must have been asked for, and as often as it stands
 there: a request that certainly failed stands there never, any other at most once. A lease that
-nobody revoked may end only when its time is over.
+no client revoked may end only when its time is over.
 
 `linearizability` finds out the same without the log; each of the two is a test of the other.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+import attrs
 import msgpack
-from attrs import define, field, frozen
 
+from k8sactors.checkers.committed_log import CommittedLog
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import Operation, Outcome, Refusal, show_outcome
 from k8sactors.checkers.kv_partition import expiries_ns
 from k8sactors.checkers.kv_wire import refused, to_message, to_outcome
 from k8sactors.checkers.reference import RefusedError
-from k8sactors.checkers.truth import Truth
 
+# The log says something else than the client was told.
 ANSWER = "exact-answer"
-"""The log says something else than the client was told."""
+# What the client was told was true, but not at that time.
 ORDER = "exact-order"
-"""What the client was told was true, but not at that time."""
+# The log lacks what was acknowledged, or holds what should not be there.
 LOG = "exact-log"
-"""The log lacks what was acknowledged, or holds what should not be there."""
+# A lease ended before its time.
 LEASE = "exact-lease"
-"""A lease ended before its time."""
 
+# Of each kind: when one answer is wrong, many are.
 MOST_FINDINGS = 3
-"""Of each kind: when one answer is wrong, many are."""
 
 _pack = msgpack.Packer(autoreset=True).pack
 
 
-@define
+@attrs.define
 class Exact:
-    """What the check found.
+    """What the check found."""
 
-    Attributes:
-        findings: some of each kind.
-        blamed: the operations that the findings are about.
-    """
-
-    findings: list[Finding] = field(factory=list)
-    blamed: list[Operation] = field(factory=list)
+    # Some of each kind.
+    findings: list[Finding] = attrs.field(factory=list)
+    # The operations that the findings are about.
+    blamed: list[Operation] = attrs.field(factory=list)
 
     def add(self, check: str, message: str, time_ns: int, operation: Operation | None) -> None:
         """Note a finding, unless there are enough of its kind."""
@@ -66,7 +65,7 @@ class Exact:
 
 
 def check_exactly(
-    truth: Truth,
+    committed: CommittedLog,
     operations: Sequence[Operation],
     discarded: Sequence[Operation] = (),
     *,
@@ -76,16 +75,16 @@ def check_exactly(
     """Hold a history against the log that it comes from.
 
     Args:
-        truth: the log, replayed.
+        committed: the log, replayed.
         operations: the history, in any order.
         discarded: requests that were certainly never carried out.
         prefix: where in the store the keys of the history lie.
         trust_clocks: whether members' clocks run at the rate of the recorder's.
     """
-    return _Check(truth, operations, discarded, prefix, trust_clocks=trust_clocks).run()
+    return _Check(committed, operations, discarded, prefix, trust_clocks=trust_clocks).run()
 
 
-@define
+@attrs.define
 class _Asked:
     """An operation with what can be said of it before it has a place."""
 
@@ -101,14 +100,14 @@ class _Asked:
         return self.operation.outcome
 
 
-@frozen
+@attrs.frozen
 class _Window:
     """Places, both ends included; none if the first is greater."""
 
     first: int
     last: int
 
-    def within(self, first: int, last: int) -> "_Window":
+    def within(self, first: int, last: int) -> _Window:
         """What is left of it between two more limits."""
         return _Window(max(self.first, first), min(self.last, last))
 
@@ -121,14 +120,14 @@ class _Check:
 
     def __init__(
         self,
-        truth: Truth,
+        committed: CommittedLog,
         operations: Sequence[Operation],
         discarded: Sequence[Operation],
         prefix: str,
         *,
         trust_clocks: bool,
     ) -> None:
-        self.truth = truth
+        self.committed = committed
         self.prefix = prefix
         self.trust_clocks = trust_clocks
         self.result = Exact()
@@ -138,7 +137,7 @@ class _Check:
         """Until when each lease must live, as far as clients know."""
         self.free: dict[bytes, list[int]] = {}
         """Entries that no answer has taken yet, by what they ask for."""
-        for place, entry in enumerate(truth.entries):
+        for place, entry in enumerate(committed.entries):
             self.free.setdefault(_pack((entry.op, entry.fields)), []).append(place)
 
     def _asked(self, operation: Operation) -> _Asked:
@@ -163,7 +162,7 @@ class _Check:
         return self.result
 
     def _place(self, each: _Asked) -> int:
-        """Find the place of an answer; returns how many entries whoever asks later must see."""
+        """Find the place of an answer; returns how many entries a later answer must see."""
         if each.op == "range":
             return self._place_read(each)
         if each.op == "lease_keep_alive":
@@ -186,15 +185,15 @@ class _Check:
             return self._blame(ANSWER, each, self._said(each, free.pop(0)))
         operation = each.operation
         window = _Window(
-            max(each.floor, self.truth.applied_before(operation.called_ns)),
-            self.truth.applied_by(operation.returned_ns or 0) - 1,
+            max(each.floor, self.committed.applied_before(operation.called_ns)),
+            self.committed.applied_by(operation.returned_ns or 0) - 1,
         )
         for place in matching:
             if window.first <= place <= window.last:
                 free.remove(place)
                 return place + 1
         free.remove(matching[0])
-        entry = self.truth.entries[matching[0]]
+        entry = self.committed.entries[matching[0]]
         message = f"entry {entry.index} of the log, at {_seconds(entry.time_ns)}, cannot have been"
         return self._blame(
             ORDER, each, f"{message} between its call and its answer: {self._limits(window)}"
@@ -202,7 +201,7 @@ class _Check:
 
     def _tells(self, each: _Asked, place: int) -> bool:
         """Whether the entry at this place gives the answer."""
-        reply = self.truth.replies[place]
+        reply = self.committed.replies[place]
         outcome = each.outcome
         if reply is None:
             return False
@@ -217,7 +216,7 @@ class _Check:
         return _same(due, outcome)
 
     def _said(self, each: _Asked, place: int) -> str:
-        entry, reply = self.truth.entries[place], self.truth.replies[place]
+        entry, reply = self.committed.entries[place], self.committed.replies[place]
         if reply is None or reply.refusal is not None:
             said = "refusal" if reply is None or reply.refusal is None else reply.refusal.message
         else:
@@ -229,20 +228,20 @@ class _Check:
     # -- reads ----------------------------------------------------------------------------------
 
     def _place_read(self, each: _Asked) -> int:
-        truth, operation, outcome = self.truth, each.operation, each.outcome
+        committed, operation, outcome = self.committed, each.operation, each.outcome
         request = operation.request
         floor = 0 if request.serializable else each.floor
-        window = _Window(floor, truth.applied_by(operation.returned_ns or 0))
-        told = _Window(0, len(truth.entries))
+        window = _Window(floor, committed.applied_by(operation.returned_ns or 0))
+        told = _Window(0, len(committed.entries))
         if outcome.revision is not None:
-            told = _Window(*truth.places_of(outcome.revision))
+            told = _Window(*committed.places_of(outcome.revision))
         wanted = request.revision
         if wanted:
-            begins, forgotten = truth.begins(wanted), truth.forgotten_from(wanted)
+            begins, forgotten = committed.begins(wanted), committed.forgotten_from(wanted)
             if outcome.refusal is Refusal.FUTURE_REVISION:
                 told = told.within(0, begins - 1)
             elif outcome.refusal is Refusal.COMPACTED:
-                told = told.within(forgotten, len(truth.entries))
+                told = told.within(forgotten, len(committed.entries))
             else:
                 told = told.within(begins, forgotten - 1)
         if not told:
@@ -260,9 +259,9 @@ class _Check:
 
     def _first_match(self, each: _Asked, window: _Window) -> int | None:
         """The first place where the answer is right."""
-        truth, place = self.truth, window.first
+        committed, place = self.committed, window.first
         while place <= window.last:
-            revision = truth.revisions[place]
+            revision = committed.revisions[place]
             answer = each.operation.answer
             fields = self._read(each, revision)
             if fields is not None and (answer is None or _pack(answer[1:]) == _pack(fields)):
@@ -271,17 +270,17 @@ class _Check:
                 )
                 if _same(due, each.outcome):
                     return place
-            place = truth.places_of(revision)[1] + 1
+            place = committed.places_of(revision)[1] + 1
         return None
 
     def _read(self, each: _Asked, revision: int) -> list[Any] | None:
         try:
-            return self.truth.store.read(each.fields, revision)
+            return self.committed.store.read(each.fields, revision)
         except RefusedError:
             return None
 
     def _due(self, each: _Asked, place: int) -> str:
-        revision = self.truth.revisions[place]
+        revision = self.committed.revisions[place]
         fields = self._read(each, revision)
         if fields is None:
             return "that revision is in the future"
@@ -293,14 +292,14 @@ class _Check:
     # -- leases ---------------------------------------------------------------------------------
 
     def _place_renewal(self, each: _Asked) -> int:
-        truth, operation, outcome = self.truth, each.operation, each.outcome
+        committed, operation, outcome = self.committed, each.operation, each.outcome
         (lease,) = each.fields
         (told_s,) = outcome.results
-        window = _Window(each.floor, truth.applied_by(operation.returned_ns or 0))
-        places = _Window(0, len(truth.entries))
+        window = _Window(each.floor, committed.applied_by(operation.returned_ns or 0))
+        places = _Window(0, len(committed.entries))
         if outcome.revision is not None:
-            places = _Window(*truth.places_of(outcome.revision))
-        life = truth.lives.get(lease)
+            places = _Window(*committed.places_of(outcome.revision))
+        life = committed.lives.get(lease)
         lives = _Window(0, -1) if life is None else _Window(life.granted, life.ended)
         if told_s:
             if life is None or told_s != life.ttl_s:
@@ -329,7 +328,7 @@ class _Check:
         for content, places in self.free.items():
             perhaps = doubtful.get(content, [])
             for place in places:
-                entry = self.truth.entries[place]
+                entry = self.committed.entries[place]
                 early = (o for o in perhaps if o.operation.called_ns <= entry.time_ns)
                 cause = next(early, None)
                 if cause is not None:
@@ -344,22 +343,22 @@ class _Check:
                 elif content in answered:
                     self._unasked(place, "once more than it was asked for")
                 elif self._is_ours(entry.fields):
-                    self._unasked(place, "which nobody asked for")
+                    self._unasked(place, "which no client asked for")
 
     def _was_refused(self, place: int) -> bool:
-        reply = self.truth.replies[place]
+        reply = self.committed.replies[place]
         return reply is not None and reply.refusal is not None
 
     def _unasked(self, place: int, what: str, each: _Asked | None = None) -> None:
-        entry = self.truth.entries[place]
+        entry = self.committed.entries[place]
         message = f"entry {entry.index} of the log is {entry.op} {entry.fields}, {what}"
         self.result.add(LOG, message, entry.time_ns, None if each is None else each.operation)
 
     def _expired(self, place: int) -> None:
         """A member ended a lease by itself."""
-        entry = self.truth.entries[place]
+        entry = self.committed.entries[place]
         lease = entry.fields[0]
-        reply = self.truth.replies[place]
+        reply = self.committed.replies[place]
         until_ns = self.ends_ns.get(lease, 0)
         if self.trust_clocks and entry.time_ns < until_ns and reply and not reply.refusal:
             message = (
@@ -375,10 +374,12 @@ class _Check:
 
     def _limits(self, window: _Window) -> str:
         """What real time allows, in words."""
-        first, last = (min(place, len(self.truth.entries)) for place in (window.first, window.last))
-        revisions = self.truth.revisions
+        first, last = (
+            min(place, len(self.committed.entries)) for place in (window.first, window.last)
+        )
+        revisions = self.committed.revisions
         return (
-            f"everybody had been told of revision {revisions[first]}, and the newest was"
+            f"an earlier answer told of revision {revisions[first]}, and the newest was"
             f" {revisions[max(0, last)]}"
         )
 

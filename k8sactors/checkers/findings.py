@@ -4,24 +4,23 @@ A checker is a function from a recorded history to a list of findings; an empty 
 guarantee held. Checkers never raise on a bad history, so that one run can report all of them.
 """
 
-from attrs import frozen
+from __future__ import annotations
 
-_NS_PER_SECOND = 1_000_000_000
+import attrs
+
+from k8sactors.simulation import SECOND
 
 
-@frozen(order=True)
+@attrs.frozen(order=True)
 class Finding:
-    """One violated guarantee.
+    """One violated guarantee."""
 
-    Attributes:
-        check: the name of the check, as printed in reports ("pod-bound-twice").
-        message: what was seen, and what should have been.
-        time_ns: virtual time of the first event that shows it.
-    """
-
+    # The name of the check, as printed in reports ("pod-bound-twice").
     check: str
+    # What was seen, and what should have been.
     message: str
+    # Virtual time of the first event that shows it.
     time_ns: int
 
     def __str__(self) -> str:
-        return f"{self.time_ns / _NS_PER_SECOND:.3f}s {self.check}: {self.message}"
+        return f"{self.time_ns / SECOND:.3f}s {self.check}: {self.message}"

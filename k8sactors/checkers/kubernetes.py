@@ -10,64 +10,26 @@ sum of its pods' requests (scheduler, NodeResourcesFit); at most one pod of a na
 (Kubernetes API conventions, names); dependents go with their last owner (garbage collection).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
-from attrs import define, field, frozen
+from collections.abc import Callable, Sequence
 
+from k8sactors.checkers.batch import (
+    check_budgets_kept,
+    check_cron_job_forbid,
+    check_index_once,
+    check_job_parallelism,
+)
+from k8sactors.checkers.cluster_history import ClusterHistory, ContainerSpan, Object
 from k8sactors.checkers.findings import Finding
+from k8sactors.checkers.node_pods import check_daemon_sets_ready
 from k8sactors.checkers.resources import Amounts, allocatable_of, requests_of
-
-Object = Mapping[str, Any]
-
-
-@frozen
-class ObjectChange:
-    """One change of one object, as a watch from the beginning delivers it.
-
-    Attributes:
-        time_ns: virtual time of the change.
-        type: "ADDED", "MODIFIED" or "DELETED".
-        resource: plural name with group ("pods", "deployments.apps").
-        object: the object after the change (for DELETED: its last state).
-    """
-
-    time_ns: int
-    type: str
-    resource: str
-    object: Object
-
-
-@frozen
-class ContainerSpan:
-    """A container runtime ran a pod's sandbox on a node during this time (None: still runs)."""
-
-    node: str
-    namespace: str
-    pod: str
-    started_ns: int
-    stopped_ns: int | None = None
-
-
-@define
-class ClusterHistory:
-    """Everything that the Kubernetes checks look at.
-
-    Attributes:
-        changes: in order of resource version.
-        final: the objects at the end, by resource.
-        spans: what container runtimes really ran.
-        end_ns: virtual time of the end.
-    """
-
-    changes: list[ObjectChange] = field(factory=list)
-    final: dict[str, list[Object]] = field(factory=dict)
-    spans: list[ContainerSpan] = field(factory=list)
-    end_ns: int = 0
-
-    def all_final(self) -> list[tuple[str, Object]]:
-        """Every final object with its resource."""
-        return [(resource, each) for resource, objects in self.final.items() for each in objects]
+from k8sactors.checkers.stateful import (
+    check_claims_keep_their_volume,
+    check_one_pod_per_identity,
+    check_stateful_sets_ready,
+    check_volume_bound_once,
+)
 
 
 def check_bound_once(history: ClusterHistory) -> list[Finding]:
@@ -251,22 +213,31 @@ def check_services_routed(history: ClusterHistory) -> list[Finding]:
     return found
 
 
+# Checks that hold at every moment, also while faults last.
 SAFETY: Sequence[Callable[[ClusterHistory], list[Finding]]] = (
     check_bound_once,
     check_not_overcommitted,
     check_ips_unique,
     check_runs_once,
+    check_job_parallelism,
+    check_index_once,
+    check_cron_job_forbid,
+    check_budgets_kept,
+    check_one_pod_per_identity,
+    check_volume_bound_once,
+    check_claims_keep_their_volume,
 )
-"""Checks that hold at every moment, also while faults last."""
 
+# Checks of the final state, meaningful once the cluster has settled.
 LIVENESS: Sequence[Callable[[ClusterHistory], list[Finding]]] = (
     check_dependents_collected,
     check_deployments_ready,
+    check_stateful_sets_ready,
+    check_daemon_sets_ready,
     check_namespaces_exist,
     check_nodes_exist,
     check_services_routed,
 )
-"""Checks of the final state, meaningful once the cluster has settled."""
 
 
 def check_safety(history: ClusterHistory) -> list[Finding]:

@@ -14,20 +14,22 @@ stand alone. Three things can happen to a request:
   the call, or never.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from attrs import define, field, frozen
+import attrs
 
+# The value of a key; None when the key does not exist.
 Value = bytes | None
-"""The value of a key; None when the key does not exist."""
 
+# Keys and values as a range read returns them, in order of the keys.
 Pairs = tuple[tuple[str, bytes], ...]
-"""Keys and values as a range read returns them, in order of the keys."""
 
+# What one action answers: see `Outcome.results`.
 Result = Value | int | Pairs
-"""What one action answers: see `Outcome.results`."""
 
 
 class ActionKind(Enum):
@@ -58,27 +60,24 @@ class Refusal(Enum):
     FUTURE_REVISION = "future revision"
 
 
-@frozen
+@attrs.frozen
 class Action:
-    """One action of a transaction.
+    """One action of a transaction."""
 
-    Attributes:
-        kind: what it does.
-        key: the key, or the first of the range; empty for leases and compactions.
-        value: what a put writes.
-        end: the key behind the last one of a range.
-        lease: the lease that a put attaches the key to (0: none), or that is granted, revoked or
-            kept alive. Clients choose the ids of their leases, each once only.
-        ttl_s: how long a granted lease lives without a renewal, as the store granted it.
-        revision: what a compaction keeps from.
-    """
-
+    # What it does.
     kind: ActionKind
+    # The key, or the first of the range; empty for leases and compactions.
     key: str = ""
+    # What a put writes.
     value: bytes = b""
+    # The key behind the last one of a range.
     end: str = ""
+    # The lease that a put attaches the key to (0: none), or that is granted, revoked or kept alive.
+    # Clients choose the ids of their leases, each once only.
     lease: int = 0
+    # How long a granted lease lives without a renewal, as the store granted it.
     ttl_s: int = 0
+    # What a compaction keeps from.
     revision: int = 0
 
     def covers(self, key: str) -> bool:
@@ -103,7 +102,7 @@ class Action:
         return f"{name} {self.key}"
 
 
-@frozen
+@attrs.frozen
 class Compare:
     """A condition: the key holds exactly this value (None: it does not exist)."""
 
@@ -114,22 +113,19 @@ class Compare:
         return f"{self.key}=={show(self.value)}"
 
 
-@frozen
+@attrs.frozen
 class Request:
-    """A transaction: when all compares hold, do `success`, else `failure`, atomically.
+    """A transaction: when all compares hold, do `success`, else `failure`, atomically."""
 
-    Attributes:
-        success: what to do when the compares hold.
-        compares: the conditions; none: always `success`.
-        failure: what to do otherwise.
-        revision: for a read alone: read the state as of this revision (0: the newest).
-        serializable: for a read alone: any one member may answer, from a state that may be old.
-    """
-
+    # What to do when the compares hold.
     success: tuple[Action, ...]
+    # The conditions; none: always `success`.
     compares: tuple[Compare, ...] = ()
+    # What to do otherwise.
     failure: tuple[Action, ...] = ()
+    # For a read alone: read the state as of this revision (0: the newest).
     revision: int = 0
+    # For a read alone: any one member may answer, from a state that may be old.
     serializable: bool = False
 
     @property
@@ -203,7 +199,7 @@ def revoke(lease: int) -> Request:
 
 
 def keep_alive(lease: int) -> Request:
-    """Request that starts a lease's time anew."""
+    """Request that starts a lease's time again."""
     return Request((Action(ActionKind.KEEP_ALIVE, lease=lease),))
 
 
@@ -212,26 +208,23 @@ def compact(revision: int) -> Request:
     return Request((Action(ActionKind.COMPACT, revision=revision),))
 
 
-@frozen
+@attrs.frozen
 class Outcome:
-    """What the client was told.
+    """What the client was told."""
 
-    Attributes:
-        succeeded: which branch of the transaction ran.
-        results: one item per action of that branch: the value that a get saw, the keys and values
-            of a range, the number of keys that a delete removed, the seconds that a lease which is
-            kept alive has from then on (0: it is gone); None for all others. Empty when refused.
-        revision: the store's revision in the answer's header; None when it was not recorded.
-        refusal: why nothing was done; None when it was.
-    """
-
+    # Which branch of the transaction ran.
     succeeded: bool = True
+    # One item per action of that branch: the value that a get saw, the keys and values of a range,
+    # the number of keys that a delete removed, the seconds that a lease which is kept alive has
+    # from then on (0: it is gone); None for all others. Empty when refused.
     results: tuple[Result, ...] = ()
+    # The store's revision in the answer's header; None when it was not recorded.
     revision: int | None = None
+    # Why nothing was done; None when it was.
     refusal: Refusal | None = None
 
 
-@define(eq=False)
+@attrs.define(eq=False)
 class Operation:
     """One request of one client, from call to return.
 
@@ -249,7 +242,7 @@ class Operation:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nobody knows if it took effect."""
+        """Whether the client does not know if it took effect."""
         return self.outcome is None
 
     @property
@@ -263,13 +256,13 @@ class Operation:
         return f"{self.client}: {self.request} -> {show_outcome(self)}"
 
 
-@define
+@attrs.define
 class History:
     """Records operations while they happen."""
 
-    operations: list[Operation] = field(factory=list)
-    discarded: list[Operation] = field(factory=list)
-    """Requests that certainly had no effect: no order has to explain them, no log may hold them."""
+    operations: list[Operation] = attrs.field(factory=list)
+    # Requests that certainly had no effect: no order has to explain them, no log may hold them.
+    discarded: list[Operation] = attrs.field(factory=list)
     _next_order: int = 0
 
     def invoke(self, client: str, request: Request, now_ns: int) -> Operation:

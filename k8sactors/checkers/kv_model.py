@@ -6,10 +6,12 @@ operation becomes a `Step` that gives the state after it, or None where what the
 cannot be. So the search for an order only calls `Step.apply`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
-from attrs import define, evolve, field, frozen
+import attrs
 
 from k8sactors.checkers.kv_history import (
     READS,
@@ -26,33 +28,33 @@ from k8sactors.checkers.kv_history import (
 from k8sactors.checkers.kv_partition import Part
 
 State = tuple[Value | int, ...]
+# A slot and a value that it may hold.
 Names = tuple[int, Value]
-"""A slot and a value that it may hold."""
 
 # What a lease's slot holds.
 NEVER_GRANTED, LIVES, GONE = 0, 1, 2
 
 FOREVER = 1 << 62
-JUNK = b"\0nobody ever names this value"
-"""Stands for every value that no read and no compare still to be explained tells apart."""
+# Stands for every value that no read and no compare still to be explained tells apart.
+JUNK = b"\0no step names this value"
 
 _WRITES = frozenset((ActionKind.PUT, ActionKind.DELETE, ActionKind.DELETE_RANGE))
 
 
-@frozen
+@attrs.frozen
 class Layout:
     """Where in a state everything stands."""
 
     keys: tuple[str, ...]
     key_slots: dict[str, int]
     lease_slots: dict[int, int]
+    # Slot of a key's lease by the slot of the key.
     attached_slots: dict[int, int]
-    """Slot of a key's lease by the slot of the key."""
+    # By lease: the slots of the keys that it may ever hold.
     attachable: dict[int, tuple[int, ...]]
-    """By lease: the slots of the keys that it may ever hold."""
 
     @classmethod
-    def of(cls, part: Part) -> "Layout":
+    def of(cls, part: Part) -> Layout:
         """The layout of the states of one part of a history."""
         key_slots = {key: slot for slot, key in enumerate(part.keys)}
         lease_slots = {lease: len(key_slots) + at for at, lease in enumerate(part.leases)}
@@ -85,48 +87,45 @@ class Layout:
         return tuple(self.key_slots[key] for key in self.keys if action.covers(key))
 
 
-@define(eq=False, slots=True)
+@attrs.define(eq=False)
 class Step:
-    """One operation, or the expiry of a lease, as the search handles it.
+    """One operation, or the expiry of a lease, as the search handles it."""
 
-    Attributes:
-        operation: None for an expiry.
-        call: the ordinal from which on it may take effect.
-        end: the ordinal at which it must have taken effect; FOREVER: perhaps never.
-        touches: bits of the slots that it reads or writes.
-        written: bits of the slots that it may write.
-        reads: whether it surely changes nothing, so that it may be taken as soon as it fits.
-        observes: slots and values that it was told of: it cannot go where these do not hold.
-        compares: slots that it compares.
-        names: slots and values that it tells from others, whatever it was told.
-        writes: slots and values that it may put.
-        changes: slots that it surely wrote.
-        put: the slot and value if that is all it does.
-        only_puts: whether it can do nothing but put, and looks at nothing else than it puts.
-        signature: steps of equal signature have the same effect and fit in the same states.
-        ends_lease: the lease that it may end; 0: none.
-        idle: what it does where ending the lease deletes nothing, but somebody waits for its end.
-        bit: its place in the sets of steps done.
-    """
-
+    # None for an expiry.
     operation: Operation | None
+    # The ordinal from which on it may take effect.
     call: int
+    # The ordinal at which it must have taken effect; FOREVER: perhaps never.
     end: int
+    # Bits of the slots that it reads or writes.
     touches: int = 0
+    # Bits of the slots that it may write.
     written: int = 0
+    # Whether it surely changes nothing, so that it may be taken as soon as it fits.
     reads: bool = False
+    # Slots and values that it was told of: it cannot go where these do not hold.
     observes: tuple[Names, ...] = ()
+    # Slots that it compares.
     compares: tuple[int, ...] = ()
+    # Slots and values that it tells from others, whatever it was told.
     names: tuple[Names, ...] = ()
+    # Slots and values that it may put.
     writes: tuple[Names, ...] = ()
+    # Slots that it surely wrote.
     changes: tuple[int, ...] = ()
+    # The slot and value if that is all it does.
     put: Names | None = None
+    # Whether it can do nothing but put, and looks at nothing else than it puts.
     only_puts: bool = False
+    # Steps of equal signature have the same effect and fit in the same states.
     signature: object = None
+    # The lease that it may end; 0: none.
     ends_lease: int = 0
+    # What it does where ending the lease deletes nothing, but a step waits for its end.
     idle: Callable[[State], State | None] | None = None
+    # Its place in the sets of steps done.
     bit: int = 0
-    apply: Callable[[State], State | None] = field(default=lambda state: state)
+    apply: Callable[[State], State | None] = attrs.field(default=lambda state: state)
 
     @property
     def optional(self) -> bool:
@@ -142,7 +141,7 @@ class Step:
 class Compiler:
     """Makes the steps of one part; `layout` is that of its states.
 
-    Values that nobody names become JUNK, unless it `keeps_values`.
+    Values that no step names become JUNK, unless it `keeps_values`.
     """
 
     def __init__(self, part: Part, *, keeps_values: bool = False) -> None:
@@ -182,7 +181,7 @@ class Compiler:
         )
         request = self._abstract(operation.request)
         outcome = operation.outcome
-        told = None if outcome is None else evolve(outcome, revision=None)
+        told = None if outcome is None else attrs.evolve(outcome, revision=None)
         step.signature = (request, told)
         if (
             len(request.actions) == 1
@@ -263,16 +262,16 @@ class Compiler:
         ]
 
     def _abstract(self, request: Request) -> Request:
-        """The request with JUNK for the values that nobody names."""
+        """The request with JUNK for the values that no step names."""
 
         def abstract(action: Action) -> Action:
             if action.kind is not ActionKind.PUT or self._keeps_values:
                 return action
             named = (self.layout.key_slots[action.key], action.value) in self._named
-            return action if named else evolve(action, value=JUNK)
+            return action if named else attrs.evolve(action, value=JUNK)
 
         success, failure = (tuple(map(abstract, b)) for b in (request.success, request.failure))
-        return evolve(request, success=success, failure=failure)
+        return attrs.evolve(request, success=success, failure=failure)
 
     # -- single actions -------------------------------------------------------------------------
 
@@ -296,7 +295,7 @@ class Compiler:
         step.apply = self._transaction(Request((action,)), told)
 
     def _may_end(self, step: Step, lease: int) -> None:
-        """It need not happen, so it is tried only where anybody would notice."""
+        """It need not happen, so it is tried only where an answer would show it."""
         step.ends_lease = lease
         step.apply = self._end_of_lease(lease, idle=False)
         step.idle = self._end_of_lease(lease, idle=True)

@@ -5,24 +5,25 @@ if the part of each object is. The objects of a key-value store are its keys, as
 touches several at once; a transaction, a range or a lease makes one object of all that it touches.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from attrs import frozen
+import attrs
 
 from k8sactors.checkers.kv_history import Action, ActionKind, Operation, Request
+from k8sactors.simulation import SECOND
 
-_SECOND_NS = 1_000_000_000
-
+# A key, or a lease.
 Thing = str | int
-"""A key, or a lease."""
 
 # What only an observer of revisions could judge.
 _NEEDS_REVISIONS = frozenset((ActionKind.COMPACT,))
 
 
-@frozen
+@attrs.frozen
 class Expiry:
     """A lease may expire once, at any time after the event of this ordinal."""
 
@@ -30,20 +31,17 @@ class Expiry:
     after_order: int
 
 
-@frozen
+@attrs.frozen
 class Part:
-    """Operations that share keys or leases with each other and with nobody else.
+    """Operations that share keys or leases with each other and with no others."""
 
-    Attributes:
-        keys: in order.
-        leases: in order of appearance.
-        operations: in order of call.
-        expiries: what time may do beside them.
-    """
-
+    # In order.
     keys: tuple[str, ...]
+    # In order of appearance.
     leases: tuple[int, ...]
+    # In order of call.
     operations: tuple[Operation, ...]
+    # What time may do meanwhile.
     expiries: tuple[Expiry, ...] = ()
 
 
@@ -140,7 +138,7 @@ def _touched(operation: Operation, universe: Sequence[str]) -> Iterator[Thing]:
 def expiries(operations: Sequence[Operation], *, trust_clocks: bool = True) -> list[Expiry]:
     """When each lease may expire: its time to live after it was last known to be renewed.
 
-    A renewal starts the time anew at some point after its call, so the lease lives for at least as
+    A renewal starts the time again at some point after its call, so the lease lives for at least as
     long from there. Where the clocks of the members cannot be trusted, a lease may expire at any
     time after it was asked for.
     """
@@ -162,9 +160,9 @@ def expiries_ns(operations: Sequence[Operation]) -> dict[int, tuple[int, int]]:
     for operation in operations:
         for action in operation.request.success:
             if action.kind is ActionKind.GRANT:
-                lives_until_ns = operation.called_ns + action.ttl_s * _SECOND_NS
+                lives_until_ns = operation.called_ns + action.ttl_s * SECOND
             elif (seconds := _renewed_s(operation, action)) > 0:
-                lives_until_ns = operation.called_ns + seconds * _SECOND_NS
+                lives_until_ns = operation.called_ns + seconds * SECOND
             else:
                 continue
             order, until_ns = earliest.get(action.lease, (operation.call_order, 0))

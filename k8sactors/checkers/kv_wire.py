@@ -3,17 +3,12 @@
 A history speaks of keys without the prefix under which the clients of a run keep them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
-from k8sactors.checkers.kv_history import (
-    Action,
-    ActionKind,
-    Outcome,
-    Refusal,
-    Request,
-    Result,
-)
+from k8sactors.checkers.kv_history import Action, ActionKind, Outcome, Refusal, Request, Result
 from raftstore.errors import (
     COMPACTED,
     FUTURE_REVISION,
@@ -35,13 +30,13 @@ from raftstore.wire import (
 )
 from raftstore.wire.base import COMPARE_CREATE, COMPARE_VALUE, EQUAL
 
+# Answers that tell something of the store's state.
 REFUSALS = {
     LEASE_NOT_FOUND: Refusal.LEASE_NOT_FOUND,
     LEASE_EXISTS: Refusal.LEASE_EXISTS,
     COMPACTED: Refusal.COMPACTED,
     FUTURE_REVISION: Refusal.FUTURE_REVISION,
 }
-"""Answers that tell something of the store's state."""
 
 Message = (
     RangeRequest

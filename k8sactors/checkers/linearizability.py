@@ -14,42 +14,41 @@ made it so. The report shows that answer, the states that were possible right be
 minimal set of answers of which no order explains all (`shrink`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
-from attrs import evolve, frozen
+import attrs
 
 from k8sactors.checkers.findings import Finding
-from k8sactors.checkers.guide import explains
 from k8sactors.checkers.kv_history import Operation
 from k8sactors.checkers.kv_partition import Part, expiries, partition
+from k8sactors.checkers.linearization_by_revision import explains
 from k8sactors.checkers.revision_order import check_revisions
 from k8sactors.checkers.search import MAX_CONFIGURATIONS, Verdict, possible_states, search
 from k8sactors.checkers.shrink import Core, first_impossible, prefix, shrink
 
 __all__ = ["Report", "Verdict", "check_linearizable", "check_revisions", "findings"]
 
+# How many configurations are tried to find the states that were possible.
 MAX_EXPLAINED = 20_000
-"""How many configurations are tried to find the states that were possible."""
 
 
-@frozen
+@attrs.frozen
 class Report:
-    """What the check found.
+    """What the check found."""
 
-    Attributes:
-        verdict: for the whole history.
-        keys: the keys of the part that decided it (empty when linearizable).
-        culprit: the operation whose answer no order explains; None if there is none.
-        core: the smallest set of answers found of which no order explains all.
-        states: the states that were possible right before the culprit's answer.
-        text: the explanation in words.
-    """
-
+    # For the whole history.
     verdict: Verdict
+    # The keys of the part that decided it (empty when linearizable).
     keys: tuple[str, ...] = ()
+    # The operation whose answer no order explains; None if there is none.
     culprit: Operation | None = None
+    # The smallest set of answers found of which no order explains all.
     core: Core | None = None
+    # The states that were possible right before the culprit's answer.
     states: tuple[str, ...] = ()
+    # The explanation in words.
     text: str = ""
 
 
@@ -84,7 +83,7 @@ def _explain(part: Part, max_configurations: int) -> Report:
     culprit = first_impossible(part, max_configurations)
     known = prefix(part.operations, culprit.return_order or 0)
     # The answer of the one in question says nothing of the states that were possible.
-    states = possible_states(evolve(part, operations=tuple(known)), culprit, MAX_EXPLAINED)
+    states = possible_states(attrs.evolve(part, operations=tuple(known)), culprit, MAX_EXPLAINED)
     core = shrink(part, culprit)
     text = _text(culprit, core, states)
     return Report(Verdict.VIOLATED, part.keys, culprit, core, tuple(states), text)

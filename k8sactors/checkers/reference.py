@@ -8,10 +8,12 @@ API documentation ("KV API guarantees") and of its `applier`.
 Requests and answers have the form of the store's wire: positional lists (`raftstore.wire`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from attrs import define, field
+import attrs
 
 from k8sactors.checkers.watch import Change
 from raftstore.errors import (
@@ -46,10 +48,10 @@ from raftstore.wire import (
     SORT_VERSION,
 )
 
+# The revision of a store that was never written to.
 EMPTY_REVISION = 1
-"""The revision of a store that nobody has written to."""
+# Leases that are asked to live for less live so long (etcd: what an election may take).
 SHORTEST_TTL_S = 2
-"""Leases that are asked to live for less live so long (etcd: what an election may take)."""
 
 
 class Version(NamedTuple):
@@ -65,8 +67,8 @@ class Version(NamedTuple):
 
 State = dict[bytes, Version]
 
+# A key that does not exist compares like this.
 _ABSENT = Version(b"", 0, 0, 0, b"", 0)
-"""A key that does not exist compares like this."""
 
 _TARGETS: dict[int, Callable[[Version], Any]] = {
     COMPARE_VERSION: lambda each: each.version,
@@ -91,8 +93,8 @@ _SORT_KEYS: dict[int, Callable[[Version], Any]] = {
 
 
 RAISE = 1
+# Numbers of etcd's AlarmRequest.
 NO_SPACE_ALARM = 1
-"""Numbers of etcd's AlarmRequest."""
 
 
 class RefusedError(Exception):
@@ -104,37 +106,31 @@ class RefusedError(Exception):
 
 
 class Reply(NamedTuple):
-    """What the store should answer.
+    """What the store should answer."""
 
-    Attributes:
-        revision: in the header; None for a refusal, which has no header.
-        fields: the fields behind the header.
-        refusal: why nothing was done.
-    """
-
+    # In the header; None for a refusal, which has no header.
     revision: int | None
+    # The fields behind the header.
     fields: list[Any]
+    # Why nothing was done.
     refusal: Status | None = None
 
 
-@define
+@attrs.define
 class ReferenceStore:
-    """Applies requests in order, and remembers all states.
+    """Applies requests in order, and remembers all states."""
 
-    Attributes:
-        states: by revision.
-        changes: every change of a key, in order.
-        leases: the time to live of those that live, by id.
-        compacted: the oldest revision that may be read, if it was ever compacted.
-        full: who has raised the alarm that there is no room, and has not cleared it.
-    """
-
-    states: dict[int, State] = field(factory=lambda: {EMPTY_REVISION: {}})
+    # By revision.
+    states: dict[int, State] = attrs.field(factory=lambda: {EMPTY_REVISION: {}})
     revision: int = EMPTY_REVISION
-    changes: list[Change] = field(factory=list)
-    leases: dict[int, int] = field(factory=dict)
+    # Every change of a key, in order.
+    changes: list[Change] = attrs.field(factory=list)
+    # The time to live of those that live, by id.
+    leases: dict[int, int] = attrs.field(factory=dict)
+    # The oldest revision that may be read, if it was ever compacted.
     compacted: int = 0
-    full: set[int] = field(factory=set)
+    # Who has raised the alarm that there is no room, and has not cleared it.
+    full: set[int] = attrs.field(factory=set)
 
     @property
     def now(self) -> State:
@@ -223,7 +219,7 @@ class ReferenceStore:
 
     # -- how ------------------------------------------------------------------------------------
 
-    def _write(self, act: Callable[["_Writing"], list[Any]]) -> list[Any]:
+    def _write(self, act: Callable[[_Writing], list[Any]]) -> list[Any]:
         """Let a request write; the store has a new revision if it did."""
         writing = _Writing(self)
         answer = act(writing)
@@ -233,7 +229,7 @@ class ReferenceStore:
             self.changes += writing.changes
         return answer
 
-    def _choose(self, fields: Sequence[Any]) -> "_Branch":
+    def _choose(self, fields: Sequence[Any]) -> _Branch:
         """Which branch runs; all compares look at the state before the transaction."""
         compares, success, failure = fields
         succeeded = all(_holds(self.now, compare) for compare in compares)

@@ -4,11 +4,13 @@ Written apart from the scheduler on purpose: a judge that shared the code of the
 its mistakes.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from attrs import frozen
+import attrs
 
 _SUFFIXES = {
     "n": Decimal("1e-9"),
@@ -28,7 +30,7 @@ _SUFFIXES = {
 }
 
 
-@frozen
+@attrs.frozen
 class Amounts:
     """Cpu in thousandths, memory in bytes, and a number of pods."""
 
@@ -36,21 +38,21 @@ class Amounts:
     memory_bytes: int = 0
     pods: int = 0
 
-    def __add__(self, other: "Amounts") -> "Amounts":
+    def __add__(self, other: Amounts) -> Amounts:
         return Amounts(
             self.cpu_milli + other.cpu_milli,
             self.memory_bytes + other.memory_bytes,
             self.pods + other.pods,
         )
 
-    def __sub__(self, other: "Amounts") -> "Amounts":
+    def __sub__(self, other: Amounts) -> Amounts:
         return Amounts(
             self.cpu_milli - other.cpu_milli,
             self.memory_bytes - other.memory_bytes,
             self.pods - other.pods,
         )
 
-    def at_least(self, other: "Amounts") -> "Amounts":
+    def at_least(self, other: Amounts) -> Amounts:
         """The larger of both, resource by resource."""
         return Amounts(
             max(self.cpu_milli, other.cpu_milli),
@@ -58,7 +60,7 @@ class Amounts:
             max(self.pods, other.pods),
         )
 
-    def beyond(self, limit: "Amounts") -> list[str]:
+    def beyond(self, limit: Amounts) -> list[str]:
         """The names of the resources that exceed the limit."""
         return [
             name

@@ -1,8 +1,10 @@
 """What the revisions in answers say by themselves: they never run backwards.
 
-Unlike the search for an order it costs only a sort, and it sees stale reads of keys that nobody
+Unlike the search for an order it costs only a sort, and it sees stale reads of keys that no client
 overwrote; but it believes what the store says of itself.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 

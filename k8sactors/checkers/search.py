@@ -13,25 +13,27 @@ What keeps the number of configurations small, none of it at the price of exactn
 - An operation that changes nothing is taken as soon as it fits: that never hurts later.
 - Before a return only operations are tried that share a key, or a chain of keys, with it; the
   others commute with it and can wait.
-- An operation of unknown outcome stays open for ever. Of two configurations that differ only in
+- An operation of unknown outcome stays open forever. Of two configurations that differ only in
   which of those they have used up, one that used fewer can do all that the other can.
 - Of several open operations with the same effect the one that must return first goes first.
-- A value that nobody reads or compares any more is as good as any other such value.
-- A value that was written once must not be overwritten while somebody is still to read it.
+- A value that no step reads or compares any more is as good as any other such value.
+- A value that was written once must not be overwritten while a step is still to read it.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
 
-from attrs import define, field, frozen
+import attrs
 
 from k8sactors.checkers.kv_history import Operation
 from k8sactors.checkers.kv_model import Layout, State
 from k8sactors.checkers.kv_partition import Part
 from k8sactors.checkers.search_plan import Plan, Probe, Return, make_plan
 
+# How many configurations are tried per part of a history before the search gives up.
 MAX_CONFIGURATIONS = 200_000
-"""How many configurations are tried per part of a history before the search gives up."""
 
 MAX_DESCRIBED_STATES = 8
 
@@ -44,7 +46,7 @@ class Verdict(Enum):
     UNDECIDED = "undecided: too many possible orders"
 
 
-@frozen
+@attrs.frozen
 class Result:
     """What the search found; `tried` is the number of configurations that were tried."""
 
@@ -70,26 +72,23 @@ def possible_states(part: Part, operation: Operation, max_configurations: int) -
     return list(described)[:MAX_DESCRIBED_STATES]
 
 
-@define(slots=True)
+@attrs.define
 class _Configuration:
-    """What the store may be like.
+    """What the store may be like."""
 
-    Attributes:
-        state: of all keys and leases.
-        done: bits of the open operations that have taken effect, of those that must.
-        used: the same of those of unknown outcome, and of expiries.
-    """
-
+    # Of all keys and leases.
     state: State
+    # Bits of the open operations that have taken effect, of those that must.
     done: int
+    # The same of those of unknown outcome, and of expiries.
     used: int
 
 
-@define
+@attrs.define
 class _Visited:
     """Configurations seen at one return: the smallest sets of optional steps of each."""
 
-    sets: dict[tuple[State, int], list[int]] = field(factory=dict)
+    sets: dict[tuple[State, int], list[int]] = attrs.field(factory=dict)
 
     def add(self, configuration: _Configuration) -> bool:
         """False if this one, or one that can do all that it can, was here."""
@@ -172,7 +171,7 @@ class _Search:
                     pending.append((reached, now_mask, now_used))
 
     def _loses(self, event: Return, before: State, after: State) -> bool:
-        """Whether a value vanishes for good that somebody is still to see."""
+        """Whether a value vanishes for good that a step is still to see."""
         last_call = self.plan.last_observer_call
         for slot, value in enumerate(before):
             if value is not after[slot] and last_call.get((slot, value), -1) > event.order:

@@ -4,11 +4,13 @@ Everything here depends on the history alone, not on the order that is tried, so
 once.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from attrs import define, field, frozen
+import attrs
 
 from k8sactors.checkers.kv_history import Operation, Refusal
 from k8sactors.checkers.kv_model import JUNK, Compiler, Layout, Names, State, Step, put_of
@@ -16,11 +18,11 @@ from k8sactors.checkers.kv_partition import Part
 
 _Key = TypeVar("_Key")
 
+# No set of operations done holds all bits.
 NEVER = -1
-"""No set of operations done holds all bits."""
 
 
-@define(eq=False, slots=True)
+@attrs.define(eq=False)
 class Other:
     """An open operation that may take effect before the one that returns.
 
@@ -34,30 +36,27 @@ class Other:
     apply: Callable[[State], State | None]
 
 
-@define(eq=False, slots=True)
+@attrs.define(eq=False)
 class Return:
-    """One return, as the search meets it.
+    """One return, as the search meets it."""
 
-    Attributes:
-        order: its ordinal.
-        operation: whose return it is.
-        bit: of that operation.
-        needs: bits of the open operations that cannot come after it; NEVER: it comes too early.
-        signature: of that operation.
-        apply: that operation's step.
-        others: open operations that may matter to it, in the order in which equal ones are used.
-        reads: bits and steps of the open operations that change nothing.
-        forgotten: values that nobody names from here on.
-    """
-
+    # Its ordinal.
     order: int
+    # Whose return it is.
     operation: Operation
+    # Of that operation.
     bit: int
+    # Bits of the open operations that cannot come after it; NEVER: it comes too early.
     needs: int
+    # Of that operation.
     signature: object
+    # That operation's step.
     apply: Callable[[State], State | None]
+    # Open operations that may matter to it, in the order in which equal ones are used.
     others: tuple[Other, ...] = ()
+    # Bits and steps of the open operations that change nothing.
     reads: tuple[tuple[int, Callable[[State], State | None]], ...] = ()
+    # Values that no step names from here on.
     forgotten: tuple[Names, ...] = ()
 
     def with_reads(self, state: State, done: int) -> int:
@@ -68,28 +67,28 @@ class Return:
         return done
 
     def forget(self, state: State) -> State:
-        """The state without the values that nobody names any more."""
+        """The state without the values that no step names any more."""
         for slot, value in self.forgotten:
             if state[slot] == value:
                 state = (*state[:slot], JUNK, *state[slot + 1 :])
         return state
 
 
-@define
+@attrs.define
 class Plan:
-    """All returns in order, and what the search has to know beside them."""
+    """All returns in order, and what else the search has to know."""
 
     layout: Layout
-    returns: list[Return] = field(factory=list)
-    last_observer_call: dict[tuple[int, object], int] = field(factory=dict)
-    """When the last operation is called that was shown a value which was written once only."""
+    returns: list[Return] = attrs.field(factory=list)
+    # When the last operation is called that was shown a value which was written once only.
+    last_observer_call: dict[tuple[int, object], int] = attrs.field(factory=dict)
 
 
-@frozen
+@attrs.frozen
 class Probe:
     """In the place of one operation: is shown every state in which it could have run.
 
-    `record` answers None, so that the search goes on until it has seen them all.
+    `record` answers None, so that the search continues until it has seen them all.
     """
 
     operation: Operation
@@ -156,7 +155,7 @@ class _Planner:
         return self.plan
 
     def _begin_late(self, step: Step) -> None:
-        """What may be of any past cannot be of one in which nobody had asked for what it saw."""
+        """What may be of any past cannot be of one in which no client had asked for what it saw."""
         if step.operation is None or not step.operation.request.serializable:
             return
         for name in step.observes:
@@ -167,9 +166,9 @@ class _Planner:
     def _order_values(self) -> None:
         """Work out which steps must come before a value is put.
 
-        A value that was written once stays until the last call of those who are shown it. Whoever
-        returns before that, and writes the slot or is shown something else there, cannot come after
-        it (the zones of Gibbons and Korach, 1997).
+        A value that was written once stays until the last call of those who are shown it. A step
+        that returns before that, and writes the slot or is shown something else there, cannot come
+        after it (the zones of Gibbons and Korach, 1997).
         """
         ends: dict[int, list[tuple[int, int, Step]]] = {}
         for number, step in enumerate(self.steps):
@@ -309,5 +308,5 @@ def _wants_end(step: Step) -> Iterator[int]:
     if operation.outcome.refusal is Refusal.LEASE_NOT_FOUND:
         yield from (action.lease for action in actions if action.lease)
     elif operation.outcome.refusal is None:
-        # A lease that is granted anew must have ended.
+        # A lease that is granted again must have ended.
         yield from (action.lease for action in actions if action.ttl_s and action.lease)

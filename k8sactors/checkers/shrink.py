@@ -1,6 +1,6 @@
 """From a history that no order explains to the few answers that contradict each other.
 
-A history of 10,000 operations convinces nobody. What can be taken away without making it right was
+A history of 10,000 operations shows nothing. What can be taken away without making it right was
 not the reason (delta debugging, Zeller and Hildebrandt 2002). Only what weakens a history may be
 taken away, or the rest would be wrong for another reason:
 
@@ -9,9 +9,11 @@ taken away, or the rest would be wrong for another reason:
   call, or never, and even without its conditions.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 
-from attrs import evolve, frozen
+import attrs
 
 from k8sactors.checkers.kv_history import ActionKind, Operation
 from k8sactors.checkers.kv_model import only_reads
@@ -19,25 +21,22 @@ from k8sactors.checkers.kv_partition import Part
 from k8sactors.checkers.search import Verdict, search
 
 MAX_SEARCHES = 600
+# Per attempt: one that takes longer counts as no violation.
 MAX_CONFIGURATIONS = 20_000
-"""Per attempt: one that takes longer counts as no violation."""
 MAX_CONFIGURATIONS_IN_ALL = 200_000
 
 
-@frozen
+@attrs.frozen
 class Core:
-    """The answers that contradict each other.
+    """The answers that contradict each other."""
 
-    Attributes:
-        operations: they, in order of call.
-        culprit: the one of them that returned last.
-        perhaps: operations whose answers do not matter, but whose values are seen in those.
-        others: how many more there were up to the last answer.
-    """
-
+    # They, in order of call.
     operations: tuple[Operation, ...]
+    # The one of them that returned last.
     culprit: Operation
+    # Operations whose answers do not matter, but whose values are seen in those.
     perhaps: tuple[Operation, ...] = ()
+    # How many more there were up to the last answer.
     others: int = 0
 
 
@@ -49,7 +48,7 @@ def first_impossible(part: Part, max_configurations: int) -> Operation:
     while bad - good > 1:
         middle = (good + bad) // 2
         known = prefix(part.operations, answered[middle].return_order or 0)
-        result = search(evolve(part, operations=tuple(known)), max_configurations)
+        result = search(attrs.evolve(part, operations=tuple(known)), max_configurations)
         if result.verdict is Verdict.VIOLATED:
             bad = middle
         else:
@@ -106,7 +105,7 @@ class _Attempts:
             return False
         self._left -= 1
         ordered = tuple(sorted(operations, key=lambda operation: operation.call_order))
-        result = search(evolve(self._part, operations=ordered), MAX_CONFIGURATIONS)
+        result = search(attrs.evolve(self._part, operations=ordered), MAX_CONFIGURATIONS)
         self._configurations_left -= result.tried
         return result.verdict is Verdict.VIOLATED
 
@@ -138,7 +137,7 @@ def prefix(operations: Sequence[Operation], last_order: int) -> list[Operation]:
 
 
 def _forgotten(operation: Operation) -> Operation:
-    return evolve(operation, return_order=None, returned_ns=None, outcome=None)
+    return attrs.evolve(operation, return_order=None, returned_ns=None, outcome=None)
 
 
 def _weakened(operation: Operation) -> Operation:
@@ -146,7 +145,7 @@ def _weakened(operation: Operation) -> Operation:
     forgotten = _forgotten(operation)
     if operation.request.failure:
         return forgotten
-    return evolve(forgotten, request=evolve(operation.request, compares=()))
+    return attrs.evolve(forgotten, request=attrs.evolve(operation.request, compares=()))
 
 
 def _identity(operation: Operation) -> int:

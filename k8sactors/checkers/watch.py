@@ -7,36 +7,35 @@ the log of all changes that the store applied, in order of revision.
 Each check knows one guarantee. `watch_exact` says the same in one go, event by event.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 
-from attrs import define, evolve, field, frozen
+import attrs
 
 from k8sactors.checkers.findings import Finding
 
 
-@frozen
+@attrs.frozen
 class Change:
-    """One key changed at one revision.
+    """One key changed at one revision."""
 
-    Attributes:
-        revision: the store revision of the change.
-        key: the key.
-        type: "PUT" or "DELETE".
-        value: the value that was written; None for a delete.
-        created: the revision at which the key began to exist; 0 for a delete.
-        version: how often it was written since then, this time included; 0 for a delete.
-        lease: the lease that it is attached to; 0: none.
-        previous: the change before, where it is known or was sent; None when the key was absent.
-    """
-
+    # The store revision of the change.
     revision: int
+    # The key.
     key: str
+    # "PUT" or "DELETE".
     type: str = "PUT"
+    # The value that was written; None for a delete.
     value: bytes | None = None
+    # The revision at which the key began to exist; 0 for a delete.
     created: int = 0
+    # How often it was written since then, this time included; 0 for a delete.
     version: int = 0
+    # The lease that it is attached to; 0: none.
     lease: int = 0
-    previous: "Change | None" = None
+    # The change before, where it is known or was sent; None when the key was absent.
+    previous: Change | None = None
 
     @property
     def is_create(self) -> bool:
@@ -47,25 +46,22 @@ class Change:
         return f"{self.type} {self.key!r} at revision {self.revision}"
 
 
-@frozen
+@attrs.frozen
 class Batch:
-    """One response on a watch stream: some changes, or none, or the end.
+    """One response on a watch stream: some changes, or none, or the end."""
 
-    Attributes:
-        time_ns: virtual time of delivery.
-        changes: in the order in which they were sent.
-        bookmark: everything up to this revision has been sent; None when nothing was said of it.
-        compacted: the stream was cancelled because history before this revision is gone; None: it
-            was not cancelled; 0: it was for another reason.
-    """
-
+    # Virtual time of delivery.
     time_ns: int
+    # In the order in which they were sent.
     changes: tuple[Change, ...] = ()
+    # Everything up to this revision has been sent; None when nothing was said of it.
     bookmark: int | None = None
+    # The stream was cancelled because history before this revision is gone; None: it was not
+    # cancelled; 0: it was for another reason.
     compacted: int | None = None
 
 
-@frozen
+@attrs.frozen
 class Compaction:
     """From this time on history before this revision may be gone."""
 
@@ -73,26 +69,23 @@ class Compaction:
     revision: int
 
 
-@define
+@attrs.define
 class Stream:
-    """All that one watcher received, across reconnections.
+    """All that one watcher received, across reconnections."""
 
-    Attributes:
-        watcher: its name in messages.
-        start_revision: the first revision that it asked for; 0: it was never told from where on.
-        prefix: the keys that it asked for.
-        without: the types of changes that it did not want.
-        with_previous: whether it asked for the state before each change.
-        due: the revision up to which it had all the time in the world to be told everything.
-        batches: in order of arrival.
-    """
-
+    # Its name in messages.
     watcher: str
+    # The first revision that it asked for; 0: it was never told from where on.
     start_revision: int
+    # The keys that it asked for.
     prefix: str = ""
+    # Whether it asked for the state before each change.
     with_previous: bool = False
-    batches: list[Batch] = field(factory=list)
+    # In order of arrival.
+    batches: list[Batch] = attrs.field(factory=list)
+    # The types of changes that it did not want.
     without: tuple[str, ...] = ()
+    # The revision up to which it had all the time in the world to be told everything.
     due: int = 0
 
     def changes(self) -> Iterator[tuple[int, int, Change]]:
@@ -106,13 +99,13 @@ class Stream:
         return change.key.startswith(self.prefix) and change.type not in self.without
 
 
-@define
+@attrs.define
 class WatchHistory:
     """What the store did, and what each watcher saw of it."""
 
     log: list[Change]
     streams: list[Stream]
-    compactions: list[Compaction] = field(factory=list)
+    compactions: list[Compaction] = attrs.field(factory=list)
 
     def forgotten(self, time_ns: int) -> int:
         """The revision that had been compacted by then."""
@@ -197,7 +190,7 @@ def check_reliable(history: WatchHistory) -> list[Finding]:
 def check_resumable(history: WatchHistory) -> list[Finding]:
     """From a revision on: nothing older, and then events or a true word of compaction, no silence.
 
-    A stream that goes on after a broken connection asks for the revision behind the last one that
+    A stream that resumes after a broken connection asks for the revision behind the last one that
     it was told of.
     """
     found = []
@@ -222,7 +215,7 @@ def _untrue_compaction(history: WatchHistory, stream: Stream, number: int) -> st
     said = f"was told that history before revision {batch.compacted} is gone"
     if batch.compacted > history.forgotten(batch.time_ns):
         return f"{said}, but the store had not forgotten it"
-    reach = _reach(evolve(stream, batches=stream.batches[:number]))
+    reach = _reach(attrs.evolve(stream, batches=stream.batches[:number]))
     following = max(stream.start_revision, reach.revision + 1)
     if batch.compacted <= following:
         return f"{said}, but needed nothing before revision {following}"
@@ -260,11 +253,11 @@ def check_bookmarkable(history: WatchHistory) -> list[Finding]:
 def check_truthful(history: WatchHistory) -> list[Finding]:
     """Every delivered change is one that the store made."""
 
-    def problem(_: Stream, __: int, change: Change, truth: Change | None) -> str:
-        if truth is None:
+    def problem(_: Stream, __: int, change: Change, logged: Change | None) -> str:
+        if logged is None:
             return "the store made no such change"
-        if (truth.type, truth.value, truth.lease) != (change.type, change.value, change.lease):
-            return f"the store's change was {truth.type} {truth.value!r}, lease {truth.lease:x}"
+        if (logged.type, logged.value, logged.lease) != (change.type, change.value, change.lease):
+            return f"the store's change was {logged.type} {logged.value!r}, lease {logged.lease:x}"
         return ""
 
     return _against_log(history, "watch-truthful", problem)
@@ -277,12 +270,12 @@ def check_previous(history: WatchHistory) -> list[Finding]:
     newest version that is kept is the change itself.
     """
 
-    def problem(stream: Stream, time_ns: int, change: Change, truth: Change | None) -> str:
-        if truth is None or not stream.with_previous or change.previous == truth.previous:
+    def problem(stream: Stream, time_ns: int, change: Change, logged: Change | None) -> str:
+        if logged is None or not stream.with_previous or change.previous == logged.previous:
             return ""
         if change.previous is None and change.revision <= history.forgotten(time_ns):
             return ""
-        before = "nothing" if truth.previous is None else _content(truth.previous)
+        before = "nothing" if logged.previous is None else _content(logged.previous)
         said = "nothing" if change.previous is None else _content(change.previous)
         return f"said before it was {said}, it was {before}"
 
@@ -292,17 +285,17 @@ def check_previous(history: WatchHistory) -> list[Finding]:
 def check_is_create(history: WatchHistory) -> list[Finding]:
     """A change is called a creation if and only if the key did not exist before it."""
 
-    def problem(_: Stream, __: int, change: Change, truth: Change | None) -> str:
-        if truth is None or change.type != truth.type:
+    def problem(_: Stream, __: int, change: Change, logged: Change | None) -> str:
+        if logged is None or change.type != logged.type:
             return ""
-        if change.is_create != truth.is_create:
+        if change.is_create != logged.is_create:
             return f"is_create is {change.is_create}, but the key did" + (
-                " not exist before" if truth.is_create else " exist before"
+                " not exist before" if logged.is_create else " exist before"
             )
-        if (change.created, change.version) != (truth.created, truth.version):
+        if (change.created, change.version) != (logged.created, logged.version):
             return (
                 f"version {change.version} since revision {change.created}, it was version"
-                f" {truth.version} since revision {truth.created}"
+                f" {logged.version} since revision {logged.created}"
             )
         return ""
 
@@ -348,7 +341,7 @@ def check_watch(history: WatchHistory) -> list[Finding]:
     return [finding for check in CHECKS for finding in check(history)]
 
 
-@frozen
+@attrs.frozen
 class _Reach:
     revision: int
     time_ns: int

@@ -6,9 +6,11 @@ happened. That is all watch guarantees in one, without their names; `watch` tell
 each of the two checks is a test of the other.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 
-from attrs import evolve
+import attrs
 
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.watch import Batch, Change, Stream, WatchHistory
@@ -64,14 +66,14 @@ def _problems(
 
 
 def _compared(
-    history: WatchHistory, stream: Stream, batch: Batch, change: Change, truth: Change
+    history: WatchHistory, stream: Stream, batch: Batch, change: Change, logged: Change
 ) -> Iterator[tuple[int, str]]:
     forgotten = history.forgotten(batch.time_ns)
-    may_lack = change.previous is None and truth.revision <= forgotten
+    may_lack = change.previous is None and logged.revision <= forgotten
     if not stream.with_previous or may_lack:
-        truth = evolve(truth, previous=None)
-    if change != truth:
-        yield batch.time_ns, f"was sent {_whole(change)} where {_whole(truth)} was due"
+        logged = attrs.evolve(logged, previous=None)
+    if change != logged:
+        yield batch.time_ns, f"was sent {_whole(change)} where {_whole(logged)} was due"
 
 
 def _cancelled(history: WatchHistory, batch: Batch, following: int) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,7 @@
 """`k8sactors compare`: one scenario on two topologies, side by side."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
@@ -9,8 +11,8 @@ import click
 from k8sactors.cli.execution import make_console, read_scenario, run_scenario
 from k8sactors.cli.input import EXPECTATION_FAILED
 from k8sactors.cli.options import json_option, manifest_option, scenario_file, seed_option
-from k8sactors.observe.comparison import comparison_table
-from k8sactors.observe.report import print_report
+from k8sactors.report.comparison import comparison_table
+from k8sactors.report.summary import print_report
 
 COMPARED = ("stacked", "external")
 

@@ -1,21 +1,22 @@
 """Runs a scenario for a command: reads it, shows it, times it."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import attrs
 import click
-from attrs import asdict
 from rich.console import Console
 
 from k8sactors.cli.input import BAD_INPUT, print_problems
 from k8sactors.cli.options import Logs
 from k8sactors.cli.store import StoreAddress
-from k8sactors.cluster import Cluster
-from k8sactors.observe.live import LiveView, Quiet
 from k8sactors.observe.logs import configure_logs
 from k8sactors.observe.stopwatch import Stopwatch
+from k8sactors.report.live import LiveView, Quiet
 from k8sactors.scenario.errors import BadScenarioError
 from k8sactors.scenario.load import load_scenario
 from k8sactors.scenario.model import Scenario
@@ -48,7 +49,7 @@ def read_scenario(
         )
     except BadScenarioError as error:
         if as_json:
-            problems = [asdict(problem) for problem in error.problems]
+            problems = [attrs.asdict(problem) for problem in error.problems]
             click.echo(json.dumps({"ok": False, "problems": problems}))
         else:
             print_problems(error.problems)
@@ -70,7 +71,7 @@ def run_scenario(
     listener: FrameListener | None = None,
     logs: Logs | None = None,
 ) -> RunResult:
-    """Run a scenario, live on a console unless that is None."""
+    """Run a scenario, live on a console if one is given."""
     logs = logs or Logs()
     configure_logs(logs.level, logs.format)
     watch = Stopwatch()
@@ -85,6 +86,6 @@ def run_scenario(
     with view as observer:
         # What a real store does takes real time.
         clock = RealClock() if scenario.cluster.remote_store else None
-        result = execute(scenario, Cluster, observer, listener, clock)
+        result = execute(scenario, observer, listener, clock)
     result.wall_seconds = watch.seconds
     return result

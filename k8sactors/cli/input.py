@@ -1,5 +1,7 @@
 """Bad input, said the same way by every command."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from rich.console import Console

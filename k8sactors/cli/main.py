@@ -1,14 +1,16 @@
 """The command group: what all commands share, and the list of commands.
 
-A new command is a module beside this one with a click command in it, and one line in `COMMANDS`.
+A new command is a module next to this one with a click command in it, and one line in `COMMANDS`.
 Modules are imported when their command is used, so that `--help` and completion stay quick.
 """
 
-from difflib import get_close_matches
-from importlib import import_module
+from __future__ import annotations
+
 from typing import Any
 
 import click
+
+from raftstore.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "chaos": "k8sactors.cli.chaos:chaos",
@@ -39,36 +41,9 @@ Exit status: 0 all went well, 1 an expectation failed, 2 the input was bad.
 """
 
 
-class LazyGroup(click.Group):
-    """Imports a command's module when the command is looked at."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, sorted."""
-        return sorted({*super().list_commands(ctx), *COMMANDS})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
-        place = COMMANDS.get(cmd_name)
-        if place is None:
-            return super().get_command(ctx, cmd_name)
-        module, _, name = place.partition(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is meant; a word that is none is answered with what there is."""
-        if args and self.get_command(ctx, args[0]) is None:
-            known = self.list_commands(ctx)
-            close = get_close_matches(args[0], known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            ctx.fail(f"no command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
     cls=LazyGroup,
+    places=lambda: COMMANDS,
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

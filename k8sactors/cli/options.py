@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from os import cpu_count
 from pathlib import Path
@@ -8,8 +10,8 @@ from typing import Any
 import attrs
 import click
 
+from k8sactors.cluster.defaults import TOPOLOGIES
 from k8sactors.observe.logs import FORMATS, LEVELS, LogFormat, LogLevel
-from k8sactors.topology import TOPOLOGIES
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

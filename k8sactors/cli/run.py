@@ -1,5 +1,7 @@
 """`k8sactors run`: one scenario, live, with a verdict."""
 
+from __future__ import annotations
+
 import json
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,8 +23,8 @@ from k8sactors.cli.options import (
 )
 from k8sactors.cli.store import StoreAddress, check, store_options
 from k8sactors.observe.logs import LogFormat, LogLevel
-from k8sactors.observe.report import print_report
 from k8sactors.observe.trace_file import TraceFile
+from k8sactors.report.summary import print_report
 
 EXAMPLES = """
 \b

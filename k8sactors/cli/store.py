@@ -5,16 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import click
 import trio
 
-from k8sactors.errors import StoreUnreachableError
-
-if TYPE_CHECKING:
-    from raftstore.gateway.client import Target
+from k8sactors.store.errors import StoreUnreachableError
 
 HINT = "'--store'"
 EXTRA = "a real store needs more packages ({error}): pip install 'k8sactors[serve]'"
@@ -34,12 +31,12 @@ def read_store(text: str, cacert: str = "", cert: str = "", key: str = "") -> St
     Raises:
         click.UsageError: see above.
     """
-    target = _target(text)
-    if (cacert or cert or key) and not target.secure:
+    endpoints, is_secure = _endpoints(text)
+    if (cacert or cert or key) and not is_secure:
         raise click.UsageError("certificates are for TLS: write --store etcds://...")
     if bool(cert) != bool(key):
         raise click.UsageError("--store-cert and --store-key go together")
-    return StoreAddress(target.endpoints, _context(cacert, cert, key) if target.secure else None)
+    return StoreAddress(endpoints, _context(cacert, cert, key) if is_secure else None)
 
 
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,7 +79,7 @@ def check(store: StoreAddress, *, empty: bool = True) -> None:
     Raises:
         click.ClickException: see above.
     """
-    from k8sactors.remotestore import check_store  # noqa: PLC0415 - an optional extra
+    from k8sactors.store.remote import check_store  # noqa: PLC0415 - an optional extra
     from raftstore.errors import RaftStoreError  # noqa: PLC0415 - see above
     from raftstore.gateway.client import Target  # noqa: PLC0415 - see above
 
@@ -95,7 +92,8 @@ def check(store: StoreAddress, *, empty: bool = True) -> None:
         click.echo(f"warning: an endpoint of the store does not answer: {reason}", err=True)
 
 
-def _target(text: str) -> Target:
+def _endpoints(text: str) -> tuple[tuple[str, ...], bool]:
+    """What a URL names, and whether over TLS."""
     try:
         from raftstore.gateway.client import (  # noqa: PLC0415 - an optional extra
             TargetError,
@@ -104,9 +102,10 @@ def _target(text: str) -> Target:
     except ImportError as error:
         raise click.ClickException(EXTRA.format(error=error)) from error
     try:
-        return parse_target(text)
+        target = parse_target(text)
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint=HINT) from error
+    return target.endpoints, target.secure
 
 
 def _context(cacert: str, cert: str, key: str) -> ssl.SSLContext:

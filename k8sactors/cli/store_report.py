@@ -1,5 +1,7 @@
 """How `raftstore chaos` shows what it did and found."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ from rich.text import Text
 
 from k8sactors.chaos.outcome import Outcome
 from k8sactors.chaos.shrink import Shrunk
-from k8sactors.observe.style import count, span
+from k8sactors.report.style import count, span
 
 FAULT = "fault "
 """How the names of faults begin among what a run exercised."""
@@ -28,8 +30,8 @@ def print_findings(console: Console, outcome: Outcome) -> None:
         console.print(Text(f"  and {len(outcome.findings) - MOST_FINDINGS} more", style="red"))
 
 
-def print_shrunk(console: Console, before: Outcome, shrunk: Shrunk, path: str) -> None:
-    """The small run beside the big one."""
+def print_shrunk(console: Console, before: Outcome, shrunk: Shrunk[Any], path: str) -> None:
+    """The small run next to the big one."""
     left = f"{len(before.faults)} faults -> {len(shrunk.outcome.faults)}"
     console.print(Text(f"seed {before.seed} shrunk in {shrunk.runs} runs: {left}", style="bold"))
     for fault in shrunk.outcome.faults:

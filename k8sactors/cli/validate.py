@@ -1,10 +1,12 @@
 """`k8sactors validate`: is a scenario right, without running it?"""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
+import attrs
 import click
-from attrs import asdict
 from rich.console import Console
 
 from k8sactors.api.located_yaml import Problem
@@ -40,7 +42,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> None:
             good.append(f"{file}: {len(scenario.file.steps)} steps, nothing wrong")
             warnings += [f"{file}: {warning}" for warning in scenario.warnings]
     if as_json:
-        found = [asdict(problem) for problem in problems]
+        found = [attrs.asdict(problem) for problem in problems]
         click.echo(json.dumps({"ok": not problems, "problems": found, "warnings": warnings}))
     else:
         console = Console()

@@ -1,5 +1,7 @@
 """`k8sactors zoo`: deliberate defects, and which check catches each."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 
@@ -10,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from k8sactors.chaos.bugs import BUGS
-from k8sactors.chaos.zoo import SEEDS, Hunt, hunt_all
+from k8sactors.chaos.zoo.bugs import BUGS
+from k8sactors.chaos.zoo.zoo import SEEDS, Hunt, hunt_all
 from k8sactors.cli.execution import make_console
 from k8sactors.cli.input import EXPECTATION_FAILED
 from k8sactors.cli.options import jobs_option
 from k8sactors.observe.stopwatch import Stopwatch
-from k8sactors.observe.style import span
+from k8sactors.report.style import span
 
 
 @click.command(

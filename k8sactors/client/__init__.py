@@ -1,5 +1,7 @@
 """What client-go is: client, reflector, informer, lister, workqueue, leader election, events."""
 
+from __future__ import annotations
+
 from k8sactors.client.client import Client, retry_on_conflict
 from k8sactors.client.delta_fifo import DeletedFinalStateUnknown, Delta, DeltaFIFO, object_key
 from k8sactors.client.errors import (

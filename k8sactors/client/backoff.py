@@ -1,19 +1,21 @@
 """Bounded, jittered exponential back-off, as client-go's wait.Backoff."""
 
-from attrs import define, field
+from __future__ import annotations
 
-from k8sactors.client.environment import RandomStream
+import attrs
+
+from k8sactors.simulation import Random
 
 
-@define(slots=True)
+@attrs.define
 class Backoff:
     """Delays that double from `base_ns` up to `cap_ns`, each stretched by up to `jitter`."""
 
-    random: RandomStream
+    random: Random
     base_ns: int
     cap_ns: int
     jitter: float = 0.5
-    failures: int = field(default=0, init=False)
+    failures: int = attrs.field(default=0, init=False)
 
     def next_ns(self) -> int:
         """The next delay; each call counts one more failure."""

@@ -2,35 +2,40 @@
 
 Reactors use `submit`, which runs its callback in the actor's turn; processes await the verbs. Both
 go the same way and raise the same StatusError. A read is repeated on another server when the
-connection breaks; a write is not, because nobody knows whether it happened: the caller looks again
+connection breaks; a write is not, because it may have happened: the caller looks again
 and decides (UnreachableError).
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import trio
 
-from k8sactors.actors import Future
-from k8sactors.api import codec
+from k8sactors.actors import Context, Future
+from k8sactors.api import codec, protocol
+from k8sactors.api.credentials import Credentials
 from k8sactors.api.errors import StatusError
-from k8sactors.client.environment import Context
+from k8sactors.api.protocol import FIRST_ERROR_CODE, READ_VERBS, REQUEST, REQUEST_USER
+from k8sactors.api.streaming import CONNECT, WINDOW_BYTES
+from k8sactors.api.user import UserInfo
 from k8sactors.client.errors import FencedError, UnreachableError, error_in, is_conflict
-from k8sactors.client.pool import SECOND_NS, ServerPool, Watch
+from k8sactors.client.pool import ServerPool, Watch
+from k8sactors.client.remote_stream import RemoteStream
+from k8sactors.simulation import SECOND
 
 Object = dict[str, Any]
 OnDone = Callable[[Object], None]
 OnError = Callable[[StatusError], None]
 
-DEFAULT_TIMEOUT_NS = 30 * SECOND_NS
+DEFAULT_TIMEOUT_NS = 30 * SECOND
 MAX_THROTTLED_RETRIES = 10
-FIRST_ERROR_CODE = 400
 TOO_MANY_REQUESTS = 429
-READS = frozenset({"get", "list"})
 
 
 class Client:
-    """Talks to one of `servers` on behalf of `user`.
+    """Talks to one of `servers` on behalf of `user`, whose credentials open each connection.
 
     `fence`, when given, is asked before every write leaves; a write that it refuses ends with
     FencedError. Leader election uses it so that a leader whose lease has run out by its own clock
@@ -41,15 +46,14 @@ class Client:
         self,
         ctx: Context,
         servers: Sequence[str],
-        user: str,
+        user: UserInfo,
         *,
         fence: Callable[[], bool] | None = None,
     ) -> None:
         self.ctx = ctx
         self.user = user
         self.fence = fence
-        self._pool = ServerPool(ctx, servers)
-        self._default_options = {"user": user}
+        self._pool = ServerPool(ctx, servers, user)
         self.requests = 0
 
     @property
@@ -90,21 +94,14 @@ class Client:
     ) -> None:
         """Send one request; one of `on_done` and `on_error` runs, later, in the actor's turn.
 
-        `decode=False` saves the decoding of an answer that nobody reads: `on_done` gets an empty
+        `decode=False` saves the decoding of an answer that is not read: `on_done` gets an empty
         dict.
         """
-        if self.fence is not None and verb not in READS and not self.fence():
+        if self.fence is not None and verb not in READ_VERBS and not self.fence():
             self.ctx.after(0, lambda: on_error(FencedError("no longer allowed to write")))
             return
-        payload = [
-            verb,
-            resource,
-            namespace,
-            name,
-            subresource,
-            None if body is None else codec.encode_value(body),
-            {"user": self.user, **options} if options else self._default_options,
-        ]
+        data = None if body is None else codec.encode_value(body)
+        payload = protocol.request(verb, resource, namespace, name, subresource, data, options)
 
         def replied(reply: Any) -> None:
             on_done(_decode_reply(reply) if decode else {})
@@ -118,7 +115,7 @@ class Client:
         on_error: OnError,
         timeout_ns: int = DEFAULT_TIMEOUT_NS,
     ) -> None:
-        """Send an `api.request` payload; `on_reply` gets that of a successful `api.response`."""
+        """Send the payload of a `REQUEST`; `on_reply` gets that of a successful `RESPONSE`."""
         _Call(self, self._pool, payload, on_reply, on_error, timeout_ns).send()
 
     def watch(
@@ -129,11 +126,28 @@ class Client:
         options: Mapping[str, Any],
         on_item: Callable[[Any], None],
         on_close: Callable[[str], None],
+        user: UserInfo | Credentials | None = None,
     ) -> Watch:
-        """Open a raw watch stream: `on_item` gets the payload of each `api.events`."""
-        watch = Watch([resource, namespace, {"user": self.user, **options}], on_item, on_close)
+        """Open a raw watch stream: `on_item` gets the payload of each `EVENTS`.
+
+        `user` is whom an authenticating proxy watches for.
+        """
+        watch = Watch(protocol.watch(resource, namespace, options, user), on_item, on_close)
         self._pool.watch(watch, DEFAULT_TIMEOUT_NS)
         return watch
+
+    def connect(self, payload: list[Any]) -> RemoteStream:
+        """Open a stream with the payload of a `CONNECT` (`api.streaming`)."""
+        remote = RemoteStream()
+        self._pool.open_stream(
+            CONNECT,
+            payload,
+            remote.begin,
+            remote.fail,
+            window=WINDOW_BYTES,
+            timeout_ns=DEFAULT_TIMEOUT_NS,
+        )
+        return remote
 
     def suspect_server(self, reason: str) -> None:
         """Leave the server in use, which owes an answer."""
@@ -220,7 +234,7 @@ class Client:
         patch_type: str = "merge",
         **options: Any,
     ) -> Object:
-        """Patch an object; `patch_type` is merge, json or strategic."""
+        """Patch an object; `patch_type` is merge, json, strategic or apply."""
         return await self.request(
             "patch",
             resource,
@@ -229,6 +243,33 @@ class Client:
             subresource=subresource,
             body=body,
             options={"patchType": patch_type, **options},
+        )
+
+    async def apply(
+        self,
+        resource: str,
+        configuration: Object,
+        field_manager: str,
+        *,
+        force: bool = False,
+        subresource: str | None = None,
+        **options: Any,
+    ) -> Object:
+        """Server-side apply: the object with all that `configuration` names, created if missing.
+
+        409 when that changes fields of other managers, unless `force` takes them.
+        """
+        metadata = configuration["metadata"]
+        return await self.patch(
+            resource,
+            metadata["name"],
+            configuration,
+            metadata.get("namespace"),
+            subresource,
+            "apply",
+            fieldManager=field_manager,
+            force=force,
+            **options,
         )
 
     async def delete(
@@ -245,17 +286,6 @@ class Client:
         """Delete every object that the selectors in `options` match."""
         return await self.request(
             "deletecollection", resource, namespace=namespace, options=options
-        )
-
-    async def bind(self, name: str, namespace: str, node: str) -> Object:
-        """Assign a pod to a node."""
-        return await self.request(
-            "create",
-            "pods",
-            namespace=namespace,
-            name=name,
-            subresource="binding",
-            body={"target": {"kind": "Node", "name": node}},
         )
 
 
@@ -297,7 +327,7 @@ class _Call:
         """Send it, for the first time or again."""
         self._client.requests += 1
         left_ns = max(1, self._deadline_ns - self._client.ctx.now_ns())
-        self._pool.request("api.request", self._payload, self._replied, self._failed, left_ns)
+        self._pool.request(REQUEST, self._payload, self._replied, self._failed, left_ns)
 
     def _replied(self, reply: list[Any]) -> None:
         code = reply[0]
@@ -305,19 +335,21 @@ class _Call:
             self._on_reply(reply)
             return
         error = error_in(code, reply[2])
+        error.flow_uids = protocol.flow_uids(reply)
         if (
             code == TOO_MANY_REQUESTS
+            and len(self._payload) <= REQUEST_USER
             and error.retry_after_seconds
             and self._throttled < MAX_THROTTLED_RETRIES
         ):
             self._throttled += 1
-            self._client.ctx.after(error.retry_after_seconds * SECOND_NS, self.send)
+            self._client.ctx.after(error.retry_after_seconds * SECOND, self.send)
             return
         self._on_error(error)
 
     def _failed(self, error: UnreachableError) -> None:
         # Reading twice does no harm, so a read follows the client to the next server.
-        reads = self._payload[0] in READS
+        reads = self._payload[0] in READ_VERBS
         if reads and not self._pool.closed and self._client.ctx.now_ns() < self._deadline_ns:
             self.send()
         else:
@@ -329,7 +361,7 @@ async def retry_on_conflict(
 ) -> Any:
     """Await `attempt()` again while it fails with 409 Conflict, as client-go's RetryOnConflict.
 
-    `attempt` must read the object anew each time; after `steps` tries the last conflict is raised.
+    `attempt` must read the object again each time; after `steps` tries the last conflict is raised.
     """
     for step in range(steps):
         try:
@@ -338,12 +370,12 @@ async def retry_on_conflict(
             if not is_conflict(error) or step == steps - 1:
                 raise
             delay_ns = base_delay_ns + int(base_delay_ns * 0.1 * client.ctx.random.random())
-            await trio.sleep(delay_ns / SECOND_NS)
+            await trio.sleep(delay_ns / SECOND)
     raise AssertionError("steps must be positive")
 
 
 def _decode_reply(reply: list[Any]) -> Object:
-    """The object, Status or List in a successful `api.response`."""
+    """The object, Status or List in a successful `RESPONSE`."""
     body = reply[2]
     if isinstance(body, list):
         metadata: Object = {"resourceVersion": str(reply[1])}

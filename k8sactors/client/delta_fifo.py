@@ -1,15 +1,17 @@
 """DeltaFIFO: between the source (list and watch) and the downstream store of an informer.
 
-Changes to one object wait as one item: the list of its deltas, oldest first. Whoever pops the item
+Changes to one object wait as one item: the list of its deltas, oldest first. Who pops the item
 learns everything that happened since the last time. Two deletions in a row are compressed into one.
 A replacement of the whole set marks what it contains as Replaced, and what it lacks as Deleted,
 with DeletedFinalStateUnknown where the deletion itself was missed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from attrs import frozen
+import attrs
 
 Object = dict[str, Any]
 
@@ -20,7 +22,7 @@ REPLACED: Final = "Replaced"
 SYNC: Final = "Sync"
 
 
-@frozen
+@attrs.frozen
 class DeletedFinalStateUnknown:
     """Stands for an object whose deletion was missed; `obj` is the last state that was seen."""
 
@@ -82,7 +84,7 @@ class DeltaFIFO:
             self._append(key, Delta(DELETED, obj))
 
     def replace(self, objects: list[Object]) -> None:
-        """The source was listed anew: this is all there is."""
+        """The source was listed again: this is all there is."""
         present: dict[str, None] = {}
         for obj in objects:
             key = self._key_of(obj)

@@ -7,6 +7,8 @@
 Everything else that a call can end with is the server's own StatusError.
 """
 
+from __future__ import annotations
+
 from k8sactors.api import codec
 from k8sactors.api.errors import StatusError
 
@@ -40,7 +42,7 @@ def is_not_found(error: StatusError) -> bool:
 
 
 def is_conflict(error: StatusError) -> bool:
-    """Whether somebody else changed the object first."""
+    """Whether another client changed the object first."""
     return error.reason == "Conflict"
 
 

@@ -6,48 +6,50 @@ first one (a patch); many events that differ only in their message are combined 
 object that never stops is throttled.
 """
 
+from __future__ import annotations
+
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import TypeVar
 
-from attrs import define
+import attrs
 
 from k8sactors.api.errors import StatusError
 from k8sactors.api.meta import format_time
 from k8sactors.client.client import Client, Object
 from k8sactors.client.errors import FencedError, UnreachableError, is_not_found
-from k8sactors.client.pool import SECOND_NS
+from k8sactors.simulation import SECOND
 
 MAX_QUEUED = 20_000
 MAX_IN_FLIGHT = 128
 CACHE_SIZE = 4096
 # More than this many different messages about one thing within the interval are combined.
 MAX_SIMILAR = 10
-SIMILAR_INTERVAL_NS = 600 * SECOND_NS
+SIMILAR_INTERVAL_NS = 600 * SECOND
 # Each source may send this many events about one object at once, then one per refill time.
 SPAM_BURST = 25
-SPAM_REFILL_NS = 300 * SECOND_NS
+SPAM_REFILL_NS = 300 * SECOND
 CLOCK_SPREAD_BITS = 20
 MAX_TRIES = 12
-RETRY_NS = 10 * SECOND_NS
+RETRY_NS = 10 * SECOND
 
 Value = TypeVar("Value")
 
 
-@define(slots=True)
+@attrs.define
 class _Similar:
     messages: dict[str, None]
     since_ns: int
 
 
-@define(slots=True)
+@attrs.define
 class _Seen:
     count: int
     name: str
     first: str
 
 
-@define(slots=True)
+@attrs.define
 class _Bucket:
     tokens: float
     at_ns: int
@@ -83,7 +85,8 @@ class EventRecorder:
         self._seen: _Cache[_Seen] = _Cache()
         self._buckets: _Cache[_Bucket] = _Cache()
         self._queue: deque[tuple[str, Object, bool]] = deque()
-        self._in_flight = 0
+        # Events that are being sent, by name, and what became of them meanwhile.
+        self._under_way: dict[str, Object | None] = {}
         self._last_stamp_ns = 0
         self.recorded = 0
         self.dropped = 0
@@ -184,13 +187,20 @@ class EventRecorder:
     # --- sending
 
     def _send_more(self) -> None:
-        while self._queue and self._in_flight < MAX_IN_FLIGHT:
+        while self._queue and len(self._under_way) < MAX_IN_FLIGHT:
             name, event, repeated = self._queue.popleft()
-            self._in_flight += 1
-            if repeated:
-                self._patch(name, event)
+            if name in self._under_way:
+                # Its predecessor may not exist yet. Counts add up: the last one says everything.
+                self._under_way[name] = event
             else:
-                self._create(event)
+                self._send(name, event, repeated=repeated)
+
+    def _send(self, name: str, event: Object, *, repeated: bool) -> None:
+        self._under_way[name] = None
+        if repeated:
+            self._patch(name, event)
+        else:
+            self._create(event)
 
     def _create(self, event: Object, tries: int = 1) -> None:
         def failed(error: StatusError) -> None:
@@ -199,14 +209,14 @@ class EventRecorder:
             if again and tries < MAX_TRIES and not self._client.closed:
                 self._ctx.after(RETRY_NS, lambda: self._create(event, tries + 1))
             else:
-                self._lost(error)
+                self._lost(event)
 
         self._client.submit(
             "create",
             "events",
             namespace=event["metadata"]["namespace"],
             body=event,
-            on_done=self._sent,
+            on_done=lambda _answer: self._sent(event),
             on_error=failed,
             decode=False,
         )
@@ -214,10 +224,10 @@ class EventRecorder:
     def _patch(self, name: str, event: Object) -> None:
         def failed(error: StatusError) -> None:
             if is_not_found(error):
-                # Events expire on the server; the count goes on in a new one.
+                # Events expire on the server; the count continues in a new one.
                 self._create(event)
             else:
-                self._lost(error)
+                self._lost(event)
 
         self._client.submit(
             "patch",
@@ -226,15 +236,18 @@ class EventRecorder:
             name=name,
             body={key: event[key] for key in ("count", "lastTimestamp", "message")},
             options={"patchType": "merge"},
-            on_done=self._sent,
+            on_done=lambda _answer: self._sent(event),
             on_error=failed,
             decode=False,
         )
 
-    def _sent(self, _answer: Object) -> None:
-        self._in_flight -= 1
+    def _sent(self, event: Object) -> None:
+        name = event["metadata"]["name"]
+        successor = self._under_way.pop(name)
+        if successor is not None:
+            self._send(name, successor, repeated=True)
         self._send_more()
 
-    def _lost(self, _error: StatusError) -> None:
+    def _lost(self, event: Object) -> None:
         self.dropped += 1
-        self._sent({})
+        self._sent(event)

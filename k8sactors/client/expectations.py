@@ -5,22 +5,24 @@ there, or it would ask again. Expectations lower themselves as the informer brin
 out after five minutes in case one was lost.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
-from attrs import define, field
+import attrs
 
-from k8sactors.client.environment import Context
-from k8sactors.client.pool import SECOND_NS
+from k8sactors.actors import Context
+from k8sactors.simulation import SECOND
 
-EXPIRY_NS = 300 * SECOND_NS
+EXPIRY_NS = 300 * SECOND
 
 
-@define(slots=True)
+@attrs.define
 class _Expected:
     creations: int
     deletions: int
     since_ns: int
-    uids: dict[str, None] = field(factory=dict)
+    uids: dict[str, None] = attrs.field(factory=dict)
 
 
 class ControllerExpectations:
@@ -43,14 +45,18 @@ class ControllerExpectations:
             return True
         return self._ctx.now_ns() - expected.since_ns > EXPIRY_NS
 
+    def expect(self, key: str, creations: int, uids: Iterable[str]) -> None:
+        """Replace the expectations of the key: so many will appear, and these objects will go."""
+        expected = dict.fromkeys(uids)
+        self._expected[key] = _Expected(creations, len(expected), self._ctx.now_ns(), expected)
+
     def expect_creations(self, key: str, count: int) -> None:
         """Replace the expectations of the key: `count` objects will appear."""
-        self._expected[key] = _Expected(count, 0, self._ctx.now_ns())
+        self.expect(key, count, ())
 
     def expect_deletions(self, key: str, uids: Iterable[str]) -> None:
         """Replace the expectations of the key: these objects will go."""
-        expected = dict.fromkeys(uids)
-        self._expected[key] = _Expected(0, len(expected), self._ctx.now_ns(), expected)
+        self.expect(key, 0, uids)
 
     def creation_observed(self, key: str) -> None:
         """An object appeared, or will not: its creation failed."""

@@ -1,5 +1,7 @@
 """The downstream store of an informer: objects by key, and by any number of indices."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -97,6 +99,10 @@ class Lister:
     def get(self, namespace: str | None, name: str) -> Object | None:
         """The object of that name, or None."""
         return self._indexer.objects.get(f"{namespace}/{name}" if namespace else name)
+
+    def any(self) -> bool:
+        """Whether there are objects at all."""
+        return bool(self._indexer.objects)
 
     def get_by_key(self, key: str) -> Object | None:
         """The object of that key, or None."""

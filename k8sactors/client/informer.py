@@ -1,16 +1,19 @@
-"""SharedInformer: one cache of one resource, shared by everybody in the actor who needs it.
+"""SharedInformer: one cache of one resource, shared by all in the actor that need it.
 
 Reflector -> DeltaFIFO -> indexer and handlers, all within the turn in which the news arrived: no
 task of its own. An object is decoded once, stored, and handed to all handlers; none of them may
 change it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import trio
-from attrs import define
 
+from k8sactors.api.protocol import ADDED, MODIFIED
 from k8sactors.client.client import Client, Object
 from k8sactors.client.delta_fifo import (
     DELETED,
@@ -28,7 +31,7 @@ def _ignore(*_: Object) -> None:
     """A handler that was not given."""
 
 
-@define(frozen=True, slots=True)
+@attrs.define(frozen=True)
 class _Handler:
     on_add: Callable[[Object], Any]
     on_update: Callable[[Object, Object], Any]
@@ -47,7 +50,6 @@ class SharedInformer:
         self._fifo = DeltaFIFO(self._indexer.objects)
         self.reflector = Reflector(client, source, self._replaced, self._changed)
         self._handlers: list[_Handler] = []
-        self._delta_handlers: list[Callable[[str, list[Delta]], Any]] = []
         self._synced = trio.Event()
         self._on_synced: list[Callable[[], Any]] = []
         self._started = False
@@ -76,10 +78,6 @@ class SharedInformer:
             on_add(obj)
         if resync_ns:
             self._resync_later(resync_ns)
-
-    def add_delta_handler(self, on_deltas: Callable[[str, list[Delta]], Any]) -> None:
-        """Call back with the key and all its deltas, before the store changes."""
-        self._delta_handlers.append(on_deltas)
 
     def add_index(self, name: str, function: IndexFunction) -> None:
         """Keep an index; `function` gives an object's value, values, or None."""
@@ -119,9 +117,9 @@ class SharedInformer:
     def _changed(self, events: list[tuple[str, Object]]) -> None:
         fifo = self._fifo
         for kind, obj in events:
-            if kind == "MODIFIED":
+            if kind == MODIFIED:
                 fifo.update(obj)
-            elif kind == "ADDED":
+            elif kind == ADDED:
                 fifo.add(obj)
             else:
                 fifo.delete(obj)
@@ -131,8 +129,6 @@ class SharedInformer:
         pop = self._fifo.pop
         while (item := pop()) is not None:
             key, deltas = item
-            for on_deltas in self._delta_handlers:
-                on_deltas(key, deltas)
             for delta in deltas:
                 self._process(key, delta)
         if not self._synced.is_set() and self._fifo.has_synced:
@@ -197,6 +193,11 @@ class InformerFactory:
         if informer is None:
             informer = self._informers[source] = SharedInformer(self._client, source)
         return informer
+
+    def remove(self, resource: str) -> None:
+        """Stop the informers of a resource that is served no longer, and forget them."""
+        for source in [each for each in self._informers if each.resource == resource]:
+            self._informers.pop(source).stop()
 
     def start(self) -> None:
         """Start every informer given out so far that does not run yet."""

@@ -3,29 +3,30 @@
 Candidates try to write themselves into the Lease. One that sees another holder waits until the
 Lease has not changed for the holder's lease duration *by its own clock*: wall clocks of different
 hosts are never compared. The leader renews every retry period and gives up when it could not for
-the renew deadline, which is shorter than the lease duration, so that it has stopped before anybody
-else may start. `may_act` is the fence for everything that the leader writes: it looks at the host's
-clock, so that a leader that was frozen past its deadline cannot act in the instant before it learns
-that it lost.
+the renew deadline, which is shorter than the lease duration, so that it has stopped before
+another may start. `may_act` is the fence for everything that the leader writes: it looks at the
+host's clock, so that a leader that was frozen past its deadline cannot act in the instant before it
+learns that it lost.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 
 from k8sactors.api.errors import StatusError
 from k8sactors.api.meta import format_micro_time
 from k8sactors.client.client import Client, Object
-from k8sactors.client.environment import Timer
 from k8sactors.client.errors import UnreachableError, is_not_found
-from k8sactors.client.pool import SECOND_NS
+from k8sactors.simulation import SECOND, Timer
 
 JITTER_FACTOR = 1.2
 
 # Renewals and looks at the Lease may be this late, so that many fall into one instant.
-RETRY_SLACK_NS = SECOND_NS
+RETRY_SLACK_NS = SECOND
 LEASES = "leases.coordination.k8s.io"
 
 
-def _nobody(_: str) -> None:
+def _ignore_leader(_: str) -> None:
     """The default for `on_new_leader`."""
 
 
@@ -33,7 +34,7 @@ class LeaderElector:
     """Campaigns for a Lease, over and over, between `start` and `stop`.
 
     `on_started_leading` and `on_stopped_leading` run in the actor's turn; each start is followed by
-    exactly one stop. `client` must not be fenced by this elector, or nobody could ever become
+    exactly one stop. `client` must not be fenced by this elector, or none could ever become
     leader.
     """
 
@@ -45,11 +46,11 @@ class LeaderElector:
         identity: str,
         on_started_leading: Callable[[], None],
         on_stopped_leading: Callable[[], None],
-        on_new_leader: Callable[[str], None] = _nobody,
+        on_new_leader: Callable[[str], None] = _ignore_leader,
         lease_namespace: str = "kube-system",
-        lease_duration_ns: int = 15 * SECOND_NS,
-        renew_deadline_ns: int = 10 * SECOND_NS,
-        retry_period_ns: int = 2 * SECOND_NS,
+        lease_duration_ns: int = 15 * SECOND,
+        renew_deadline_ns: int = 10 * SECOND,
+        retry_period_ns: int = 2 * SECOND,
     ) -> None:
         assert lease_duration_ns > renew_deadline_ns > int(JITTER_FACTOR * retry_period_ns) > 0
         self._client = client
@@ -74,7 +75,7 @@ class LeaderElector:
 
     @property
     def leader(self) -> str:
-        """Identity in the Lease as last seen; empty when nobody holds it."""
+        """Identity in the Lease as last seen; empty when it is free."""
         return (self._lease or {}).get("spec", {}).get("holderIdentity") or ""
 
     def may_act(self) -> bool:
@@ -202,7 +203,7 @@ class LeaderElector:
             return
         known, self._lease = self._lease, None
         if self.is_leader and known is not None and not isinstance(error, UnreachableError):
-            # Somebody touched the Lease, or removed it: look again at once.
+            # The Lease was changed, or removed it: look again at once.
             self._get(attempt)
         else:
             self._failed(attempt)
@@ -234,7 +235,7 @@ class LeaderElector:
     def _claim(self, acquired: str, renewed: str, transitions: int) -> Object:
         return {
             "holderIdentity": self.identity,
-            "leaseDurationSeconds": self._lease_duration_ns // SECOND_NS,
+            "leaseDurationSeconds": self._lease_duration_ns // SECOND,
             "acquireTime": acquired,
             "renewTime": renewed,
             "leaseTransitions": transitions,
@@ -250,7 +251,7 @@ class LeaderElector:
             self._on_new_leader(self.leader)
 
     def _lease_ran_out(self, spec: Object) -> bool:
-        duration_ns = (spec.get("leaseDurationSeconds") or 0) * SECOND_NS
+        duration_ns = (spec.get("leaseDurationSeconds") or 0) * SECOND
         return self._observed_at_ns + duration_ns <= self._ctx.now_ns()
 
     def _lose(self) -> None:
@@ -264,8 +265,9 @@ class LeaderElector:
             return
         now = format_micro_time(self._ctx.wall_ns())
         transitions = lease["spec"].get("leaseTransitions") or 0
-        spec = {**self._claim(now, now, transitions), "holderIdentity": ""}
-        spec["leaseDurationSeconds"] = 1
+        # A free Lease names no holder: the server refuses an empty name.
+        spec = {**self._claim(now, now, transitions), "leaseDurationSeconds": 1}
+        del spec["holderIdentity"]
         # Best effort: if it does not arrive, the Lease runs out by itself.
         self._client.submit(
             "update",

@@ -6,48 +6,54 @@ growing delay, so that a dead control plane is not hammered. Calls made meanwhil
 connection, up to a limit.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from attrs import define, field
+import attrs
 
+from k8sactors.actors import Connection, Context, Message, Stream
+from k8sactors.api.protocol import AUTHENTICATE, ERROR, WATCH
+from k8sactors.api.user import UserInfo
 from k8sactors.client.backoff import Backoff
-from k8sactors.client.environment import Connection, Context, Reply, Timer
 from k8sactors.client.errors import UnreachableError
+from k8sactors.simulation import MILLISECOND, SECOND, Timer
 
-MILLISECOND_NS = 1_000_000
-SECOND_NS = 1_000_000_000
-FIRST_RETRY_NS = 20 * MILLISECOND_NS
-LAST_RETRY_NS = 5 * SECOND_NS
+FIRST_RETRY_NS = 20 * MILLISECOND
+LAST_RETRY_NS = 5 * SECOND
 MAX_WAITING = 20_000
 MAX_WATCHES = 256
 
 OnFail = Callable[[UnreachableError], None]
 
 
-@define(slots=True, eq=False)
+@attrs.define(eq=False)
 class Watch:
-    """A stream of watch items; ends with `on_close`, at most once, unless it was cancelled."""
+    """A stream of watch items; `on_item` gets their payloads.
+
+    It ends once, unless it was cancelled: with a last item `[[ERROR, code, status]]` when the
+    server ends it (code 0: resume where it is), with `on_close` when the connection is lost.
+    """
 
     payload: list[Any]
     on_item: Callable[[Any], None]
     on_close: Callable[[str], None]
-    connection: Connection | None = field(default=None, init=False)
-    stream_id: int = field(default=0, init=False)
-    ended: bool = field(default=False, init=False)
+    stream: Stream | None = attrs.field(default=None, init=False)
+    ended: bool = attrs.field(default=False, init=False)
 
     def cancel(self) -> None:
         """Stop receiving, and tell the server to stop sending."""
         if self.ended:
             return
         self.ended = True
-        if self.connection is not None and not self.connection.closed:
-            self.connection.unsubscribe(self.stream_id)
-            self.connection.send("api.watch_cancel", [self.stream_id])
+        if self.stream is not None:
+            self.stream.close("cancelled")
 
 
-@define(slots=True, eq=False)
+@attrs.define(eq=False)
 class _Waiting:
     """A call that waits for a connection."""
 
@@ -59,10 +65,11 @@ class _Waiting:
 class ServerPool:
     """Holds at most one connection at a time, to `servers[index]`."""
 
-    def __init__(self, ctx: Context, servers: Sequence[str]) -> None:
+    def __init__(self, ctx: Context, servers: Sequence[str], user: UserInfo) -> None:
         assert servers, "a client needs at least one API server"
         self._ctx = ctx
         self._servers = list(servers)
+        self._credentials = user.to_wire()
         self._index = 0
         self._connection: Connection | None = None
         self._generation = 0
@@ -96,7 +103,7 @@ class ServerPool:
         def start(connection: Connection) -> None:
             generation = self._generation
 
-            def replied(reply: Reply) -> None:
+            def replied(reply: Message) -> None:
                 if self._backoff.failures:
                     self._backoff.reset()
                 on_reply(reply.payload)
@@ -124,15 +131,16 @@ class ServerPool:
             if watch.ended:
                 return
 
-            def received(reply: Reply) -> None:
+            def received(reply: Message) -> None:
                 if not watch.ended:
                     if self._backoff.failures:
                         self._backoff.reset()
                     watch.on_item(reply.payload)
 
-            watch.connection = connection
-            watch.stream_id = connection.stream("api.watch", watch.payload, received)
-            self._watches[watch.stream_id] = watch
+            stream = watch.stream = connection.open_stream(WATCH, watch.payload)
+            stream.on_item = received
+            stream.on_close = partial(self._watch_closed, watch, stream)
+            self._watches[stream.id] = watch
             if len(self._watches) > 2 * MAX_WATCHES:
                 self._forget_ended()
 
@@ -144,6 +152,31 @@ class ServerPool:
             start(connection)
         else:
             self._wait(_Waiting(start, failed, self._ctx.now_ns() + timeout_ns))
+
+    def open_stream(
+        self,
+        kind: str,
+        payload: list[Any],
+        on_open: Callable[[Stream], None],
+        on_fail: OnFail,
+        *,
+        window: int,
+        timeout_ns: int,
+    ) -> None:
+        """Open a stream, made with manual credit, over the current connection or the next one."""
+
+        def start(connection: Connection) -> None:
+            stream = connection.open_stream(kind, payload, window=window, manual_credit=True)
+            if stream.closed:
+                on_fail(UnreachableError("connection closed"))
+            else:
+                on_open(stream)
+
+        connection = self._connected()
+        if connection is not None:
+            start(connection)
+        else:
+            self._wait(_Waiting(start, on_fail, self._ctx.now_ns() + timeout_ns))
 
     def suspect(self, reason: str) -> None:
         """Leave the current server: something that was due from it did not come."""
@@ -182,6 +215,7 @@ class ServerPool:
         connection = self._connection = self._ctx.connect(
             self._servers[self._index], lambda reason: self._drop(generation, reason)
         )
+        connection.send(AUTHENTICATE, self._credentials)
         now_ns = self._ctx.now_ns()
         waiting, self._waiting = self._waiting, deque()
         for call in waiting:
@@ -217,7 +251,7 @@ class ServerPool:
 
     def _redial(self) -> None:
         now_ns = self._ctx.now_ns()
-        # Nothing waits and nothing watches: dial when somebody asks, not for its own sake.
+        # Nothing waits and nothing watches: dial with the next request.
         self._retry = None
         expired = [call for call in self._waiting if call.deadline_ns < now_ns]
         if expired:
@@ -232,6 +266,14 @@ class ServerPool:
         if self._backoff.failures < len(self._servers):
             return FIRST_RETRY_NS
         return delay_ns
+
+    def _watch_closed(self, watch: Watch, stream: Stream, reason: str, trailer: Any) -> None:
+        self._watches.pop(stream.id, None)
+        if trailer is None:
+            self._end_watch(watch, reason)
+        elif not watch.ended:
+            watch.ended = True
+            watch.on_item([[ERROR, *trailer]])
 
     def _end_watch(self, watch: Watch, reason: str) -> None:
         if not watch.ended:

@@ -1,26 +1,29 @@
-"""Reflector: list once, then watch from the list's resourceVersion, for ever.
+"""Reflector: list once, then watch from the list's resourceVersion, forever.
 
 The first list is consistent: as new as the store is at that moment (KEP-2340). A watch that ends
 is resumed after the last resourceVersion seen; bookmarks keep that one fresh while nothing happens.
-When the server no longer has the history (410), everything is listed anew, after a bounded and
+When the server no longer has the history (410), everything is listed again, after a bounded and
 jittered delay so that a crowd of clients does not come at once.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define
+import attrs
 
-from k8sactors.api import codec
+from k8sactors.api import codec, protocol
 from k8sactors.api.errors import StatusError
+from k8sactors.api.protocol import BOOKMARK, ERROR
 from k8sactors.client.backoff import Backoff
 from k8sactors.client.client import Client, Object
-from k8sactors.client.environment import Timer
 from k8sactors.client.errors import error_in, is_expired
-from k8sactors.client.pool import MILLISECOND_NS, SECOND_NS, Watch
+from k8sactors.client.pool import Watch
+from k8sactors.simulation import MILLISECOND, SECOND, Timer
 
-FIRST_DELAY_NS = 800 * MILLISECOND_NS
-LAST_DELAY_NS = 30 * SECOND_NS
+FIRST_DELAY_NS = 800 * MILLISECOND
+LAST_DELAY_NS = 30 * SECOND
 MIN_WATCH_S = 300
 WATCH_GRACE_S = 30
 GATEWAY_TIMEOUT = 504
@@ -28,7 +31,7 @@ GATEWAY_TIMEOUT = 504
 TRANSIENT_CODES = frozenset({429, 500, 503, GATEWAY_TIMEOUT})
 
 
-@define(frozen=True, slots=True)
+@attrs.define(frozen=True)
 class Source:
     """What a reflector follows."""
 
@@ -99,7 +102,7 @@ class Reflector:
         self._list_page({"resourceVersion": version} if version else {})
 
     def first_version(self) -> str:
-        """Whoever has seen nothing yet asks for the most recent state.
+        """A client that has seen nothing yet asks for the most recent state.
 
         A cached one ("0") may lie before what the process knew until it was restarted: a kubelet
         would start a pod that is long gone, and runs elsewhere under the same name.
@@ -110,8 +113,8 @@ class Reflector:
         self._round += 1
         current = self._round
         source = self._source
-        options = {"user": self._client.user, **source.options(), **options}
-        payload = ["list", source.resource, source.namespace, None, None, None, options]
+        options = {**source.options(), **options}
+        payload = protocol.request("list", source.resource, source.namespace, options=options)
         self._client.call(
             payload,
             lambda reply: self._listed_page(current, reply),
@@ -158,9 +161,9 @@ class Reflector:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._ctx.after(
-            (timeout_s + WATCH_GRACE_S) * SECOND_NS,
+            (timeout_s + WATCH_GRACE_S) * SECOND,
             lambda: self._watch_overdue(current),
-            slack_ns=SECOND_NS,
+            slack_ns=SECOND,
         )
         self._watch = self._client.watch(
             self._source.resource,
@@ -173,18 +176,15 @@ class Reflector:
     def _received(self, current: int, payload: list[Any]) -> None:
         if current != self._round or not payload:
             return
-        if payload[0] == "ERROR":
-            self._watch_failed(current, payload)
-            return
         decode = codec.decode
         events: list[tuple[str, Object]] = []
         for item in payload:
             kind, revision, data = item
-            if kind == "ERROR":
+            if kind == ERROR:
                 self._deliver(events)
                 self._watch_failed(current, item)
                 return
-            if kind != "BOOKMARK":
+            if kind != BOOKMARK:
                 events.append((kind, decode(data, revision)))
             self.last_resource_version = str(revision)
         self._deliver(events)

@@ -6,15 +6,17 @@ worker has it is handled once more afterwards, never by two workers at once. Bes
 (rate-limited queue: 5 ms doubled per failure, up to 1000 s).
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import trio
 
-from k8sactors.client.environment import Context, Timer
-from k8sactors.client.pool import MILLISECOND_NS, SECOND_NS
+from k8sactors.actors import Context
+from k8sactors.simulation import MILLISECOND, SECOND, Timer
 
-DEFAULT_BASE_DELAY_NS = 5 * MILLISECOND_NS
-DEFAULT_MAX_DELAY_NS = 1000 * SECOND_NS
+DEFAULT_BASE_DELAY_NS = 5 * MILLISECOND
+DEFAULT_MAX_DELAY_NS = 1000 * SECOND
 
 
 class WorkQueue:

@@ -4,15 +4,22 @@ Ready pods stand under `addresses`, others under `notReadyAddresses`; pods that 
 numbers for the same port name come in subsets of their own.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
+import attrs
+
 from k8sactors.api.errors import StatusError
+from k8sactors.api.meta import split_key
 from k8sactors.client import is_not_found
-from k8sactors.controllers.base import Controller, ManagerContext, Object, split_key
-from k8sactors.controllers.pods import is_ready
-from k8sactors.controllers.service_pods import (
-    HEADLESS_LABEL,
+from k8sactors.controllers.machinery.api_errors import is_namespace_terminating
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.options import ControllerOptions
+from k8sactors.controllers.machinery.pods import is_ready
+from k8sactors.controllers.machinery.service_pods import (
     PodFollower,
+    endpoint_labels,
     has_address,
     has_endpoints,
     hostname_of,
@@ -26,14 +33,26 @@ MAX_ADDRESSES = 1000
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
 
+@attrs.frozen
+class EndpointsOptions(ControllerOptions):
+    """How many keys are reconciled at the same time."""
+
+    concurrent_endpoint_syncs: int = 5
+
+
 class EndpointsController(Controller):
     """Keeps the Endpoints of Services."""
 
     name = "endpoints-controller"
+    aliases = ("endpoint",)
+    service_account = "endpoint-controller"
+    options_type = EndpointsOptions
+    options: EndpointsOptions
     component = "endpoint-controller"
 
     def __init__(self, manager: ManagerContext) -> None:
         super().__init__(manager)
+        self.workers = self.options.concurrent_endpoint_syncs
         self._services = self.watch_own("services")
         self._endpoints = self.informer("endpoints")
         self._endpoints.add_handler(on_delete=self.enqueue)
@@ -41,7 +60,7 @@ class EndpointsController(Controller):
         PodFollower(self._pods, self._services, self.queue.add)
 
     def start(self) -> None:
-        """Also look at Endpoints whose Service went away while nobody looked."""
+        """Also look at Endpoints whose Service went away while no manager led."""
         for each in self._endpoints.lister.list():
             self.enqueue(each)
         super().start()
@@ -82,7 +101,7 @@ class EndpointsController(Controller):
             else:
                 await self.client.update("endpoints", wanted)
         except StatusError as error:
-            if any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+            if is_namespace_terminating(error):
                 return
             what = f"{metadata['namespace']}/{metadata['name']}: {error.message}"
             reason = f"FailedTo{verb.capitalize()}Endpoint"
@@ -93,10 +112,7 @@ class EndpointsController(Controller):
 
     def _wanted(self, service: Object, current: Object | None) -> Object:
         metadata = service["metadata"]
-        labels = dict(metadata.get("labels") or {})
-        labels.pop(HEADLESS_LABEL, None)
-        if is_headless(service):
-            labels[HEADLESS_LABEL] = ""
+        labels = endpoint_labels(service)
         subsets, truncated = self._subsets(service)
         base = current["metadata"] if current else _new_metadata(metadata)
         annotations = dict(base.get("annotations") or {})

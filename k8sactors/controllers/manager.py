@@ -6,43 +6,77 @@ its client is fenced by the host's clock, its tasks are cancelled, its caches ar
 it campaigns again under a new identity, as the real one does by leaving the process.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import attrs
 import trio
 
 from k8sactors.actors import Actor
+from k8sactors.api.kind import Kind
+from k8sactors.api.scheme import Scheme, builtin
+from k8sactors.api.user import UserInfo, service_account_user
+from k8sactors.apiextensions.definition import RESOURCE as DEFINITIONS
 from k8sactors.client import Client, EventRecorder, InformerFactory, LeaderElector
-from k8sactors.controllers.base import Controller, ControllerConfig, ManagerContext
+from k8sactors.client.custom_resources import CustomResourceKinds
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext
 from k8sactors.controllers.registry import select_controllers
 
+NAMESPACE = "kube-system"
 LEASE_NAME = "kube-controller-manager"
-USER = "system:kube-controller-manager"
+USER = UserInfo("system:kube-controller-manager")
+
+
+@attrs.frozen
+class ControllerManagerConfig:
+    """Which controllers run, and with which settings.
+
+    `controllers` is a selection as in `--controllers`. `settings` are by name; the controllers
+    declare which there are, and their defaults.
+    """
+
+    controllers: tuple[str, ...] = ("*",)
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    # Whether each controller is a ServiceAccount of its own, with that account's rights alone.
+    use_service_account_credentials: bool = False
+
+    def select(self) -> list[type[Controller]]:
+        """The selected controllers.
+
+        Raises:
+            ConfigurationError: a controller or setting is unknown, or a value has a wrong type.
+        """
+        return select_controllers(self.controllers, self.settings)
 
 
 class ControllerManager(Actor):
-    """Runs the controllers that `config.controllers` selects against `servers`.
+    """Runs the controllers that `config` selects against `servers`.
 
-    `identity` names this manager in the Lease, with a suffix of its own for every campaign; by
-    default it is the host's name.
+    `scheme` has the kinds that the API servers serve. `identity` names this manager in the Lease,
+    with a suffix of its own for every campaign; by default it is the host's name.
     """
 
     def __init__(
         self,
         servers: Sequence[str],
         identity: str = "",
-        config: ControllerConfig | None = None,
+        config: ControllerManagerConfig | None = None,
         *,
+        scheme: Scheme | None = None,
         leader_elect: bool = True,
     ) -> None:
         self._servers = list(servers)
         self._identity = identity
-        self.config = config or ControllerConfig()
-        self._controller_types = select_controllers(self.config.controllers)
+        self.config = config or ControllerManagerConfig()
+        self._controller_types = self.config.select()
+        self._scheme = builtin() if scheme is None else scheme
         self._leader_elect = leader_elect
         self._elector: LeaderElector | None = None
         self._scope: trio.CancelScope | None = None
         self._client: Client | None = None
+        self._clients: dict[str, Client] = {}
         self._informers: InformerFactory | None = None
         self.controllers: list[Controller] = []
 
@@ -112,9 +146,19 @@ class ControllerManager(Actor):
         self.ctx.log.info("leading", lease=LEASE_NAME)
         fence = self._elector.may_act if self._elector is not None else None
         self._client = Client(self.ctx, self._servers, USER, fence=fence)
+
+        def client_of(service_account: str) -> Client:
+            client = self._clients.get(service_account)
+            if client is None:
+                user = service_account_user(NAMESPACE, service_account)
+                client = Client(self.ctx, self._servers, user, fence=fence)
+                self._clients[service_account] = client
+            return client
+
+        own = client_of if self.config.use_service_account_credentials else None
         self._informers = InformerFactory(self._client)
         self._scope = trio.CancelScope()
-        self.ctx.spawn_task(self._lead, self._client, self._informers, self._scope)
+        self.ctx.spawn_task(self._lead, self._client, self._informers, self._scope, own)
 
     def _stopped_leading(self) -> None:
         self.ctx.log.warning("no longer leading", lease=LEASE_NAME)
@@ -137,9 +181,24 @@ class ControllerManager(Actor):
         if self._client is not None:
             self._client.close()
             self._client = None
+        for client in self._clients.values():
+            client.close()
+        self._clients = {}
+
+    def _kind_added(self, kind: Kind) -> None:
+        for controller in self.controllers:
+            controller.kind_added(kind)
+
+    def _kind_removed(self, kind: Kind) -> None:
+        for controller in self.controllers:
+            controller.kind_removed(kind)
 
     async def _lead(
-        self, client: Client, informers: InformerFactory, scope: trio.CancelScope
+        self,
+        client: Client,
+        informers: InformerFactory,
+        scope: trio.CancelScope,
+        client_of: Callable[[str], Client] | None,
     ) -> None:
         with scope:
             async with trio.open_nursery() as nursery:
@@ -147,10 +206,24 @@ class ControllerManager(Actor):
                 def spawn(async_fn: Any, *args: Any) -> None:
                     nursery.start_soon(async_fn, *args)
 
+                scheme = self._scheme.copy()
                 manager = ManagerContext(
-                    self.ctx, client, informers, spawn, self.ctx.log, self.config
+                    self.ctx,
+                    client,
+                    informers,
+                    spawn,
+                    self.ctx.log,
+                    scheme,
+                    self.config.settings,
+                    client_of,
                 )
                 self.controllers = [kind(manager) for kind in self._controller_types]
+                CustomResourceKinds(
+                    informers.informer(DEFINITIONS),
+                    scheme,
+                    on_added=self._kind_added,
+                    on_removed=self._kind_removed,
+                )
                 informers.start()
                 await informers.wait_synced()
                 for controller in self.controllers:

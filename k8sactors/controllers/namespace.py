@@ -6,27 +6,30 @@ conditions what is left. When nothing is, it removes its finalizer `kubernetes`,
 removes the namespace.
 """
 
-from attrs import define, field
+from __future__ import annotations
+
+import attrs
 
 from k8sactors.api.errors import StatusError
 from k8sactors.api.meta import format_time
 from k8sactors.client import is_not_found
-from k8sactors.controllers.base import SECOND_NS, Controller, ManagerContext, Object
-from k8sactors.controllers.stored_resources import stored_resources
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.options import ControllerOptions
+from k8sactors.simulation import SECOND
 
 FINALIZER = "kubernetes"
 FINALIZER_ESTIMATE_S = 15
 PODS = "pods"
 
 
-@define(slots=True)
+@attrs.define
 class _Remaining:
     """What is left in a namespace."""
 
-    objects: dict[str, int] = field(factory=dict)
-    finalizers: dict[str, int] = field(factory=dict)
+    objects: dict[str, int] = attrs.field(factory=dict)
+    finalizers: dict[str, int] = attrs.field(factory=dict)
     estimate_s: int = 0
-    errors: list[str] = field(factory=list)
+    errors: list[str] = attrs.field(factory=list)
 
     def count(self, resource: str, items: list[Object]) -> None:
         """Take notice of what a list found."""
@@ -43,20 +46,28 @@ class _Remaining:
         self.estimate_s = max(self.estimate_s, estimate_s)
 
 
+@attrs.frozen
+class NamespaceOptions(ControllerOptions):
+    """How many keys are reconciled at the same time."""
+
+    concurrent_namespace_syncs: int = 10
+
+
 class NamespaceController(Controller):
     """Deletes the content of namespaces with a deletionTimestamp."""
 
     name = "namespace-controller"
+    aliases = ("namespace",)
+    options_type = NamespaceOptions
+    options: NamespaceOptions
 
     def __init__(self, manager: ManagerContext) -> None:
         super().__init__(manager)
+        self.workers = self.options.concurrent_namespace_syncs
         self._namespaces = self.informer("namespaces")
         self._namespaces.add_handler(
             on_add=self._consider, on_update=lambda _old, new: self._consider(new)
         )
-        self._resources = [
-            info.name for info in stored_resources() if info.namespaced and info.name != PODS
-        ]
 
     def _consider(self, namespace: Object) -> None:
         if "deletionTimestamp" in namespace["metadata"]:
@@ -85,14 +96,16 @@ class NamespaceController(Controller):
             await self._finish(namespace, finalizers)
             return
         await self._report(namespace, remaining)
-        self.queue.add_after(key, (remaining.estimate_s // 2 + 1) * SECOND_NS)
+        self.queue.add_after(key, (remaining.estimate_s // 2 + 1) * SECOND)
 
     async def _remove_content(self, namespace: str) -> _Remaining:
         remaining = _Remaining()
         await self._remove(PODS, namespace, remaining)
         if not remaining.objects and not remaining.errors:
-            for resource in self._resources:
-                await self._remove(resource, namespace, remaining)
+            # Custom resources may have come in the meantime.
+            for info in self.manager.scheme.stored():
+                if info.namespaced and info.name != PODS:
+                    await self._remove(info.name, namespace, remaining)
         return remaining
 
     async def _remove(self, resource: str, namespace: str, remaining: _Remaining) -> None:

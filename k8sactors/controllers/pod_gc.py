@@ -1,23 +1,40 @@
-"""Pod garbage collector: removes pods that nobody else will.
+"""Pod garbage collector: removes pods that no other component will.
 
 Pods of nodes that no longer exist (after a quarantine, and after asking the server), pods that were
 deleted before they were scheduled, and finished pods beyond a limit, oldest first.
 """
 
-from k8sactors.api.errors import StatusError
-from k8sactors.api.meta import format_time
-from k8sactors.client import is_not_found
-from k8sactors.controllers.base import SECOND_NS, Controller, ManagerContext, Object
-from k8sactors.controllers.pods import is_finished
+from __future__ import annotations
 
-PERIOD_NS = 20 * SECOND_NS
-QUARANTINE_NS = 40 * SECOND_NS
+import attrs
+
+from k8sactors.api.errors import StatusError
+from k8sactors.client import is_not_found
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.options import ControllerOptions
+from k8sactors.controllers.machinery.pods import is_finished, with_disruption_target
+from k8sactors.simulation import SECOND
+
+PERIOD_NS = 20 * SECOND
+QUARANTINE_NS = 40 * SECOND
+
+
+@attrs.frozen
+class PodGarbageCollectorOptions(ControllerOptions):
+    """How many finished pods stay."""
+
+    # Finished pods beyond this number are removed; 0 keeps all.
+    terminated_pod_gc_threshold: int = 12_500
 
 
 class PodGarbageCollector(Controller):
     """Looks at all pods every 20 s."""
 
     name = "pod-garbage-collector-controller"
+    aliases = ("podgc",)
+    service_account = "pod-garbage-collector"
+    options_type = PodGarbageCollectorOptions
+    options: PodGarbageCollectorOptions
 
     def __init__(self, manager: ManagerContext) -> None:
         super().__init__(manager)
@@ -44,7 +61,7 @@ class PodGarbageCollector(Controller):
                 await self._remove(pod)
 
     async def _remove_finished(self, pods: list[Object]) -> None:
-        threshold = self.config.terminated_pod_gc_threshold
+        threshold = self.options.terminated_pod_gc_threshold
         finished = [pod for pod in pods if is_finished(pod)]
         surplus = len(finished) - threshold
         if threshold <= 0 or surplus <= 0:
@@ -90,18 +107,16 @@ class PodGarbageCollector(Controller):
         """Say that the pod ended, and why: its node will not."""
         if is_finished(pod):
             return
-        status = pod.get("status") or {}
-        others = [c for c in status.get("conditions") or () if c["type"] != "DisruptionTarget"]
-        target = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "DeletionByPodGC",
-            "message": "PodGC: node no longer exists",
-            "lastTransitionTime": format_time(self.ctx.wall_ns()),
-        }
-        changed = {**status, "phase": "Failed", "conditions": [*others, target]}
+        message = "PodGC: node no longer exists"
+        changed = with_disruption_target(pod, "DeletionByPodGC", message, self.ctx.wall_ns())
+        changed["status"]["phase"] = "Failed"
+        metadata = pod["metadata"]
+        # Not of another pod of the same name.
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": changed["status"]}
         try:
-            await self.client.update_status("pods", {**pod, "status": changed})
+            await self.client.patch(
+                "pods", metadata["name"], patch, metadata.get("namespace"), "status"
+            )
         except StatusError as error:
             self.log.debug("cannot fail a pod", error=error.message)
 

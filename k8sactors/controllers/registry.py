@@ -1,66 +1,71 @@
 """Which controllers there are, and which of them a manager runs.
 
-Selection is that of `kube-controller-manager --controllers`: `*` means all, `name` one, `-name`
-all but this one. The short names from before Kubernetes 1.28 are understood too.
+Every module or package next to this one that defines a `Controller` with a name is found: there is
+no list. Selection is that of `kube-controller-manager --controllers`: `*` means all, `name` one,
+`-name` all but this one. The aliases from before Kubernetes 1.28 are understood too.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from k8sactors.controllers.base import Controller
-from k8sactors.controllers.deployment import DeploymentController
-from k8sactors.controllers.endpoints import EndpointsController
-from k8sactors.controllers.endpointslice import EndpointSliceController
-from k8sactors.controllers.errors import UnknownControllerError
-from k8sactors.controllers.garbage_collector import GarbageCollector
-from k8sactors.controllers.namespace import NamespaceController
-from k8sactors.controllers.node_ipam import NodeIPAMController
-from k8sactors.controllers.node_lifecycle import NodeLifecycleController
-from k8sactors.controllers.pod_gc import PodGarbageCollector
-from k8sactors.controllers.replicaset import ReplicaSetController
-from k8sactors.controllers.replication import ReplicationControllerController
-from k8sactors.controllers.root_ca import RootCAPublisher
-from k8sactors.controllers.serviceaccount import ServiceAccountController
-from k8sactors.controllers.taint_eviction import TaintEvictionController
+import pkgutil
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
-CONTROLLERS: dict[str, type[Controller]] = {
-    kind.name: kind
-    for kind in (
-        DeploymentController,
-        ReplicaSetController,
-        ReplicationControllerController,
-        EndpointsController,
-        EndpointSliceController,
-        NodeLifecycleController,
-        TaintEvictionController,
-        ServiceAccountController,
-        RootCAPublisher,
-        NamespaceController,
-        GarbageCollector,
-        NodeIPAMController,
-        PodGarbageCollector,
-    )
-}
-OLD_NAMES = {
-    "serviceaccount": "serviceaccount-controller",
-    "namespace": "namespace-controller",
-    "nodeipam": "node-ipam-controller",
-    "nodelifecycle": "node-lifecycle-controller",
-    "deployment": "deployment-controller",
-    "replicaset": "replicaset-controller",
-    "replicationcontroller": "replicationcontroller-controller",
-    "endpoint": "endpoints-controller",
-    "endpointslice": "endpointslice-controller",
-    "podgc": "pod-garbage-collector-controller",
-    "garbagecollector": "garbage-collector-controller",
-}
+import attrs
+
+from k8sactors import controllers
+from k8sactors.controllers.errors import UnknownControllerError, UnknownOptionError
+from k8sactors.controllers.machinery.controller import Controller
+
+_NOT_CONTROLLERS = frozenset({"errors", "machinery", "manager", "registry"})
 
 
-def select_controllers(selection: Sequence[str]) -> list[type[Controller]]:
-    """The controllers that a selection asks for, in starting order.
+def find_controllers() -> dict[str, type[Controller]]:
+    """Every controller by its name in the real controller manager, sorted."""
+    found: dict[str, type[Controller]] = {}
+    for name in _module_names(tuple(controllers.__path__)):
+        if name in _NOT_CONTROLLERS:
+            continue
+        module = import_module(f"{controllers.__name__}.{name}")
+        for kind in _defined_in(module):
+            assert kind.name not in found, f"two controllers are called {kind.name}"
+            found[kind.name] = kind
+    return dict(sorted(found.items()))
+
+
+@cache
+def _module_names(path: tuple[str, ...]) -> list[str]:
+    """What lies there; looked up once, because every start of a cluster asks."""
+    return [entry.name for entry in pkgutil.iter_modules(path)]
+
+
+def _defined_in(module: ModuleType) -> list[type[Controller]]:
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Controller)
+        and value.name
+        and f"{value.__module__}.".startswith(f"{module.__name__}.")
+    ]
+
+
+def select_controllers(
+    selection: Sequence[str], settings: Mapping[str, Any]
+) -> list[type[Controller]]:
+    """The controllers that a selection asks for, in starting order, once `settings` are checked.
 
     Raises:
         UnknownControllerError: a name in the selection is not that of a controller.
+        UnknownOptionError: no controller, selected or not, declares one of the settings.
+        InvalidOptionError: a setting has another type than its default.
     """
+    known = find_controllers()
+    _check_settings(known, settings)
+    names = {alias: name for name, kind in known.items() for alias in (name, *kind.aliases)}
     wanted: dict[str, bool] = {}
     everything = False
     for item in selection:
@@ -68,8 +73,18 @@ def select_controllers(selection: Sequence[str]) -> list[type[Controller]]:
             everything = True
             continue
         name = item.removeprefix("-")
-        name = OLD_NAMES.get(name, name)
-        if name not in CONTROLLERS:
-            raise UnknownControllerError(name, list(CONTROLLERS))
-        wanted[name] = not item.startswith("-")
-    return [kind for name, kind in CONTROLLERS.items() if wanted.get(name, everything)]
+        if name not in names:
+            raise UnknownControllerError(name, list(known))
+        wanted[names[name]] = not item.startswith("-")
+    return [kind for name, kind in known.items() if wanted.get(name, everything)]
+
+
+def _check_settings(known: Mapping[str, type[Controller]], settings: Mapping[str, Any]) -> None:
+    declared = sorted(
+        {field.name for kind in known.values() for field in attrs.fields(kind.options_type)}
+    )
+    for name in settings:
+        if name not in declared:
+            raise UnknownOptionError(name, declared)
+    for kind in known.values():
+        kind.options_type.from_settings(settings)

@@ -1,8 +1,11 @@
 """ServiceAccount controller: every active namespace has a ServiceAccount called `default`."""
 
+from __future__ import annotations
+
 from k8sactors.api.errors import StatusError
 from k8sactors.client import is_already_exists
-from k8sactors.controllers.base import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.api_errors import is_namespace_terminating
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
 
 DEFAULT_ACCOUNT = "default"
 
@@ -11,6 +14,8 @@ class ServiceAccountController(Controller):
     """Reconciles namespaces: creates what is missing there."""
 
     name = "serviceaccount-controller"
+    aliases = ("serviceaccount",)
+    service_account = "service-account-controller"
 
     def __init__(self, manager: ManagerContext) -> None:
         super().__init__(manager)
@@ -36,6 +41,5 @@ class ServiceAccountController(Controller):
         try:
             await self.client.create("serviceaccounts", account)
         except StatusError as error:
-            terminating = any(cause.reason == "NamespaceTerminating" for cause in error.causes)
-            if not is_already_exists(error) and not terminating:
+            if not is_already_exists(error) and not is_namespace_terminating(error):
                 raise

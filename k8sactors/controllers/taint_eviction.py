@@ -5,20 +5,22 @@ deleted after them, unless the taint goes first. Admission gives every pod 300 s
 unreachable nodes.
 """
 
-from attrs import define
+from __future__ import annotations
+
+import attrs
 
 from k8sactors.api.errors import StatusError
-from k8sactors.api.meta import format_time
+from k8sactors.api.meta import split_key
 from k8sactors.client import is_not_found, object_key
-from k8sactors.client.environment import Timer
-from k8sactors.controllers.base import SECOND_NS, Controller, ManagerContext, Object, split_key
-from k8sactors.controllers.node_taints import NO_EXECUTE, taints_of, toleration_seconds
-from k8sactors.controllers.pods import is_finished
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.pods import is_finished, with_disruption_target
+from k8sactors.controllers.machinery.taints import NO_EXECUTE, taints_of, toleration_seconds
+from k8sactors.simulation import SECOND, Timer
 
 NODE_INDEX = "node"
 
 
-@define(slots=True)
+@attrs.define
 class _Eviction:
     """A pod that will be deleted unless something changes."""
 
@@ -40,6 +42,7 @@ class TaintEvictionController(Controller):
     """Deletes pods in obedience to NoExecute taints."""
 
     name = "taint-eviction-controller"
+    service_account = "node-controller"
 
     def __init__(self, manager: ManagerContext) -> None:
         super().__init__(manager)
@@ -58,7 +61,7 @@ class TaintEvictionController(Controller):
         )
 
     def stop(self) -> None:
-        """Evict nobody any more."""
+        """Evict no pods any more."""
         super().stop()
         for eviction in self._evictions.values():
             eviction.timer.cancel()
@@ -107,7 +110,7 @@ class TaintEvictionController(Controller):
             return
         key, now_ns = object_key(pod), self.ctx.now_ns()
         since_ns = now_ns
-        delay_ns = int(seconds) * SECOND_NS
+        delay_ns = int(seconds) * SECOND
         scheduled = self._evictions.get(key)
         if scheduled is not None:
             since_ns = scheduled.since_ns
@@ -151,16 +154,8 @@ class TaintEvictionController(Controller):
 
     async def _say_why(self, pod: Object) -> None:
         """The condition DisruptionTarget tells others that the pod did not fail by itself."""
-        status = pod.get("status") or {}
-        others = [c for c in status.get("conditions") or () if c["type"] != "DisruptionTarget"]
-        target = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "DeletionByTaintManager",
-            "message": "Taint manager: deleting due to NoExecute taint",
-            "lastTransitionTime": format_time(self.ctx.wall_ns()),
-        }
-        changed = {**pod, "status": {**status, "conditions": [*others, target]}}
+        message = "Taint manager: deleting due to NoExecute taint"
+        changed = with_disruption_target(pod, "DeletionByTaintManager", message, self.ctx.wall_ns())
         try:
             await self.client.update_status("pods", changed)
         except StatusError as error:

@@ -1,6 +1,7 @@
 """Hosts, links and connections: the network that messages cross, and where it breaks."""
 
-from k8sactors.fabric.clock import HostClock
+from __future__ import annotations
+
 from k8sactors.fabric.errors import DuplicateNameError, FabricError, UnknownHostError
 from k8sactors.fabric.host import Crash, Host
 from k8sactors.fabric.link import Path
@@ -11,7 +12,6 @@ __all__ = [
     "DuplicateNameError",
     "FabricError",
     "Host",
-    "HostClock",
     "Network",
     "Path",
     "UnknownHostError",

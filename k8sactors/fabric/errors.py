@@ -5,6 +5,8 @@ FabricError
 └── UnknownHostError    no host or actor of that name
 """
 
+from __future__ import annotations
+
 
 class FabricError(Exception):
     """Root of the fabric's errors."""

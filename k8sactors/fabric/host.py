@@ -1,25 +1,23 @@
 """A host: a set of actors that share fate, a disk and a clock; and their supervisor.
 
 Supervision follows OTP's one-for-one: an actor that raises is started again from its factory after
-a back-off that doubles (1 s to 60 s) and starts over once it has stayed up for a minute. Whoever
-crashes more than `MAX_RESTARTS` times without such a minute stays down. Each crash is recorded with
-its actor, instant and cause.
+a back-off that doubles (1 s to 60 s) and starts over once it has stayed up for a minute. An actor
+that crashes more than `MAX_RESTARTS` times without such a minute stays down. Each crash is recorded
+with its actor, instant and cause.
 """
 
+from __future__ import annotations
+
 import traceback
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import attrs
 import trio
 
-from k8sactors.actors import Actor, ActorLife, Context, Mailbox
-from k8sactors.fabric.clock import HostClock
+from k8sactors.actors import Actor, ActorLife, Context, Mailbox, Network
 from k8sactors.fabric.errors import DuplicateNameError, UnknownHostError
-from k8sactors.simulation import SECOND, Simulation, Timer
-
-if TYPE_CHECKING:
-    from k8sactors.fabric.network import Network
+from k8sactors.simulation import SECOND, HostClock, Simulation, Timer
 
 BACKOFF_FIRST_NS = 1 * SECOND
 BACKOFF_LAST_NS = 60 * SECOND
@@ -59,10 +57,35 @@ class ActorSlot:
         return self.life.actor if self.life is not None else None
 
 
+class HostNetwork(Network, Protocol):
+    """What a host needs of the network that it is part of."""
+
+    def record(self, frame: bytes) -> None:
+        """Add a delivered frame to the trace."""
+
+    def start_task(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run async code for the time of the network."""
+
+    def attach(self, address: str, life: ActorLife) -> None:
+        """An actor can be reached."""
+
+    def detach(self, address: str, *, reset: bool) -> None:
+        """An actor is gone; `reset`: its connections are reset at once."""
+
+    def host_died(self, host: Host) -> None:
+        """A host has lost its power."""
+
+    def host_booted(self, host: Host) -> None:
+        """A host has power again."""
+
+    def report_crash(self, crash: Crash) -> None:
+        """An actor has raised."""
+
+
 class Host:
     """A machine. Kill it and all its actors stop at once; its disk and its name remain."""
 
-    def __init__(self, name: str, zone: str, network: "Network", simulation: Simulation) -> None:
+    def __init__(self, name: str, zone: str, network: HostNetwork, simulation: Simulation) -> None:
         self.name = name
         self.zone = zone
         self.clock = HostClock(simulation)
@@ -125,7 +148,7 @@ class Host:
     # The machine
 
     def kill(self) -> None:
-        """Power off: all actors stop, nobody is told, unsynced writes are lost."""
+        """Power off: all actors stop, no peer is told, unsynced writes are lost."""
         if not self.up:
             return
         self.up = False
@@ -161,7 +184,7 @@ class Host:
             self._resumed = trio.Event()
 
     def resume(self) -> None:
-        """Let a paused host go on."""
+        """Let a paused host continue."""
         if self._resumed is not None:
             self._resumed.set()
             self._resumed = None

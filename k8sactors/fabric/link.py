@@ -6,9 +6,11 @@ connections until it is healed or the connection times out; a held one keeps dat
 is released. A path of limited bandwidth sends one frame after the other.
 """
 
+from __future__ import annotations
+
 import attrs
 
-from k8sactors.simulation import MILLISECOND
+from k8sactors.simulation import MILLISECOND, SECOND
 
 # What a lost segment costs a connection: the minimum retransmission timeout (RFC 6298 in practice).
 RETRANSMISSION_NS = 200 * MILLISECOND
@@ -18,8 +20,6 @@ LONGEST_QUEUE_NS = 1000 * MILLISECOND
 
 # How many frames a held path keeps; what comes behind them is lost.
 MAX_HELD_FRAMES = 10_000
-
-_SECOND_NS = 1_000_000_000
 
 
 @attrs.define
@@ -56,5 +56,5 @@ class Path:
 
     def queue_ns(self, now_ns: int, size_bytes: int) -> int:
         """Take a frame's turn on a link of limited bandwidth: how long it waits and is sent."""
-        self.free_ns = max(now_ns, self.free_ns) + size_bytes * _SECOND_NS // self.bytes_per_s
+        self.free_ns = max(now_ns, self.free_ns) + size_bytes * SECOND // self.bytes_per_s
         return self.free_ns - now_ns

@@ -5,6 +5,8 @@ link, says nothing: the other end notices after `connection_timeout_ns`. Frames 
 cross in order and are never lost while it lives; datagrams promise nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial

@@ -1,37 +1,53 @@
-"""The fault catalogue: one injector per file, and the plan that schedules them."""
+"""The fault catalogue: one injector per file, and the plan that schedules them.
 
-from k8sactors.faults.errors import FaultError, UnknownFaultError
-from k8sactors.faults.fault import Injector, Targets
+`injectors` holds one module per fault; `catalogue` finds them; `plan` draws a schedule from a seed;
+`strike` carries it out and heals. `links`, `processes`, `disks`, `clocks`, `crashes` and `orders`
+hold what injectors of one sort share; injectors do not know each other.
+"""
+
+from __future__ import annotations
+
+from k8sactors.faults.catalogue import (
+    FAULTS,
+    cluster_faults,
+    common_faults,
+    fault_named,
+    faults_of_groups,
+)
+from k8sactors.faults.errors import BadParametersError, FaultError, UnknownFaultError
+from k8sactors.faults.fault import Fault, Group, Strikes, Targets
 from k8sactors.faults.plan import (
-    CATALOGUE,
-    DEFAULT_KINDS,
     DEFAULT_PACE,
-    OF_CLUSTERS,
-    SEQUENCES,
     Pace,
     PlannedFault,
     check_kinds,
     draw_faults,
     draw_plan,
-    heal_everything,
-    schedule_plan,
+    unfolded,
 )
+from k8sactors.faults.strike import Strike, heal_everything, schedule_plan
 
 __all__ = [
-    "CATALOGUE",
-    "DEFAULT_KINDS",
     "DEFAULT_PACE",
-    "OF_CLUSTERS",
-    "SEQUENCES",
+    "FAULTS",
+    "BadParametersError",
+    "Fault",
     "FaultError",
-    "Injector",
+    "Group",
     "Pace",
     "PlannedFault",
+    "Strike",
+    "Strikes",
     "Targets",
     "UnknownFaultError",
     "check_kinds",
+    "cluster_faults",
+    "common_faults",
     "draw_faults",
     "draw_plan",
+    "fault_named",
+    "faults_of_groups",
     "heal_everything",
     "schedule_plan",
+    "unfolded",
 ]

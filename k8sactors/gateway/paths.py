@@ -11,19 +11,25 @@ from urllib.parse import parse_qsl, unquote
 
 import attrs
 
-from k8sactors.api import errors, scheme
-from k8sactors.api.scheme import ResourceInfo
-from k8sactors.gateway.discovery import is_stored
+from k8sactors.api import errors
+from k8sactors.api.scheme import ResourceInfo, Scheme
 
 WATCH: Final = "watch"
+CONNECT: Final = "connect"
+# What lies behind this subresource is a path of the target's own.
+PROXY: Final = "proxy"
+_OWN_PARTS: Final = 3
 _VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch"}
-_OF_NAMESPACES: Final = frozenset({"status", "finalize"})
+# The word of the path in front of a namespace; also where namespaces themselves are served.
+IN_NAMESPACE: Final = "namespaces"
 _TEXTS: Final = frozenset(
     {
         "continue",
         "dryRun",
         "fieldManager",
         "fieldSelector",
+        "fieldValidation",
+        "includeObject",
         "labelSelector",
         "propagationPolicy",
         "resourceVersion",
@@ -31,9 +37,9 @@ _TEXTS: Final = frozenset(
     }
 )
 _NUMBERS: Final = frozenset({"gracePeriodSeconds", "limit", "timeoutSeconds"})
-_SWITCHES: Final = frozenset({"allowWatchBookmarks", "orphanDependents", "watch"})
-_TRUE: Final = frozenset({"", "1", "t", "T", "true", "TRUE", "True"})
-_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+_SWITCHES: Final = frozenset({"allowWatchBookmarks", "force", "orphanDependents", "watch"})
+TRUE_TEXTS: Final = frozenset({"", "1", "t", "T", "true", "TRUE", "True"})
+FALSE_TEXTS: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 @attrs.frozen
@@ -46,7 +52,7 @@ class Target:
     subresource: str = ""
 
 
-def parse_target(path: str) -> Target:
+def parse_target(scheme: Scheme, path: str) -> Target:
     """Understand a path below `/api/v1` or `/apis/GROUP/VERSION`.
 
     Raises:
@@ -58,17 +64,28 @@ def parse_target(path: str) -> Target:
     else:
         api_version, rest = "/".join(parts[1:3]), parts[3:]
     namespace = ""
-    if rest[:1] == ["namespaces"] and len(rest) > 2 and rest[2] not in _OF_NAMESPACES:  # noqa: PLR2004 - "namespaces", its name, what lies in it
-        namespace, rest = rest[1], rest[2:]
-    if not rest or not all(rest):
+    match rest:
+        case [word, name, part, *_] if word == IN_NAMESPACE and not _has(scheme, api_version, part):
+            namespace, rest = name, rest[2:]
+    if not rest or not all(rest[:_OWN_PARTS]):
         raise errors.path_not_found()
     plural, name, subresource, *more = [*rest, "", ""]
-    if any(more):
+    if any(more) and subresource != PROXY:
         raise errors.path_not_found()
-    for info in scheme.resources():
-        if info.plural == plural and info.api_version == api_version:
-            return Target(info, namespace, name, subresource)
-    raise errors.path_not_found()
+    info = scheme.at_path(api_version, plural)
+    if info is None:
+        raise errors.path_not_found()
+    return Target(info, namespace, name, subresource)
+
+
+def _has(scheme: Scheme, api_version: str, part: str) -> bool:
+    """Whether this is a part of a namespace itself, and nothing that lies in it."""
+    info = scheme.at_path(api_version, IN_NAMESPACE)
+    return info is not None and part in info.subresources
+
+
+MAX_NUMBER: Final = 1 << 63
+MAX_DIGITS: Final = 40
 
 
 def parse_options(query: str) -> dict[str, Any]:
@@ -84,9 +101,9 @@ def parse_options(query: str) -> dict[str, Any]:
         elif key in _NUMBERS:
             options[key] = _number(key, text)
         elif key in _SWITCHES:
-            if text not in _TRUE | _FALSE:
+            if text not in TRUE_TEXTS | FALSE_TEXTS:
                 raise errors.bad_request(f"{key}: invalid value {text!r}: expected true or false")
-            options[key] = text in _TRUE
+            options[key] = text in TRUE_TEXTS
     return options
 
 
@@ -94,11 +111,15 @@ def _number(key: str, text: str) -> int:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
         raise errors.bad_request(f"{key}: invalid value {text!r}: expected a whole number")
-    return int(text)
+    # As it is parsed there: into 64 bits. So many digits are not even looked at.
+    if len(digits) > MAX_DIGITS or not -MAX_NUMBER <= (number := int(text)) < MAX_NUMBER:
+        text = f"strconv.ParseInt: parsing {text[:MAX_DIGITS]!r}: value out of range"
+        raise errors.bad_request(f"{key}: {text}")
+    return number
 
 
 def verb_of(method: str, target: Target, options: Mapping[str, Any]) -> str:
-    """The API verb; `WATCH` for a list that is to go on.
+    """The API verb; `WATCH` for a list that is to continue.
 
     Raises:
         StatusError: 405, nothing can be done that way; 404, the resource is in no namespace.
@@ -106,7 +127,7 @@ def verb_of(method: str, target: Target, options: Mapping[str, Any]) -> str:
     if target.namespace and not target.info.namespaced:
         raise errors.path_not_found()
     verb = _verb(method, target, options)
-    if verb != "create" and not is_stored(target.info):
+    if not target.subresource and verb not in target.info.verbs:
         raise errors.method_not_allowed()
     if verb == "create" and target.name and not target.subresource:
         raise errors.method_not_allowed()

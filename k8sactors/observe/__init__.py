@@ -1,1 +1,1 @@
-"""Logs, metrics, message trace, timelines and reports."""
+"""Logs, the message trace, real time for people who wait."""

@@ -4,6 +4,8 @@ A cluster logs warnings only, unless a program asks for more. `configure_logs` s
 standard error, as text or as one JSON object, with the actor, the host and the virtual time.
 """
 
+from __future__ import annotations
+
 import logging
 import sys
 from typing import Any, Literal, get_args

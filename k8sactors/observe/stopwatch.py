@@ -1,5 +1,7 @@
 """Real time, for the people who wait: the only place outside the simulation that looks at it."""
 
+from __future__ import annotations
+
 import time  # noqa: TID251 - how long the user waited is not simulated
 
 

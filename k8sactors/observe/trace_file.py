@@ -1,5 +1,7 @@
 """Writes the delivered messages of a run to a file, one JSON object per line."""
 
+from __future__ import annotations
+
 import json
 from typing import Any, TextIO
 

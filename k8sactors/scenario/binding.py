@@ -6,14 +6,17 @@ attrs classes whose fields are made with `setting`; so the published schema cann
 the parser accepts.
 """
 
+from __future__ import annotations
+
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
 
 from k8sactors.api.located_yaml import Document, KeyPath, Problem
+from k8sactors.observe.text import few
 from k8sactors.simulation import MICROSECOND, MILLISECOND, SECOND
 
 Schema = dict[str, Any]
@@ -38,7 +41,7 @@ class Reader:
     problems: list[Problem] = attrs.field(factory=list)
 
     def problem(self, path: KeyPath, message: str, *, at_key: bool = False) -> None:
-        """Write down a mistake and go on."""
+        """Write down a mistake and continue."""
         self.problems.append(self.document.problem(path, message, at_key=at_key))
 
 
@@ -68,7 +71,7 @@ def setting(kind: Kind, about: str, *, key: str | None = None, default: Any = at
     return attrs.field(default=default, metadata=metadata)
 
 
-def key_of(attribute: "attrs.Attribute[Any]") -> str:
+def key_of(attribute: attrs.Attribute[Any]) -> str:
     """The YAML key of a field."""
     if attribute.metadata["key"]:
         return str(attribute.metadata["key"])
@@ -76,7 +79,7 @@ def key_of(attribute: "attrs.Attribute[Any]") -> str:
     return head + "".join(part.capitalize() for part in tail)
 
 
-def settings_of(model: type) -> dict[str, "attrs.Attribute[Any]"]:
+def settings_of(model: type) -> dict[str, attrs.Attribute[Any]]:
     """The fields of a model that are read from YAML, by key."""
     return {key_of(each): each for each in attrs.fields(model) if "kind" in each.metadata}
 
@@ -102,7 +105,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """What the reader may have meant, and what there is."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of: {', '.join(known)}"
+    return f"did you mean {close[0]!r}?" if close else f"expected one of: {few(known)}"
 
 
 @attrs.frozen
@@ -360,23 +363,39 @@ class Struct:
         return schema
 
 
+class Choices(Protocol):
+    """What each key of a mapping with one key may hold."""
+
+    def __getitem__(self, key: str) -> Kind:
+        """What the key holds."""
+
+    def __iter__(self) -> Iterator[str]:
+        """All keys."""
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is such a key."""
+
+    def about(self, key: str) -> str:
+        """One line for readers."""
+
+
 @attrs.frozen
 class Alternatives:
     """A mapping with exactly one of several keys, and optionally the keys of a common model.
 
     It reads to `wrap(action, path, line, common fields)`, where the action is what the one key
-    holds. `choices` may grow after construction, so that kinds can contain themselves.
+    holds. The choices are looked at when a value is read, so that kinds can contain themselves.
     """
 
     name: str
     what: str
-    choices: dict[str, Kind]
+    choices: Choices
     wrap: type
 
     def read(self, value: Any, path: KeyPath, reader: Reader) -> Any:
         """An instance of `wrap`, or None after a mistake in its shape."""
         if not isinstance(value, dict):
-            message = f"expected {self.what}: a mapping with one of {', '.join(self.choices)}"
+            message = f"expected {self.what}: a mapping with one of {few(self.choices)}"
             reader.problem(path, f"{message}; got {named(value)}")
             return None
         common = settings_of(self.wrap)
@@ -396,7 +415,7 @@ class Alternatives:
             reader.problem((*path, chosen[1]), f"{self.what} has one key, not {both}", at_key=True)
         if not chosen:
             if all(key in common for key in value):
-                message = f"expected {self.what}: one of {', '.join(self.choices)}"
+                message = f"expected {self.what}: one of {few(self.choices)}"
                 reader.problem(path, message)
             return None
         line = reader.document.values[path].line if path in reader.document.values else 1
@@ -407,13 +426,18 @@ class Alternatives:
         if self.name not in definitions:
             definitions[self.name] = {}
             common = settings_of(self.wrap)
-            properties = {key: each.metadata["kind"] for key, each in common.items()}
             definitions[self.name] = {
                 "type": "object",
                 "description": self.what,
                 "properties": {
-                    key: kind.schema(definitions)
-                    for key, kind in (properties | self.choices).items()
+                    key: {"description": each.metadata["about"]}
+                    | each.metadata["kind"].schema(definitions)
+                    for key, each in common.items()
+                }
+                | {
+                    key: {"description": self.choices.about(key)}
+                    | self.choices[key].schema(definitions)
+                    for key in self.choices
                 },
                 "additionalProperties": False,
                 "oneOf": [{"required": [key]} for key in self.choices],

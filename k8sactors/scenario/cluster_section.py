@@ -1,21 +1,18 @@
 """The `cluster` section of a scenario: what is built before the first step."""
 
+from __future__ import annotations
+
 from typing import cast
 
 import attrs
 
 from k8sactors.api.located_yaml import KeyPath
-from k8sactors.scenario.binding import (
-    Choice,
-    Duration,
-    Integer,
-    ListOf,
-    Reader,
-    Text,
-    setting,
-)
-from k8sactors.simulation import MICROSECOND
-from k8sactors.topology import TOPOLOGIES, ClusterSpec, NodeCapacity, TopologyName
+from k8sactors.api.quantity import parse_memory_bytes
+from k8sactors.cluster import defaults
+from k8sactors.cluster.defaults import TOPOLOGIES, TopologyName
+from k8sactors.cluster.spec import ClusterSpec, StoreOptions
+from k8sactors.kubelet.node_object import NodeCapacity
+from k8sactors.scenario.binding import Choice, Duration, Integer, ListOf, Reader, Text, setting
 
 HOST_NAME = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _QUANTITY = Text(
@@ -32,29 +29,41 @@ class ClusterSection:
         Choice(TOPOLOGIES),
         "single: one control plane with one store member; stacked: a store member on each "
         "control plane; external: store members on hosts of their own",
-        default="single",
+        default=defaults.SCENARIO_TOPOLOGY,
     )
     control_planes: int | None = setting(Integer(0, _MANY), "control-plane hosts", default=None)
     store_members: int | None = setting(Integer(0, _MANY), "members of the store", default=None)
-    workers: int = setting(Integer(0, _MANY), "worker hosts, worker-1 and so on", default=3)
+    store_quota: str | None = setting(
+        _QUANTITY, "room of the store, as in 8Mi; without, there is no limit", default=None
+    )
+    workers: int = setting(
+        Integer(0, _MANY), "worker hosts, worker-1 and so on", default=defaults.WORKERS
+    )
     worker_hosts: list[str] = setting(
         ListOf(Text("the name of a host", HOST_NAME)),
         "names of the workers, instead of their number",
         default=[],
     )
-    zones: int = setting(Integer(0, _MANY), "zones, over which hosts are spread", default=1)
+    zones: int = setting(
+        Integer(0, _MANY), "zones, over which hosts are spread", default=defaults.SCENARIO_ZONES
+    )
     latency_ns: int = setting(
         Duration(),
         "one-way delay between hosts of a zone",
         key="latency",
-        default=100 * MICROSECOND,
+        default=defaults.SAME_ZONE_LATENCY_NS,
     )
     zone_latency_ns: int = setting(
-        Duration(), "one-way delay between zones", key="zoneLatency", default=500 * MICROSECOND
+        Duration(),
+        "one-way delay between zones",
+        key="zoneLatency",
+        default=defaults.CROSS_ZONE_LATENCY_NS,
     )
-    cpu: str = setting(_QUANTITY, "cpus of a worker", default="4")
-    memory: str = setting(_QUANTITY, "memory of a worker", default="16Gi")
-    pods: int = setting(Integer(1), "most pods of a worker", default=110)
+    cpu: str = setting(_QUANTITY, "cpus of a worker", default=defaults.NODE_CAPACITY.cpu)
+    memory: str = setting(_QUANTITY, "memory of a worker", default=defaults.SCENARIO_NODE_MEMORY)
+    pods: int = setting(
+        Integer(1), "most pods of a worker", default=int(defaults.NODE_CAPACITY.pods)
+    )
 
     def spec(self, topology: str | None = None) -> ClusterSpec:
         """The cluster to build; `topology` replaces the file's, and counts are made to fit it."""
@@ -73,11 +82,16 @@ class ClusterSection:
             store_members=members,
             workers=self.workers,
             zones=self.zones,
+            store=StoreOptions(quota_bytes=self._quota_bytes),
             worker_hosts=tuple(self.worker_hosts),
             capacity=NodeCapacity(cpu=self.cpu, memory=self.memory, pods=str(self.pods)),
             same_zone_latency_ns=self.latency_ns,
             cross_zone_latency_ns=self.zone_latency_ns,
         )
+
+    @property
+    def _quota_bytes(self) -> int:
+        return parse_memory_bytes(self.store_quota) if self.store_quota else 0
 
 
 def check_cluster(spec: ClusterSpec, path: KeyPath, reader: Reader) -> None:
@@ -107,4 +121,4 @@ def host_names(spec: ClusterSpec) -> list[str]:
 
 def zone_names(spec: ClusterSpec) -> list[str]:
     """Names of all zones of a cluster."""
-    return [f"zone-{chr(ord('a') + n)}" for n in range(spec.zones)]
+    return spec.zone_names

@@ -2,8 +2,10 @@
 
 ScenarioError
 +-- BadScenarioError   the file, or a manifest that it names, is wrong: nothing was started
-+-- StepError          a step could not be carried out: the run goes on to its report
++-- StepError          a step could not be carried out: the run continues to its report
 """
+
+from __future__ import annotations
 
 from k8sactors.api.located_yaml import Problem
 

@@ -1,18 +1,16 @@
 """Manifests that a scenario names: read and checked before anything starts."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
-from k8sactors.api import defaulting, scheme
+from k8sactors.api import decoding
 from k8sactors.api.errors import Cause, UnknownKindError
-from k8sactors.api.located_yaml import (
-    Document,
-    KeyPath,
-    Problem,
-    YamlSourceError,
-    load_documents,
-)
+from k8sactors.api.located_yaml import Document, KeyPath, Problem, YamlSourceError, load_documents
+from k8sactors.api.manifest import item_of
 from k8sactors.api.schema import validate
+from k8sactors.api.scheme import builtin
 from k8sactors.api.validation import validate_create
 from k8sactors.scenario.binding import named, suggestion
 
@@ -58,7 +56,8 @@ def read_object(
         message = f"expected an object with apiVersion, kind and metadata, got {named(data)}"
         problems.append(document.problem(path, message))
         return []
-    if data.get("kind") == "List" and data.get("apiVersion") == "v1":
+    kind = data.get("kind")
+    if isinstance(kind, str) and kind.endswith("List") and (kind == "List" or "items" in data):
         items = data.get("items") or []
         if not isinstance(items, list):
             message = f"expected a list of objects, got {named(items)}"
@@ -68,7 +67,11 @@ def read_object(
             each
             for number, item in enumerate(items)
             for each in read_object(
-                document, (*path, "items", number), item, problems, may_be_invalid=may_be_invalid
+                document,
+                (*path, "items", number),
+                item_of(data, item),
+                problems,
+                may_be_invalid=may_be_invalid,
             )
         ]
     before = len(problems)
@@ -85,8 +88,8 @@ def _mistakes(data: Object) -> list[Cause]:
     causes = validate(data)
     if causes:
         return causes
-    info = scheme.kind(data["apiVersion"], data["kind"])
-    return validate_create(info, defaulting.apply(data))
+    info = builtin().kind(data["apiVersion"], data["kind"])
+    return validate_create(info, decoding.complete(info, data))
 
 
 def _identity(document: Document, path: KeyPath, data: Object) -> list[Problem]:
@@ -100,9 +103,9 @@ def _identity(document: Document, path: KeyPath, data: Object) -> list[Problem]:
     if found:
         return found
     try:
-        scheme.kind(data["apiVersion"], data["kind"])
+        builtin().kind(data["apiVersion"], data["kind"])
     except UnknownKindError:
-        known = [f"{info.api_version} {info.kind}" for info in scheme.resources()]
+        known = [f"{info.api_version} {info.kind}" for info in builtin().resources()]
         asked = f"{data['apiVersion']} {data['kind']}"
         hint = suggestion(asked, known) if _is_near(asked, known) else "no such kind is served"
         message = f"no kind {data['kind']!r} in version {data['apiVersion']!r}; {hint}"

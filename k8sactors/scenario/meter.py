@@ -1,10 +1,12 @@
 """Measures, in virtual time, when the control plane could not be used.
 
-Two small loops run beside the scenario. One writes a counter into a ConfigMap: between two
+Two small loops run next to the scenario. One writes a counter into a ConfigMap: between two
 acknowledged writes further apart than the threshold, *writes* were unavailable. The other changes
 an empty Deployment and waits until its controller has seen the change: the same for
 *reconciliation*. At the end the counter must be at least the last one acknowledged.
 """
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -13,11 +15,11 @@ import trio
 
 from k8sactors import simulation
 from k8sactors.api.errors import StatusError
+from k8sactors.cluster import Cluster
+from k8sactors.scenario.names import METER_NAMESPACE
 from k8sactors.scenario.result import Outage
-from k8sactors.scenario.world import World
 from k8sactors.simulation import SECOND
 
-NAMESPACE = "k8sactors-meter"
 PERIOD_S = 0.5
 REQUEST_LIMIT_NS = 2 * SECOND
 WRITES_THRESHOLD_NS = 2 * SECOND
@@ -25,17 +27,17 @@ RECONCILIATION_THRESHOLD_NS = 3 * SECOND
 SETUP_LIMIT_S = 30.0
 
 _OBJECTS: list[dict[str, Any]] = [
-    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": METER_NAMESPACE}},
     {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "writes", "namespace": NAMESPACE},
+        "metadata": {"name": "writes", "namespace": METER_NAMESPACE},
         "data": {"counter": "0"},
     },
     {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "reconciliation", "namespace": NAMESPACE},
+        "metadata": {"name": "reconciliation", "namespace": METER_NAMESPACE},
         "spec": {
             "replicas": 0,
             "selector": {"matchLabels": {"app": "meter"}},
@@ -52,7 +54,7 @@ _OBJECTS: list[dict[str, Any]] = [
 class Meter:
     """The two loops, and what they have seen."""
 
-    world: World
+    cluster: Cluster
     outages: list[Outage] = attrs.field(factory=list)
     acknowledged: int = 0
     counter: int = 0
@@ -62,10 +64,10 @@ class Meter:
     async def set_up(self) -> None:
         """Create what the loops use."""
         with trio.fail_after(SETUP_LIMIT_S):
-            await self.world.apply(_OBJECTS)
+            await self.cluster.apply(_OBJECTS)
         self.last_write_ns = self.last_reconciliation_ns = simulation.current().now_ns()
 
-    async def write_for_ever(self) -> None:
+    async def write_forever(self) -> None:
         """Write the counter again and again."""
         while True:
             self.counter += 1
@@ -77,7 +79,7 @@ class Meter:
                 )
             await trio.sleep(PERIOD_S)
 
-    async def reconcile_for_ever(self) -> None:
+    async def reconcile_forever(self) -> None:
         """Change the Deployment again and again, and wait for its controller."""
         limit = 1
         while True:
@@ -93,8 +95,8 @@ class Meter:
 
     async def lost_writes(self) -> int:
         """Whether the last acknowledged write is gone: 1 or 0."""
-        found = await self.world.client.request(
-            "get", "configmaps", namespace=NAMESPACE, name="writes"
+        found = await self.cluster.client.request(
+            "get", "configmaps", namespace=METER_NAMESPACE, name="writes"
         )
         return int(int(found["data"]["counter"]) < self.acknowledged)
 
@@ -109,10 +111,10 @@ class Meter:
 
     async def _patch(self, resource: str, name: str, body: dict[str, Any]) -> Any:
         try:
-            return await self.world.client.request(
+            return await self.cluster.client.request(
                 "patch",
                 resource,
-                namespace=NAMESPACE,
+                namespace=METER_NAMESPACE,
                 name=name,
                 body=body,
                 options={"patchType": "merge"},
@@ -126,10 +128,10 @@ class Meter:
         for _ in range(20):
             await trio.sleep(PERIOD_S / 5)
             try:
-                found = await self.world.client.request(
+                found = await self.cluster.client.request(
                     "get",
                     "deployments.apps",
-                    namespace=NAMESPACE,
+                    namespace=METER_NAMESPACE,
                     name="reconciliation",
                     timeout_ns=REQUEST_LIMIT_NS,
                 )

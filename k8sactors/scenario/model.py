@@ -1,5 +1,7 @@
 """A whole scenario file, format version 1."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any
@@ -7,20 +9,12 @@ from typing import Any
 import attrs
 import click
 
-from k8sactors.scenario.binding import (
-    Choice,
-    Flag,
-    Integer,
-    ListOf,
-    Schema,
-    Struct,
-    Text,
-    setting,
-)
+from k8sactors.cluster.spec import ClusterSpec
+from k8sactors.scenario.binding import Choice, Flag, Integer, ListOf, Schema, Struct, Text, setting
 from k8sactors.scenario.chaos_section import ChaosSection
 from k8sactors.scenario.cluster_section import ClusterSection
-from k8sactors.scenario.steps import STEP, Step
-from k8sactors.topology import ClusterSpec
+from k8sactors.scenario.parsed import Step
+from k8sactors.scenario.vocabulary import STEP
 
 API_VERSION = "k8sactors/v1"
 SCHEMA_URI = "https://json-schema.org/draft/2020-12/schema"
@@ -64,24 +58,21 @@ class ScenarioFile:
 
 @attrs.define
 class Scenario:
-    """A scenario that is ready to run: read, completed and checked.
+    """A scenario that is ready to run: read, completed and checked."""
 
-    Attributes:
-        file: what was read.
-        source: where from.
-        cluster: with all counts filled in.
-        seed: the file's or the command line's.
-        manifests: the objects of each file that an apply step names.
-        extra: the objects given on the command line.
-        warnings: about what is allowed but unwise.
-    """
-
+    # What was read.
     file: ScenarioFile
+    # Where from.
     source: Path
+    # With all counts filled in.
     cluster: ClusterSpec
+    # The file's or the command line's.
     seed: int
+    # The objects of each file that an apply step names.
     manifests: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict)
+    # The objects given on the command line.
     extra: list[dict[str, Any]] = attrs.field(factory=list)
+    # About what is allowed but unwise.
     warnings: list[str] = attrs.field(factory=list)
 
     @property

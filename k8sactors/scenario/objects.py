@@ -1,7 +1,9 @@
 """Looking into objects: paths to values, and the columns that kubectl would print."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from k8sactors.scenario.result import Table
@@ -152,7 +154,7 @@ COLUMNS: dict[str, list[tuple[str, Callable[[Object], str]]]] = {
 }
 
 
-def table_of(resource: str, objects: list[Object], *, namespaced: bool) -> Table:
+def table_of(resource: str, objects: Sequence[Object], *, namespaced: bool) -> Table:
     """What `kubectl get` would print, without the age."""
     extra = COLUMNS.get(resource, [])
     columns = [*(["NAMESPACE"] if namespaced else []), "NAME", *(name for name, _ in extra)]

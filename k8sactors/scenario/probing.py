@@ -1,46 +1,45 @@
 """One request through the data plane of the simulated cluster, and every hop of its way."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import attrs
 
 from k8sactors.actors import ActorError
 from k8sactors.api.errors import StatusError
-from k8sactors.node.kernel_messages import ProbeRequest
-from k8sactors.node.probe import probe as send_probe
+from k8sactors.cluster import Cluster
+from k8sactors.network.kernel_messages import ProbeRequest
+from k8sactors.network.reachability import probe_reachability
 from k8sactors.scenario.errors import StepError
-from k8sactors.scenario.world import World
 
 
 @attrs.frozen
 class Answer:
-    """What came of a request.
+    """What came of a request."""
 
-    Attributes:
-        ok: whether somebody answered.
-        error: why not.
-        hops: one line each.
-        text: who answered, and what.
-    """
-
+    # Whether there was an answer.
     ok: bool
+    # Why not.
     error: str
+    # One line each.
     hops: tuple[str, ...]
+    # The pod that answered, and what.
     text: str
 
 
-async def ask(world: World, source: str, destination: str, port: int | None) -> Answer:
+async def ask(cluster: Cluster, source: str, destination: str, port: int | None) -> Answer:
     """Send a request from `any-node`, `node/<name>` or `pod/<ns>/<name>` to a destination.
 
     Raises:
         StepError: the source or the destination does not exist.
     """
-    node, pod = await _source(world, source)
+    node, pod = await _source(cluster, source)
     request = ProbeRequest(
-        target=await _target(world, destination), port=port or 0, source=pod, namespace=""
+        target=await _target(cluster, destination), port=port or 0, source=pod, namespace=""
     )
     try:
-        result = await send_probe(world.client.ctx, node, request)
+        result = await probe_reachability(cluster.client.ctx, node, request)
     except ActorError as error:
         return Answer(ok=False, error=f"node {node} does not respond: {error}", hops=(), text="")
     text = " ".join(str(part) for part in result.answer or () if part)
@@ -52,38 +51,38 @@ def _hop(hop: dict[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-async def _source(world: World, source: str) -> tuple[str, str]:
+async def _source(cluster: Cluster, source: str) -> tuple[str, str]:
     """The node where the request starts, and the pod as `namespace/name` ("" for the node)."""
     if source == "any-node":
-        for name in world.spec.worker_names:
-            if name in world.hosts and world.hosts[name].up and not world.hosts[name].paused:
+        for name in cluster.spec.worker_names:
+            if name in cluster.hosts and cluster.hosts[name].up and not cluster.hosts[name].paused:
                 return name, ""
         raise StepError("no worker is up")
     kind, _, name = source.partition("/")
     if kind == "node":
-        if name not in world.hosts:
+        if name not in cluster.hosts:
             raise StepError(f"there is no node {name}")
         return name, ""
-    pod = await _pod(world, name)
+    pod = await _pod(cluster, name)
     return str(pod["spec"]["nodeName"]), f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
-async def _target(world: World, destination: str) -> str:
+async def _target(cluster: Cluster, destination: str) -> str:
     kind, _, rest = destination.partition("/")
     if kind == "service":
         namespace, _, name = rest.partition("/")
         return f"{name}.{namespace}"
     if kind == "pod":
-        pod = await _pod(world, rest)
+        pod = await _pod(cluster, rest)
         return str(pod["status"]["podIP"])
     return destination
 
 
-async def _pod(world: World, name: str) -> dict[str, Any]:
+async def _pod(cluster: Cluster, name: str) -> dict[str, Any]:
     """The pod of that name, or the first that is ready and whose name begins with it."""
     namespace, _, prefix = name.partition("/")
     try:
-        pods = (await world.client.request("list", "pods", namespace=namespace))["items"]
+        pods = (await cluster.client.request("list", "pods", namespace=namespace))["items"]
     except StatusError as error:
         raise StepError(f"cannot list the pods of {namespace}: {error}") from error
     for pod in sorted(pods, key=lambda each: str(each["metadata"]["name"])):

@@ -1,17 +1,20 @@
 """Follows the pods and nodes of a run, for the checks at its end and the progress on the way."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import attrs
 
 from k8sactors import simulation
-from k8sactors.api.errors import StatusError
-from k8sactors.checkers.kubernetes import ClusterHistory, ContainerSpan, Object, ObjectChange
-from k8sactors.client import Client, InformerFactory
+from k8sactors.api.errors import StatusError, UnknownKindError
+from k8sactors.api.scheme import Scheme
+from k8sactors.checkers.cluster_history import ClusterHistory, ContainerSpan, Object, ObjectChange
+from k8sactors.client import InformerFactory
+from k8sactors.cluster import Cluster
 from k8sactors.fabric import Host
-from k8sactors.node.run_log import RunLog
-from k8sactors.node.runtime import RUN_LOG
-from k8sactors.scenario.world import World
+from k8sactors.runtime.container_runtime import RUN_LOG
+from k8sactors.runtime.run_log import RunLog
 
 FOLLOWED = ("nodes", "pods")
 FINAL = (
@@ -26,6 +29,10 @@ FINAL = (
     "endpointslices.discovery.k8s.io",
     "deployments.apps",
     "replicasets.apps",
+    "statefulsets.apps",
+    "daemonsets.apps",
+    "jobs.batch",
+    "cronjobs.batch",
 )
 
 
@@ -33,16 +40,13 @@ FINAL = (
 class Recorder:
     """Records changes from watches that survive the loss of an API server."""
 
-    world: World
+    cluster: Cluster
     history: ClusterHistory = attrs.field(factory=ClusterHistory)
     pods: dict[str, str] = attrs.field(factory=dict)
 
     def start(self) -> None:
-        """Begin to follow; a world without a real client is not followed."""
-        client = self.world.client
-        if not isinstance(client, Client):
-            return
-        informers = InformerFactory(client)
+        """Begin to follow."""
+        informers = InformerFactory(self.cluster.client)
         for resource in FOLLOWED:
             self._follow(resource, informers.informer(resource))
         informers.start()
@@ -78,10 +82,19 @@ class Recorder:
         Raises:
             StatusError: the API does not answer.
         """
-        for resource in FINAL:
-            listed = await self.world.client.request("list", resource)
-            self.history.final[resource] = listed["items"]
-        hosts = [host for host in self.world.hosts.values() if isinstance(host, Host)]
+        waiting = list(FINAL)
+        final: dict[str, list[Object]] = {}
+        while waiting:
+            resource = waiting.pop()
+            listed = await self.cluster.client.request("list", resource)
+            final[resource] = listed["items"]
+            waiting += [
+                each
+                for each in _owners_of(self.cluster.scheme, listed["items"])
+                if each not in final
+            ]
+        self.history.final = final
+        hosts = self.cluster.hosts.values()
         self.history.spans = [span for host in hosts for span in container_spans(host)]
         self.history.end_ns = simulation.current().now_ns()
         return self.history
@@ -94,6 +107,19 @@ class Recorder:
             return None
 
 
+def _owners_of(scheme: Scheme, objects: list[Object]) -> dict[str, None]:
+    """The served resources that own some of the objects: whether owners are gone is checked."""
+    found: dict[str, None] = {}
+    for obj in objects:
+        for reference in obj["metadata"].get("ownerReferences") or ():
+            try:
+                info = scheme.kind(reference["apiVersion"], reference["kind"])
+            except UnknownKindError:
+                continue
+            found[info.name] = None
+    return found
+
+
 def pod_state(pod: Object) -> str:
     """The phase, or Terminating."""
     if "deletionTimestamp" in pod["metadata"]:
@@ -102,7 +128,7 @@ def pod_state(pod: Object) -> str:
 
 
 def container_spans(host: Host) -> list[ContainerSpan]:
-    """What really ran on a host; a run without an end ended with its boot, or still goes on."""
+    """What really ran on a host; a run without an end ended with its boot, or still lasts."""
     log: Any = host.disk.get(RUN_LOG)
     if not isinstance(log, RunLog):
         return []

@@ -1,5 +1,7 @@
 """What a run of a scenario leaves behind: the same data for the terminal, JSON and comparisons."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import attrs
@@ -22,29 +24,26 @@ class Table:
 
 @attrs.define
 class StepResult:
-    """What became of one step.
+    """What became of one step."""
 
-    Attributes:
-        number: as people count, from 1; steps inside a parallel one are 4.1, 4.2.
-        title: what it is for.
-        verb: the kind of step.
-        line: where it stands in the scenario file.
-        status: passed, failed or skipped.
-        started_ns, ended_ns: virtual time since the start of the run.
-        detail: what happened, in short lines; for a failed step why.
-        table: what a get step read.
-        lost: actors that a fault took down.
-    """
-
+    # As people count, from 1; steps inside a parallel one are 4.1, 4.2.
     number: str
+    # What it is for.
     title: str
+    # The kind of step.
     verb: str
+    # Where it stands in the scenario file.
     line: int
+    # Passed, failed or skipped.
     status: str = SKIPPED
+    # Virtual time since the start of the run.
     started_ns: int = 0
     ended_ns: int = 0
+    # What happened, in short lines; for a failed step why.
     detail: list[str] = attrs.field(factory=list)
+    # What a get step read.
     table: Table | None = None
+    # Actors that a fault took down.
     lost: list[str] = attrs.field(factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -64,16 +63,13 @@ class StepResult:
 
 @attrs.frozen
 class Outage:
-    """A service of the control plane was not there.
+    """A service of the control plane was not there."""
 
-    Attributes:
-        service: "writes" or "reconciliation".
-        from_ns: virtual time of the last success before.
-        to_ns: virtual time of the next one.
-    """
-
+    # "writes" or "reconciliation".
     service: str
+    # Virtual time of the last success before.
     from_ns: int
+    # Virtual time of the next one.
     to_ns: int
 
     @property
@@ -96,41 +92,38 @@ class Incident:
 
 @attrs.define
 class RunResult:
-    """A whole run.
+    """A whole run."""
 
-    Attributes:
-        scenario: its name.
-        topology: of the cluster that ran.
-        seed: that decided all chance.
-        steps: in order; steps inside parallel ones follow it.
-        crashes: of actors, whether or not a step failed for it.
-        findings: invariants that did not hold.
-        measured: whether the availability of the control plane was measured.
-        outages: what was measured.
-        acknowledged_writes, lost_writes: of the meter.
-        leader_changes: (virtual time, host, term) of each store leader that was seen.
-        error: why the run could not go on, if so.
-        trace_hash: over all delivered messages.
-        messages: how many.
-        virtual_ns: how long it ran in virtual time.
-        wall_seconds: how long in real time.
-    """
-
+    # Its name.
     scenario: str
+    # Of the cluster that ran.
     topology: str
+    # That decided all chance.
     seed: int
+    # In order; steps inside parallel ones follow it.
     steps: list[StepResult] = attrs.field(factory=list)
+    # Of actors, whether or not a step failed for it.
     crashes: list[Incident] = attrs.field(factory=list)
+    # Invariants that did not hold.
     findings: list[Finding] = attrs.field(factory=list)
+    # What was measured.
     outages: list[Outage] = attrs.field(factory=list)
+    # Whether the availability of the control plane was measured.
     measured: bool = False
+    # Of the meter.
     acknowledged_writes: int = 0
     lost_writes: int = 0
+    # (virtual time, host, term) of each store leader that was seen.
     leader_changes: list[tuple[int, str, int]] = attrs.field(factory=list)
+    # Why the run could not continue, if so.
     error: str = ""
+    # Over all delivered messages.
     trace_hash: str = ""
+    # How many.
     messages: int = 0
+    # How long it ran in virtual time.
     virtual_ns: int = 0
+    # How long in real time.
     wall_seconds: float = 0.0
 
     @property

@@ -1,11 +1,14 @@
-"""Runs a scenario: builds the cluster, does the steps in order, judges the end.
+"""Runs a scenario: builds the cluster, does the steps in order, checks the end.
 
 Every wait has a limit in virtual time, so a run always ends. The first step that fails ends the
 run; the rest is reported as skipped. Progress is told to an observer at fixed intervals of virtual
-time whether or not anybody looks, so that looking changes nothing.
+time whether or not it shows them, so that watching changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -15,19 +18,19 @@ from k8sactors import simulation
 from k8sactors.api.errors import StatusError
 from k8sactors.checkers import Finding
 from k8sactors.checkers.kubernetes import check_liveness, check_safety
-from k8sactors.errors import ClusterError
-from k8sactors.scenario.actions import Actions
+from k8sactors.cluster import Cluster
+from k8sactors.cluster.errors import ClusterError
+from k8sactors.scenario.context import Context
 from k8sactors.scenario.errors import StepError
 from k8sactors.scenario.meter import Meter
 from k8sactors.scenario.model import Scenario
+from k8sactors.scenario.parsed import Step
 from k8sactors.scenario.recorder import Recorder
 from k8sactors.scenario.result import FAILED, PASSED, Incident, RunResult, StepResult
-from k8sactors.scenario.steps import Expect, Step
-from k8sactors.scenario.world import World, WorldFactory
+from k8sactors.scenario.vocabulary import STEPS, title_of
 from k8sactors.simulation import SECOND, RealClock
 from k8sactors.simulation.trace import FrameListener
 
-STEP_LIMIT_NS = 600 * SECOND
 SETTLE_LIMIT_S = 180.0
 TICK_S = 0.25
 _POLL_S = 1.0
@@ -35,25 +38,22 @@ _POLL_S = 1.0
 
 @attrs.frozen
 class Progress:
-    """How a run stands.
+    """How a run stands."""
 
-    Attributes:
-        virtual_ns: virtual time since the start.
-        pods: number of pods by phase.
-        leader: host and term of the store's leader.
-        messages: delivered so far.
-        waiting_for: what an expectation still lacks.
-    """
-
+    # Virtual time since the start.
     virtual_ns: int
+    # Number of pods by phase.
     pods: dict[str, int]
+    # Host and term of the store's leader.
     leader: tuple[str, int] | None
+    # Delivered so far.
     messages: int
+    # What an expectation still lacks.
     waiting_for: str
 
 
 class Observer(Protocol):
-    """Who watches a run."""
+    """What watches a run."""
 
     def planned(self, result: RunResult) -> None:
         """The run begins; `result.steps` lists what will be done."""
@@ -70,7 +70,6 @@ class Observer(Protocol):
 
 def execute(
     scenario: Scenario,
-    factory: WorldFactory,
     observer: Observer,
     listener: FrameListener | None = None,
     clock: RealClock | None = None,
@@ -79,12 +78,11 @@ def execute(
 
     Args:
         scenario: what to do.
-        factory: makes the cluster (`k8sactors.cluster.Cluster`).
         observer: is told how it goes.
         listener: gets every delivered frame.
         clock: the wall clock; virtual time unless given.
     """
-    run = Run(scenario, factory, observer)
+    run = Run(scenario, observer)
     run.listener = listener
     try:
         simulation.run(run.main, seed=scenario.seed, clock=clock)
@@ -96,9 +94,8 @@ def execute(
 class Run:
     """One run of one scenario."""
 
-    def __init__(self, scenario: Scenario, factory: WorldFactory, observer: Observer) -> None:
+    def __init__(self, scenario: Scenario, observer: Observer) -> None:
         self.scenario = scenario
-        self.factory = factory
         self.observer = observer
         self.result = RunResult(scenario.name, scenario.cluster.topology, scenario.seed)
         self._start = StepResult("0", _start_title(scenario), "start", 1)
@@ -107,8 +104,8 @@ class Run:
         self._end.number = str(len(scenario.file.steps) + 1)
         self.result.steps = [self._start, *self._results.values(), self._end]
         self.listener: FrameListener | None = None
-        self._world: World
-        self._actions: Actions
+        self._cluster: Cluster
+        self._context: Context
         self._recorder: Recorder
         self._meter: Meter
 
@@ -120,9 +117,9 @@ class Run:
         self.observer.planned(self.result)
         try:
             self._begin(self._start)
-            async with self.factory(self.scenario.cluster) as world:
-                self._world = world
-                await self._inside(world)
+            async with Cluster(self.scenario.cluster) as cluster:
+                self._cluster = cluster
+                await self._inside(cluster)
         except (ClusterError, StatusError, trio.TooSlowError) as error:
             self._fail(self._start, error)
         finally:
@@ -130,26 +127,28 @@ class Run:
             self.result.messages = sim.trace.frames
             self.result.virtual_ns = sim.now_ns()
 
-    async def _inside(self, world: World) -> None:
-        self._actions = Actions(self.scenario, world)
-        self._recorder = Recorder(world)
+    async def _inside(self, cluster: Cluster) -> None:
+        self._context = context_of(self.scenario, cluster, self._step)
+        self._recorder = Recorder(cluster)
         self._recorder.start()
-        self._meter = Meter(world)
+        self._meter = Meter(cluster)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
             if self.scenario.file.measure:
                 await self._meter.set_up()
                 self.result.measured = True
-                nursery.start_soon(self._meter.write_for_ever)
-                nursery.start_soon(self._meter.reconcile_for_ever)
+                nursery.start_soon(self._meter.write_forever)
+                nursery.start_soon(self._meter.reconcile_forever)
             self._pass(self._start)
             if await self._steps(self.scenario.file.steps):
-                await self._judge()
+                await self._check_end()
             await self._finish_meter()
             nursery.cancel_scope.cancel()
-        self.result.findings += raft_findings(world)
+        self.result.findings += raft_findings(cluster)
         self.result.crashes = [
-            Incident(crash.actor, crash.time_ns, crash.cause) for crash in world.network.crashes
+            Incident(crash.actor, crash.time_ns, crash.cause)
+            for crash in cluster.network.crashes
+            if not crash.cause.startswith(tuple(self._context.crash_causes))
         ]
 
     async def _steps(self, steps: Sequence[Step]) -> bool:
@@ -160,16 +159,15 @@ class Run:
         return True
 
     async def _step(self, step: Step) -> bool:
-        result = self._results[step.path]
+        kind, result = STEPS[step.verb], self._results[step.path]
+        limit_ns = kind.limit_ns(step.action)
+        limit_s = math.inf if limit_ns is None else limit_ns / SECOND
         self._begin(result)
         try:
-            if step.verb == "parallel":
-                await self._parallel(step)
-            else:
-                with trio.fail_after(_limit_ns(step) / SECOND):
-                    await self._actions.perform(step, result)
+            with trio.fail_after(limit_s):
+                await kind.perform(step.action, self._context, result)
         except trio.TooSlowError:
-            self._fail(result, StepError(f"took longer than {_limit_ns(step) / SECOND:g} s"))
+            self._fail(result, StepError(f"took longer than {limit_s:g} s"))
             return False
         except (StepError, StatusError, ClusterError) as error:
             self._fail(result, error)
@@ -177,20 +175,7 @@ class Run:
         self._pass(result)
         return True
 
-    async def _parallel(self, step: Step) -> None:
-        outcomes: list[bool] = []
-
-        async def branch(inner: Step) -> None:
-            outcomes.append(await self._step(inner))
-
-        async with trio.open_nursery() as nursery:
-            for inner in step.action:
-                nursery.start_soon(branch, inner)
-        if not all(outcomes):
-            failed = len(outcomes) - sum(outcomes)
-            raise StepError(f"{failed} of {len(outcomes)} parallel steps failed")
-
-    async def _judge(self) -> None:
+    async def _check_end(self) -> None:
         """Wait until the cluster has settled, then check every invariant."""
         self._begin(self._end)
         found = await self._settle() if self.scenario.file.settles else []
@@ -211,9 +196,9 @@ class Run:
                 if history is not None:
                     found = check_liveness(history)
                 if found:
-                    self._actions.waiting_for = found[0].message
+                    self._context.waiting_for = found[0].message
                     await trio.sleep(_POLL_S)
-        self._actions.waiting_for = ""
+        self._context.waiting_for = ""
         return found
 
     async def _finish_meter(self) -> None:
@@ -230,7 +215,7 @@ class Run:
     async def _watch(self) -> None:
         sim = simulation.current()
         while True:
-            leader = self._world.store_leader()
+            leader = self._cluster.store_leader()
             if leader is not None and (
                 not self.result.leader_changes or self.result.leader_changes[-1][1:] != leader
             ):
@@ -241,7 +226,7 @@ class Run:
                     self._recorder.pods_by_state(),
                     leader,
                     sim.trace.frames,
-                    self._actions.waiting_for,
+                    self._context.waiting_for,
                 )
             )
             await trio.sleep(TICK_S)
@@ -262,27 +247,24 @@ class Run:
         self.observer.step_ended(step)
 
 
-def raft_findings(world: Any) -> list[Finding]:
+def context_of(
+    scenario: Scenario, cluster: Cluster, run_step: Callable[[Step], Awaitable[bool]]
+) -> Context:
+    """What the steps of a scenario share when they run in a cluster."""
+    return Context(cluster, scenario.manifests, scenario.extra, run_step)
+
+
+def raft_findings(cluster: Cluster) -> list[Finding]:
     """What the monitor of Raft's invariants saw in any step of the run."""
-    assembly = getattr(world, "assembly", None)
-    violations = assembly.monitor.violations if assembly is not None else []
-    return [
-        Finding("raft", str(violation), simulation.current().now_ns()) for violation in violations
-    ]
+    now_ns = simulation.current().now_ns()
+    violations = cluster.assembly.monitor.violations
+    return [Finding("raft", str(violation), now_ns) for violation in violations]
 
 
 def _told(error: Exception) -> str:
     if isinstance(error, StatusError):
         return f"{error.code} {error.reason}: {error.message}"
     return str(error) or type(error).__name__
-
-
-def _limit_ns(step: Step) -> int:
-    if isinstance(step.action, Expect):
-        return step.action.within_ns + step.action.stays_ns + STEP_LIMIT_NS
-    if step.verb == "advance":
-        return int(step.action) + SECOND
-    return STEP_LIMIT_NS
 
 
 def _start_title(scenario: Scenario) -> str:
@@ -300,33 +282,4 @@ def _number(steps: Sequence[Step], prefix: str) -> Iterator[tuple[Any, StepResul
     for position, step in enumerate(steps, 1):
         number = f"{prefix}{position}"
         yield step.path, StepResult(number, title_of(step), step.verb, step.line)
-        if step.verb == "parallel":
-            yield from _number(step.action, f"{number}.")
-
-
-def title_of(step: Step) -> str:
-    """The step's own name, or what it does."""
-    if step.name:
-        return step.name
-    action = step.action
-    match step.verb:
-        case "apply":
-            return "Apply " + (", ".join(action.files) or "manifests")
-        case "advance":
-            return f"Let {action / SECOND:g} s go by"
-        case "inject":
-            what = "" if action.verb == "heal" else f" {getattr(action.action, 'text', '')}"
-            return f"{action.verb.capitalize()}{what}".rstrip()
-        case "expect":
-            return "Expect " + ", ".join(condition.verb for condition in action.that)
-        case "probe":
-            return f"Probe {action.to} from {action.from_}"
-        case "parallel":
-            return f"{len(action)} steps at the same time"
-        case "addWorker":
-            return "Add a worker"
-        case "replace":
-            return f"Replace {action.saved}"
-        case _:
-            subject = action.name or getattr(action, "labels", None) or ""
-            return f"{step.verb.capitalize()} {action.resource} {subject}".rstrip()
+        yield from _number(STEPS[step.verb].inner(step.action), f"{number}.")

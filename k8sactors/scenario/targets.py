@@ -1,4 +1,4 @@
-"""What a fault hits: names of hosts and actors, and names for whoever plays a role at that moment.
+"""What a fault hits: names of hosts and actors, and names of the roles that they play.
 
 | written as | means |
 |---|---|
@@ -13,11 +13,13 @@
 | `$name` | what an earlier step hit and saved with `as: name` |
 """
 
+from __future__ import annotations
+
 import re
 from enum import Enum
 from typing import Any
 
-from attrs import frozen
+import attrs
 
 from k8sactors.api.located_yaml import KeyPath
 from k8sactors.scenario.binding import Reader, Schema, named
@@ -57,29 +59,26 @@ class TargetKind(Enum):
     SAVED = "saved"
 
 
-@frozen
+@attrs.frozen
 class Target:
-    """A parsed target.
+    """A parsed target."""
 
-    Attributes:
-        text: as written.
-        kind: how it is named.
-        name: the host, role, component, zone or saved name; `namespace/name` for NODE_OF.
-        actor: the actor's name for ACTOR.
-        whole_host: the host is meant, not the actor on it.
-    """
-
+    # As written.
     text: str
+    # How it is named.
     kind: TargetKind
+    # The host, role, component, zone or saved name; `namespace/name` for NODE_OF.
     name: str
+    # The actor's name for ACTOR.
     actor: str = ""
+    # The host is meant, not the actor on it.
     whole_host: bool = False
 
     def __str__(self) -> str:
         return self.text
 
 
-@frozen
+@attrs.frozen
 class TargetKindOfValue:
     """The kind of a value that names a target (see `binding.Kind`)."""
 
@@ -106,7 +105,7 @@ class TargetKindOfValue:
         """A string of one of the forms."""
         definitions["Target"] = {
             "type": "string",
-            "description": "a host, an actor, or whoever plays a role at that moment",
+            "description": "a host, an actor, or the one that plays a role at that moment",
             "pattern": f"^(?:{PATTERN})$",
         }
         return {"$ref": "#/$defs/Target"}

@@ -1,35 +1,38 @@
 """What the scheduler writes: bindings, conditions of pods, events, deletions of victims."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
 from k8sactors.api.errors import StatusError
-from k8sactors.api.meta import format_time
+from k8sactors.api.meta import format_time, get_condition
 from k8sactors.client import Client, EventRecorder, FencedError, is_conflict
 from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.simulation import SECOND
 
 __all__ = ["ApiWriter"]
 
+# Longest message of an event.
 _NOTE_LIMIT = 1024
-"""Longest message of an event."""
+# From this HTTP code on it is unknown whether a write has happened.
 _SERVER_ERROR = 500
-"""From this HTTP code on nobody knows whether a write has happened."""
-_FIRST_REPEAT_NS = 1_000_000_000
-_LAST_REPEAT_NS = 16_000_000_000
+_FIRST_REPEAT_NS = 1 * SECOND
+_LAST_REPEAT_NS = 16 * SECOND
 
 Done = Callable[[Status | None], None]
 
 
 class ApiWriter:
-    """Writes through one client; implements `handle.ApiAccess`."""
+    """Writes through one client; implements `framework.handle.ApiAccess`."""
 
     def __init__(self, client: Client, recorder: EventRecorder) -> None:
         self._client = client
         self._recorder = recorder
         self.repeated_bindings = 0
+        # Conditions and deletions that failed; the next attempt of the pod repeats them.
         self.lost_writes = 0
-        """Conditions and deletions that failed; the next attempt of the pod repeats them."""
 
     def bind(self, pod: PodInfo, node_name: str, done: Done) -> None:
         """POST pods/binding, until it is certain what became of it.
@@ -71,26 +74,34 @@ class ApiWriter:
             decode=False,
         )
 
-    def delete_pod(self, pod: PodInfo, message: str) -> None:
-        """Evict a victim of preemption: condition, event, graceful deletion."""
-        if "deletionTimestamp" in pod.obj["metadata"]:
+    def evict(self, victim: PodInfo, message: str, failed: Callable[[], None]) -> None:
+        """Delete a victim of preemption: condition, event, graceful deletion.
+
+        `failed` is called when the deletion was refused or its outcome is unknown.
+        """
+        if "deletionTimestamp" in victim.obj["metadata"]:
             return
+
+        def lost(error: StatusError) -> None:
+            self._lost(error)
+            failed()
+
         condition = {
             "type": "DisruptionTarget",
             "status": "True",
             "reason": "PreemptionByScheduler",
             "message": message,
         }
-        self._patch_status(pod, {"conditions": self._stamped(pod, condition)})
-        self._recorder.event(pod.obj, "Normal", "Preempted", message)
+        self._patch_status(victim, {"conditions": self._stamped(victim, condition)})
+        self._recorder.event(victim.obj, "Normal", "Preempted", message)
         self._client.submit(
             "delete",
             "pods",
-            namespace=pod.namespace,
-            name=pod.name,
-            options={"preconditions": {"uid": pod.uid}},
+            namespace=victim.namespace,
+            name=victim.name,
+            options={"preconditions": {"uid": victim.uid}},
             on_done=_ignore,
-            on_error=self._lost,
+            on_error=lost,
             decode=False,
         )
 
@@ -120,8 +131,7 @@ class ApiWriter:
 
     def _stamped(self, pod: PodInfo, condition: dict[str, Any]) -> list[dict[str, Any]]:
         """The condition as a strategic merge patch wants it: the others stay what they are."""
-        present = (pod.obj.get("status") or {}).get("conditions") or ()
-        old = next((c for c in present if c["type"] == condition["type"]), None)
+        old = get_condition(pod.obj, condition["type"])
         if old is not None and old["status"] == condition["status"]:
             changed = old.get("lastTransitionTime")
         else:

@@ -1,8 +1,10 @@
 """What follows a decision: Reserve, Permit, PreBind, Bind, PostBind.
 
 The cycle is a chain of callbacks, so that many bindings are under way while the next pods are being
-placed. Whatever refuses, what was reserved is given back first.
+placed. When a plugin refuses, what was reserved is given back first.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,9 +12,9 @@ from typing import Protocol
 from k8sactors.scheduler.decision import Decision
 from k8sactors.scheduler.framework.runtime import Framework
 from k8sactors.scheduler.framework.status import Status
+from k8sactors.scheduler.framework.waiting_pods import WaitingPod
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
-from k8sactors.scheduler.waiting import WaitingPod
 
 __all__ = ["After", "BindingCycle"]
 

@@ -1,10 +1,14 @@
 """Rows grouped by rank, for "a random one of the best" in constant time."""
 
+from __future__ import annotations
+
 import heapq
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from k8sactors.scheduler.table import Rows
 
 __all__ = ["RankBuckets"]
 
@@ -14,12 +18,12 @@ _ABSENT = -1
 class RankBuckets:
     """Each row has at most one rank (not negative). Removal swaps with the last of the bucket."""
 
-    def __init__(self, size: int, rows: NDArray[np.intp], ranks: NDArray[np.int64]) -> None:
+    def __init__(self, size: int, rows: Rows, ranks: NDArray[np.int64]) -> None:
         self._rank: list[int] = [_ABSENT] * size
         self._position: list[int] = [0] * size
         self._buckets: dict[int, list[int]] = {}
+        # Negated ranks, some of them of buckets that are empty by now.
         self._heap: list[int] = []
-        """Negated ranks, some of them of buckets that are empty by now."""
         for row, rank in zip(rows.tolist(), ranks.tolist(), strict=True):
             self.set(row, rank)
 
@@ -64,9 +68,6 @@ class RankBuckets:
                 return bucket[int(draw() * len(bucket))] if len(bucket) > 1 else bucket[0]
             heapq.heappop(heap)
         return _ABSENT
-
-    def __len__(self) -> int:
-        return sum(map(len, self._buckets.values()))
 
     def _take_out(self, row: int, rank: int) -> None:
         bucket = self._buckets[rank]

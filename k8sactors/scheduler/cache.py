@@ -1,4 +1,4 @@
-r"""What the scheduler believes about nodes and pods, ahead of what the API server has confirmed.
+r"""What the scheduler assumes about nodes and pods, ahead of what the API server has confirmed.
 
 A pod that has been given a node is *assumed*: it counts at once, so that the next decision sees it.
 Its life in the cache:
@@ -7,9 +7,11 @@ Its life in the cache:
            \-> forget (binding failed)      \\-> expires when the watch never shows it
 
 There is no snapshot per decision: decisions are taken in the turn of one actor, so the cache cannot
-change under them. Instead it keeps a journal of touched rows, from which those who remember results
-per node (ranking.py) learn what they must look at again.
+change under them. Instead it keeps a journal of touched rows, which tells a ranking (ranking.py)
+which nodes it must look at again.
 """
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,50 +20,18 @@ from typing import Any
 import attrs
 
 from k8sactors.scheduler.errors import CacheError
-from k8sactors.scheduler.framework.events import ActionType
+from k8sactors.scheduler.events import ActionType
+from k8sactors.scheduler.journal import Journal
 from k8sactors.scheduler.nodeinfo import NodeInfo, NodeSpec
+from k8sactors.scheduler.pod_counts import CarriedTerms, PodCounts
 from k8sactors.scheduler.podinfo import PodInfo
 from k8sactors.scheduler.table import NodeTable
+from k8sactors.simulation import SECOND
 
-__all__ = ["ASSUMED_TTL_NS", "Cache", "Journal"]
+__all__ = ["ASSUMED_TTL_NS", "Cache"]
 
-ASSUMED_TTL_NS = 15 * 60 * 1_000_000_000
-"""Long enough that a slow watch does not free a node that is really taken."""
-
-_JOURNAL_LIMIT = 65_536
-
-
-class Journal:
-    """Touched rows in order: `row` when pods changed there, `~row` when the Node object did."""
-
-    def __init__(self) -> None:
-        self.entries: list[int] = []
-        self._dropped = 0
-
-    @property
-    def end(self) -> int:
-        """The position after the newest entry."""
-        return self._dropped + len(self.entries)
-
-    def touch_pods(self, row: int) -> None:
-        """The pods on a node have changed."""
-        self._append(row)
-
-    def touch_spec(self, row: int) -> None:
-        """A Node object came, changed or went."""
-        self._append(~row)
-
-    def since(self, position: int) -> list[int] | None:
-        """The entries from `position` on, or None when they are no longer kept."""
-        start = position - self._dropped
-        return None if start < 0 else self.entries[start:]
-
-    def _append(self, entry: int) -> None:
-        self.entries.append(entry)
-        if len(self.entries) > _JOURNAL_LIMIT:
-            half = _JOURNAL_LIMIT // 2
-            del self.entries[:half]
-            self._dropped += half
+# Long enough that a slow watch does not free a node that is really taken.
+ASSUMED_TTL_NS = 15 * 60 * SECOND
 
 
 @attrs.define(eq=False)
@@ -69,22 +39,26 @@ class _PodState:
     pod: PodInfo
     node_name: str
     assumed: bool
+    # None for confirmed pods, and for assumed ones whose binding has not been sent.
     expires_ns: int | None = None
-    """None for confirmed pods, and for assumed ones whose binding has not been sent."""
 
 
 class Cache:
     """Nodes by name, pods by uid, the sums per node, and the journal."""
 
     def __init__(self) -> None:
+        # Includes nodes that only pods name; those have no row.
         self.nodes: dict[str, NodeInfo] = {}
-        """Includes nodes that only pods speak of; those have no row."""
         self.table = NodeTable()
         self.journal = Journal()
+        self.pod_counts = PodCounts(self.table, self.journal)
+        self.carried_terms = CarriedTerms(self.table, self.journal)
+        # How many pods on nodes have terms about other pods.
+        self.affinity_pod_count = 0
+        # How many Node objects there are.
         self.node_count = 0
-        """How many Node objects there are."""
+        # How many pods on nodes have each priority.
         self.priorities: Counter[int] = Counter()
-        """How many pods on nodes have each priority."""
         self._pods: dict[str, _PodState] = {}
         self._specs: dict[str, NodeSpec] = {}
 
@@ -165,6 +139,7 @@ class Cache:
             return False
         state.assumed = False
         state.expires_ns = None
+        state.pod.node_name = node_name
         state.pod.obj = obj
         return True
 
@@ -172,7 +147,10 @@ class Cache:
         """A bound pod has changed in a way that moves no resources."""
         state = self._pods.get(uid)
         if state is not None:
+            was_terminating = state.pod.terminating
             state.pod.obj = obj
+            if state.pod.terminating != was_terminating:
+                self._touch(self.nodes[state.node_name])
 
     def set_pod(self, pod: PodInfo) -> None:
         """A bound pod as the API server has it, whatever was assumed about it."""
@@ -182,7 +160,9 @@ class Cache:
                 state.pod = pod
                 state.assumed = False
                 state.expires_ns = None
-                self.nodes[pod.node_name].pods[pod.uid] = pod
+                node = self.nodes[pod.node_name]
+                node.replace_pod(pod)
+                self._touch(node)
                 return
             self._displace(state)
         self._pods[pod.uid] = _PodState(pod, pod.node_name, assumed=False)
@@ -221,6 +201,8 @@ class Cache:
             node = self.nodes[node_name] = NodeInfo(node_name)
         node.add_pod(pod)
         self.priorities[pod.priority] += 1
+        if pod.requirements.pod_affinity is not None:
+            self.affinity_pod_count += 1
         self._touch(node)
 
     def _displace(self, state: _PodState) -> None:
@@ -228,6 +210,8 @@ class Cache:
         node = self.nodes[state.node_name]
         node.remove_pod(state.pod.uid)
         self.priorities[state.pod.priority] -= 1
+        if state.pod.requirements.pod_affinity is not None:
+            self.affinity_pod_count -= 1
         self._touch(node)
         self._drop_if_unused(node)
 

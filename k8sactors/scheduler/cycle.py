@@ -5,6 +5,8 @@ decide -> assume -> BindingCycle -> bound: event, the watch confirms the cache
    `-> no node: condition, event, wait for a change of the cluster
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 
 import attrs
@@ -15,17 +17,15 @@ from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.decision import DecisionEngine
 from k8sactors.scheduler.diagnosis import FitError
 from k8sactors.scheduler.errors import NoNodesAvailableError
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent
+from k8sactors.scheduler.events import ASSIGNED_POD_DELETED
+from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.runtime import Framework
 from k8sactors.scheduler.framework.status import Code, Status
-from k8sactors.scheduler.handle import Handle
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import Place, PodInfo, QueuedPod
 from k8sactors.scheduler.queue import SchedulingQueue
 
 __all__ = ["Counters", "SchedulingCycle"]
-
-_FREED = ClusterEvent("AssignedPod", ActionType.DELETE)
 
 
 @attrs.define
@@ -36,8 +36,8 @@ class Counters:
     scheduled: int = 0
     unschedulable: int = 0
     errors: int = 0
+    # Attempts in which only one node was feasible, so that nothing was compared.
     scoring_skipped: int = 0
-    """Attempts in which only one node was feasible, so that nothing was compared."""
 
 
 class SchedulingCycle:
@@ -61,8 +61,8 @@ class SchedulingCycle:
         self._writer = writer
         self._now_ns = now_ns
         self._after = after
+        # Pods that have a node and are not bound yet.
         self.in_flight = 0
-        """Pods that have a node and are not bound yet."""
         self.counters = Counters()
 
     def run(self, queued: QueuedPod) -> None:
@@ -85,6 +85,7 @@ class SchedulingCycle:
         if not decision.scored:
             self.counters.scoring_skipped += 1
         self._cache.assume(pod, decision.node.name)
+        self._handle.nominations.remove(pod.uid, decision.node.name)
         self.in_flight += 1
         BindingCycle(framework, pod, decision, self._after, self._bound, self._failed).start()
 
@@ -92,10 +93,14 @@ class SchedulingCycle:
         self, queued: QueuedPod, message: str, rejected_by: Iterable[str], nominated_node: str
     ) -> None:
         self.counters.unschedulable += 1
+        nominations = self._handle.nominations
         if nominated_node:
-            self._handle.nominations.add(queued.pod, nominated_node)
+            nominations.add(queued.pod, nominated_node)
+            # The less important pods that hope for this node may not fit there any more.
+            for other in nominations.behind(queued.pod, nominated_node):
+                self._queue.retry(other)
         else:
-            self._handle.nominations.remove(queued.pod.uid)
+            nominations.remove(queued.pod.uid)
         self._queue.requeue_unschedulable(queued, rejected_by)
         self._writer.failed(queued.pod, "Unschedulable", message, nominated_node)
 
@@ -103,7 +108,6 @@ class SchedulingCycle:
         self.in_flight -= 1
         self.counters.scheduled += 1
         self._cache.finish_binding(pod.uid, self._now_ns())
-        self._handle.nominations.remove(pod.uid)
         self._queue.done(pod.uid)
         self._writer.scheduled(pod, node.name)
 
@@ -111,7 +115,7 @@ class SchedulingCycle:
         """Give the room back, and try again later: at an event when a plugin refused."""
         self.in_flight -= 1
         if self._cache.forget(pod.uid):
-            self._queue.move(_FREED, pod, None)
+            self._queue.move(ASSIGNED_POD_DELETED, pod, None)
         queued = self._queue.get(pod.uid)
         if queued is None or queued.place is not Place.IN_FLIGHT:
             return

@@ -1,6 +1,7 @@
 """Where a pod runs: the decision itself, without queue, clock or API server.
 
-Three ways lead to a node, and all give the same answer (up to the draw among equals):
+A pod with a nominated node goes there if it fits. For the others three ways lead to a node, and all
+give the same answer (up to the draw among equals):
 
 * a *ranking* remembered for the pod's signature (ranking.py): the usual way;
 * one look at all nodes, column by column: a signature seen for the first time, or plugins that
@@ -12,25 +13,25 @@ Every node is looked at: there is no sampling as with percentageOfNodesToScore, 
 makes the full answer cheaper than a sample.
 """
 
+from __future__ import annotations
+
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 
+from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.diagnosis import FitError
 from k8sactors.scheduler.errors import NoNodesAvailableError
-from k8sactors.scheduler.evaluation import crowded, filter_node, filter_rows, raw_scores
-from k8sactors.scheduler.framework.interfaces import PostFilterResult, Rows
-from k8sactors.scheduler.framework.status import CycleState, Status
+from k8sactors.scheduler.evaluation import filter_node, filter_rows, raw_scores, with_nominated_pods
+from k8sactors.scheduler.framework.interfaces import CycleState, PostFilterResult
+from k8sactors.scheduler.framework.runtime import Framework
+from k8sactors.scheduler.framework.status import Status
+from k8sactors.scheduler.nodeinfo import NodeInfo
+from k8sactors.scheduler.podinfo import PodInfo
 from k8sactors.scheduler.ranking import RANK_STEP, Ranking
-
-if TYPE_CHECKING:
-    from k8sactors.scheduler.cache import Cache
-    from k8sactors.scheduler.framework.runtime import Framework
-    from k8sactors.scheduler.nodeinfo import NodeInfo
-    from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.table import Rows
 
 __all__ = ["Decision", "DecisionEngine"]
 
@@ -42,10 +43,10 @@ _MAX_DIAGNOSES = 1024
 class Decision:
     """The chosen node, and the notes that the rest of the cycle's plugins need."""
 
-    node: "NodeInfo"
+    node: NodeInfo
     state: CycleState
+    # False when only one node was feasible: nothing to compare.
     scored: bool
-    """False when only one node was feasible: nothing to compare."""
 
 
 @attrs.define
@@ -57,19 +58,15 @@ class _Remembered:
 class DecisionEngine:
     """Decides for all profiles over one cache; `draw` gives random numbers in [0, 1)."""
 
-    def __init__(self, cache: "Cache", draw: Callable[[], float]) -> None:
+    def __init__(self, cache: Cache, draw: Callable[[], float]) -> None:
         self._cache = cache
         self._draw = draw
         self._rankings: OrderedDict[Hashable, _Remembered] = OrderedDict()
+        # Signatures that have been met once and have no ranking.
         self._seen: OrderedDict[Hashable, None] = OrderedDict()
-        """Signatures that have been met once and have no ranking."""
         self._diagnoses: OrderedDict[Hashable, tuple[int, FitError]] = OrderedDict()
 
-    def _obstacles(self, framework: "Framework", pod: "PodInfo") -> dict[str, list["PodInfo"]]:
-        nominations = framework.handle.nominations
-        return nominations.against(pod) if nominations else {}
-
-    def decide(self, framework: "Framework", pod: "PodInfo") -> Decision:
+    def decide(self, framework: Framework, pod: PodInfo) -> Decision:
         """A node for the pod.
 
         Raises:
@@ -78,8 +75,13 @@ class DecisionEngine:
         """
         if not self._cache.node_count:
             raise NoNodesAvailableError
-        obstacles = self._obstacles(framework, pod)
-        rankable = framework.can_rank and not obstacles
+        nominated: dict[str, list[PodInfo]] = {}
+        nominated_node = ""
+        nominations = framework.handle.nominations
+        if nominations:
+            nominated = nominations.against(pod)
+            nominated_node = nominations.node_of(pod.uid)
+        rankable = framework.can_rank and not nominated and not nominated_node
         signature = framework.signature(pod) if rankable else None
         key = (framework.name, signature)
         if signature is not None:
@@ -95,16 +97,24 @@ class DecisionEngine:
                 pod,
                 FitError(self._cache.node_count, {}, pre_filter=outcome),
             )
+        if nominated_node and (outcome is None or nominated_node in outcome):
+            node = self._cache.nodes.get(nominated_node)
+            if (
+                node is not None
+                and node.row >= 0
+                and filter_node(state, pod, with_nominated_pods(node, nominated)) is None
+            ):
+                return Decision(node, state, scored=False)
         framework.run_pre_scores(state, pod)
         if outcome is not None:
-            return self._from_named(framework, state, pod, outcome, restricting, obstacles)
+            return self._from_named(framework, state, pod, outcome, restricting, nominated)
         if signature is not None and self._is_repeated(key):
             remembered = _Remembered(state, Ranking(state, pod, self._cache))
             self._rankings[key] = remembered
             if len(self._rankings) > _MAX_RANKINGS:
                 self._rankings.popitem(last=False)
             return self._from_ranking(framework, pod, key, remembered)
-        return self._from_scan(framework, state, pod, self._cache.table.rows(), obstacles)
+        return self._from_scan(framework, state, pod, self._cache.table.rows(), nominated)
 
     def _is_repeated(self, key: Hashable) -> bool:
         if key in self._seen:
@@ -116,7 +126,7 @@ class DecisionEngine:
         return False
 
     def _from_ranking(
-        self, framework: "Framework", pod: "PodInfo", key: Hashable, remembered: _Remembered
+        self, framework: Framework, pod: PodInfo, key: Hashable, remembered: _Remembered
     ) -> Decision:
         self._rankings.move_to_end(key)
         row = remembered.ranking.best(self._draw)
@@ -124,44 +134,44 @@ class DecisionEngine:
             raise self._known_failure(framework, pod, key, remembered.state)
         node = self._cache.table.nodes[row]
         assert node is not None, "rankings hold only rows in use"
-        return Decision(node, remembered.state, scored=self._cache.node_count > 1)
+        return Decision(node, remembered.state.fork(), scored=self._cache.node_count > 1)
 
     def _from_named(
         self,
-        framework: "Framework",
+        framework: Framework,
         state: CycleState,
-        pod: "PodInfo",
+        pod: PodInfo,
         names: frozenset[str],
         restricting: tuple[str, ...],
-        obstacles: dict[str, list["PodInfo"]],
+        nominated: dict[str, list[PodInfo]],
     ) -> Decision:
         nodes = self._cache.nodes
         rows = sorted(nodes[name].row for name in names if name in nodes and nodes[name].row >= 0)
         reason = f"node(s) didn't satisfy plugin(s) [{' '.join(restricting)}]"
         self._cache.table.sync()
         return self._from_scan(
-            framework, state, pod, np.array(rows, dtype=np.intp), obstacles, reason
+            framework, state, pod, np.array(rows, dtype=np.intp), nominated, reason
         )
 
     def _from_scan(
         self,
-        framework: "Framework",
+        framework: Framework,
         state: CycleState,
-        pod: "PodInfo",
+        pod: PodInfo,
         rows: Rows,
-        obstacles: dict[str, list["PodInfo"]],
+        nominated: dict[str, list[PodInfo]],
         absent_reason: str = "",
     ) -> Decision:
         table = self._cache.table
         feasible = rows
         for plugin in state.filters:
             feasible = feasible[filter_rows(plugin, state, pod, table, feasible)]
-        if obstacles:
-            feasible = self._without_promised(state, pod, feasible, obstacles)
+        if nominated:
+            feasible = self._without_nominated(state, pod, feasible, nominated)
         if not feasible.size:
             error = FitError(
                 self._cache.node_count,
-                self._refusals(state, pod, rows, obstacles),
+                self._refusals(state, pod, rows, nominated),
                 absent_reason=absent_reason,
             )
             raise self._post_filtered(framework, state, pod, error)
@@ -172,22 +182,23 @@ class DecisionEngine:
         assert node is not None, "only rows in use are looked at"
         return Decision(node, state, scored=feasible.size > 1)
 
-    def _without_promised(
+    def _without_nominated(
         self,
         state: CycleState,
-        pod: "PodInfo",
+        pod: PodInfo,
         feasible: Rows,
-        obstacles: dict[str, list["PodInfo"]],
+        nominated: dict[str, list[PodInfo]],
     ) -> Rows:
         nodes = self._cache.nodes
         taken = [
             nodes[name].row
-            for name in obstacles
-            if name in nodes and filter_node(state, pod, crowded(nodes[name], obstacles))
+            for name in nominated
+            if name in nodes
+            and filter_node(state, pod, with_nominated_pods(nodes[name], nominated))
         ]
         return feasible[~np.isin(feasible, np.array(taken, dtype=np.intp))]
 
-    def _best_of(self, state: CycleState, pod: "PodInfo", feasible: Rows) -> int:
+    def _best_of(self, state: CycleState, pod: PodInfo, feasible: Rows) -> int:
         table = self._cache.table
         totals = np.zeros(len(feasible), dtype=np.int64)
         for weight, plugin in state.scores:
@@ -200,18 +211,24 @@ class DecisionEngine:
     # --- failures
 
     def _known_failure(
-        self, framework: "Framework", pod: "PodInfo", key: Hashable, state: CycleState
+        self, framework: Framework, pod: PodInfo, key: Hashable, state: CycleState
     ) -> FitError:
-        """A FitError, shared by pods of equal signature and priority until something changes."""
-        key = (key, pod.priority)
+        """A FitError, shared by pods that differ in nothing that any plugin looks at.
+
+        What Filter looks at does not suffice: PostFilter reads more of a pod, its priority for
+        instance. What is shared is outdated as soon as anything changes on any node.
+        """
+        post_filter_signature = framework.post_filter_signature(pod)
+        shared = post_filter_signature is not None
+        key = (key, post_filter_signature)
         journal_end = self._cache.journal.end
-        known = self._diagnoses.get(key)
+        known = self._diagnoses.get(key) if shared else None
         if known is not None and known[0] == journal_end:
             return known[1]
         rows = self._cache.table.rows()
         error = FitError(self._cache.node_count, self._refusals(state, pod, rows, {}))
-        error = self._post_filtered(framework, state, pod, error)
-        if not error.nominated_node:
+        error = self._post_filtered(framework, state.fork(), pod, error)
+        if shared and not error.nominated_node:
             self._diagnoses[key] = (journal_end, error)
             if len(self._diagnoses) > _MAX_DIAGNOSES:
                 self._diagnoses.popitem(last=False)
@@ -220,24 +237,25 @@ class DecisionEngine:
     def _refusals(
         self,
         state: CycleState,
-        pod: "PodInfo",
+        pod: PodInfo,
         rows: Rows,
-        obstacles: dict[str, list["PodInfo"]],
+        nominated: dict[str, list[PodInfo]],
     ) -> dict[str, Status]:
         refused: dict[str, Status] = {}
         for row in rows:
             node = self._cache.table.nodes[row]
             if node is None:
                 continue
-            status = filter_node(state, pod, crowded(node, obstacles))
+            status = filter_node(state, pod, with_nominated_pods(node, nominated))
             if status is not None:
                 refused[node.name] = status
         return refused
 
     def _post_filtered(
-        self, framework: "Framework", state: CycleState, pod: "PodInfo", error: FitError
+        self, framework: Framework, state: CycleState, pod: PodInfo, error: FitError
     ) -> FitError:
         result: PostFilterResult = framework.run_post_filters(state, pod, error.refused)
-        error.nominated_node = result.nominated_node
+        if result.nominated_node:
+            error.nominate(result.nominated_node, result.plugin)
         error.add_post_filter_message(result.message)
         return error

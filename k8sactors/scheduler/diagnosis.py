@@ -8,6 +8,8 @@ Reasons are counted per node (a node may have several) and sorted as text, as Fi
 kube-scheduler.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping
 
@@ -48,17 +50,22 @@ class FitError(UnschedulableError):
         pre_filter: Status | None = None,
     ) -> None:
         self.node_count = node_count
+        # By node name; empty when the pod was refused before any node was looked at.
         self.refused = refused
-        """By node name; empty when the pod was refused before any node was looked at."""
         self.nominated_node = ""
         pre_filter_message = pre_filter.message if pre_filter else ""
         self.message = fit_message(node_count, refused, absent_reason, pre_filter_message)
         plugins = {status.plugin: None for status in refused.values()}
         if pre_filter:
             plugins[pre_filter.plugin] = None
+        # The plugins whose events can bring the pod back.
         self.rejected_by = frozenset(plugins)
-        """The plugins whose events can bring the pod back."""
         super().__init__(self.message)
+
+    def nominate(self, node_name: str, plugin: str) -> None:
+        """A PostFilter plugin has found a node; its events can bring the pod back too."""
+        self.nominated_node = node_name
+        self.rejected_by |= {plugin}
 
     def add_post_filter_message(self, message: str) -> None:
         """Append what preemption has to say."""

@@ -8,6 +8,8 @@ SchedulerError
     └── FitError                  every node was refused (see diagnosis.py)
 """
 
+from __future__ import annotations
+
 __all__ = [
     "CacheError",
     "ConfigurationError",

@@ -1,23 +1,22 @@
 """Filters and scores over many rows: the vector form where a plugin has one, else node by node."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from k8sactors.scheduler.framework.interfaces import FilterPlugin, Rows, ScorePlugin
-from k8sactors.scheduler.framework.status import CycleState, Status
+from k8sactors.scheduler.framework.interfaces import CycleState, FilterPlugin, ScorePlugin
+from k8sactors.scheduler.framework.status import Status
+from k8sactors.scheduler.nodeinfo import NodeInfo
+from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.table import NodeTable, Rows
 
-if TYPE_CHECKING:
-    from k8sactors.scheduler.nodeinfo import NodeInfo
-    from k8sactors.scheduler.podinfo import PodInfo
-    from k8sactors.scheduler.table import NodeTable
-
-__all__ = ["crowded", "filter_node", "filter_rows", "raw_scores"]
+__all__ = ["filter_node", "filter_rows", "raw_scores", "with_nominated_pods"]
 
 
-def filter_node(state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status | None:
+def filter_node(state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
     """The first refusal of a node."""
     for plugin in state.filters:
         status = plugin.filter(state, pod, node)
@@ -26,19 +25,19 @@ def filter_node(state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status |
     return None
 
 
-def crowded(node: "NodeInfo", promises: Mapping[str, list["PodInfo"]]) -> "NodeInfo":
-    """The node with the pods counted in that have been promised a place on it."""
-    promised = promises.get(node.name)
-    if not promised:
+def with_nominated_pods(node: NodeInfo, nominated: Mapping[str, list[PodInfo]]) -> NodeInfo:
+    """The node with the pods counted in that are nominated to it."""
+    pods = nominated.get(node.name)
+    if not pods:
         return node
     full = node.copy()
-    for pod in promised:
+    for pod in pods:
         full.add_pod(pod)
     return full
 
 
 def filter_rows(
-    plugin: FilterPlugin, state: CycleState, pod: "PodInfo", table: "NodeTable", rows: Rows
+    plugin: FilterPlugin, state: CycleState, pod: PodInfo, table: NodeTable, rows: Rows
 ) -> NDArray[np.bool_]:
     """For each row whether the plugin lets it pass. Every row must belong to a node."""
     mask = plugin.filter_vector(state, pod, table, rows)
@@ -53,7 +52,7 @@ def filter_rows(
 
 
 def raw_scores(
-    plugin: ScorePlugin, state: CycleState, pod: "PodInfo", table: "NodeTable", rows: Rows
+    plugin: ScorePlugin, state: CycleState, pod: PodInfo, table: NodeTable, rows: Rows
 ) -> NDArray[np.int64]:
     """The raw score of each row. Every row must belong to a node."""
     scores = plugin.score_vector(state, pod, table, rows)

@@ -1,18 +1,20 @@
 """From what the watches say to cache, queue and nominations (kube-scheduler's eventhandlers.go).
 
-A pod is in one of three states here: waiting (no node, ours), placed (has a node) or irrelevant
-(ended, or another scheduler's). Every handler asks for the state before and after.
+Cache and queue need pods and nodes; every other resource is followed because a plugin registered
+events of it. A pod is in one of three states here: waiting (no node, ours), placed (has a node) or
+irrelevant (ended, or another scheduler's). Every handler asks for the state before and after.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from k8sactors.client import SharedInformer
-from k8sactors.scheduler.cache import Cache
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent
+from k8sactors.client import InformerFactory, SharedInformer
+from k8sactors.scheduler.events import ASSIGNED_POD_DELETED, ActionType, ClusterEvent
+from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.runtime import Framework
 from k8sactors.scheduler.nodeinfo import NodeSpec
-from k8sactors.scheduler.nominations import Nominations
 from k8sactors.scheduler.podinfo import PodParser
 from k8sactors.scheduler.queue import SchedulingQueue
 
@@ -21,7 +23,7 @@ __all__ = ["EventHandlers"]
 Object = dict[str, Any]
 
 _POD_ADDED = ClusterEvent("AssignedPod", ActionType.ADD)
-_POD_DELETED = ClusterEvent("AssignedPod", ActionType.DELETE)
+_NODE_DELETED = ClusterEvent("Node", ActionType.DELETE)
 _POD_CHANGED = ClusterEvent(
     "AssignedPod", ActionType.UPDATE_POD_SCALE_DOWN | ActionType.UPDATE_POD_LABEL
 )
@@ -33,25 +35,48 @@ class EventHandlers:
     def __init__(
         self,
         frameworks: Mapping[str, Framework],
-        cache: Cache,
         queue: SchedulingQueue,
-        nominations: Nominations,
+        handle: Handle,
     ) -> None:
         self._frameworks = frameworks
-        self._cache = cache
+        self._cache = handle.cache
         self._queue = queue
-        self._nominations = nominations
+        self._nominations = handle.nominations
+        self._waiting = handle.waiting
         self.parser = PodParser()
 
-    def attach(self, pods: SharedInformer, nodes: SharedInformer) -> None:
-        """Subscribe."""
+    def attach(self, informers: InformerFactory) -> None:
+        """Subscribe to pods, nodes, and all that the plugins of any profile wait for."""
+        subscribe = {"pods": self._follow_pods, "nodes": self._follow_nodes}
+        registered = {r for f in self._frameworks.values() for r in f.followed_resources()}
+        for resource in (*subscribe, *sorted(registered - subscribe.keys())):
+            informer = informers.informer(resource)
+            if resource in subscribe:
+                subscribe[resource](informer)
+            else:
+                self._follow_others(resource, informer)
+
+    def _follow_pods(self, pods: SharedInformer) -> None:
+        pods.add_handler(
+            on_add=self._pod_added, on_update=self._pod_updated, on_delete=self._pod_deleted
+        )
+
+    def _follow_nodes(self, nodes: SharedInformer) -> None:
         nodes.add_handler(
             on_add=self._node_changed,
             on_update=lambda _, node: self._node_changed(node),
             on_delete=self._node_deleted,
         )
-        pods.add_handler(
-            on_add=self._pod_added, on_update=self._pod_updated, on_delete=self._pod_deleted
+
+    def _follow_others(self, resource: str, informer: SharedInformer) -> None:
+        move = self._queue.move
+        added = ClusterEvent(resource, ActionType.ADD)
+        updated = ClusterEvent(resource, ActionType.UPDATE_OTHER)
+        deleted = ClusterEvent(resource, ActionType.DELETE)
+        informer.add_handler(
+            on_add=lambda obj: move(added, None, obj),
+            on_update=lambda old, new: move(updated, old, new),
+            on_delete=lambda obj: move(deleted, obj, None),
         )
 
     # --- nodes
@@ -64,7 +89,9 @@ class EventHandlers:
             self._queue.move(event, None, self._cache.nodes[name])
 
     def _node_deleted(self, obj: Object) -> None:
-        self._cache.remove_node(obj["metadata"]["name"])
+        node = self._cache.nodes.get(obj["metadata"]["name"])
+        if node is not None and self._cache.remove_node(node.name):
+            self._queue.move(_NODE_DELETED, node, None)
 
     # --- pods
 
@@ -95,13 +122,19 @@ class EventHandlers:
             self._displace(obj)
         else:
             self._stop_waiting(_uid(obj))
-            if self._cache.forget(_uid(obj)):
-                self._queue.move(_POD_DELETED, self.parser.parse(obj), None)
+            held = self._waiting.get(_uid(obj))
+            if held is not None:
+                held.reject("", "the pod has been deleted")
+            elif self._cache.forget(_uid(obj)):
+                self._queue.move(ASSIGNED_POD_DELETED, self.parser.parse(obj), None)
 
     def _pod_got_node(self, obj: Object) -> None:
-        self._stop_waiting(_uid(obj))
-        if not self._cache.confirm(_uid(obj), obj["spec"]["nodeName"], obj):
+        uid, node_name = _uid(obj), obj["spec"]["nodeName"]
+        self._stop_waiting(uid, node_name)
+        if not self._cache.confirm(uid, node_name, obj):
             self._place(obj)
+        elif self._queue.concerns(_POD_ADDED):
+            self._queue.move(_POD_ADDED, None, self._cache.pod(uid))
 
     def _place(self, obj: Object) -> None:
         pod = self.parser.parse(obj)
@@ -125,13 +158,13 @@ class EventHandlers:
         self._stop_waiting(_uid(obj))
         gone = self._cache.remove_pod(_uid(obj))
         if gone is not None:
-            self._queue.move(_POD_DELETED, gone, None)
+            self._queue.move(ASSIGNED_POD_DELETED, gone, None)
 
     def _wait(self, obj: Object) -> None:
         pod = self.parser.parse(obj)
-        nominated = (obj.get("status") or {}).get("nominatedNodeName")
-        if nominated:
-            self._nominations.add(pod, nominated)
+        nominated_node = _nominated_node(obj)
+        if nominated_node:
+            self._nominations.add(pod, nominated_node)
         self._queue.add(pod)
 
     def _waiting_pod_changed(self, old: Object, new: Object) -> None:
@@ -144,12 +177,26 @@ class EventHandlers:
             "labels"
         ):
             self._queue.refresh(uid, new)
+            self._nomination_changed(old, new)
         else:
-            self._queue.update(self.parser.parse(new))
+            pod = self.parser.parse(new)
+            self._queue.update(pod)
+            self._nominations.refresh(pod)
+            self._nomination_changed(old, new)
 
-    def _stop_waiting(self, uid: str) -> None:
+    def _nomination_changed(self, old: Object, new: Object) -> None:
+        """Follow what the status says: this may be a standby, or another component nominates."""
+        nominated_node = _nominated_node(new)
+        if nominated_node == _nominated_node(old):
+            return
+        if nominated_node:
+            self._nominations.add(self.parser.parse(new), nominated_node)
+        else:
+            self._nominations.remove(_uid(new))
+
+    def _stop_waiting(self, uid: str, assigned_node: str = "") -> None:
         self._queue.delete(uid)
-        self._nominations.remove(uid)
+        self._nominations.remove(uid, assigned_node)
 
     def _is_waiting(self, obj: Object) -> bool:
         spec = obj["spec"]
@@ -165,6 +212,10 @@ def _uid(obj: Object) -> str:
     metadata = obj["metadata"]
     uid: str = metadata.get("uid") or f"{metadata.get('namespace', 'default')}/{metadata['name']}"
     return uid
+
+
+def _nominated_node(obj: Object) -> str:
+    return (obj.get("status") or {}).get("nominatedNodeName") or ""
 
 
 def _is_placed(obj: Object) -> bool:

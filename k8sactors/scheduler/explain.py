@@ -1,18 +1,19 @@
 """Why a pod goes where it goes: every filter's answer and every score, node by node."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
+
+from typing import Any
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
+from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.evaluation import filter_node, raw_scores
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
-
-if TYPE_CHECKING:
-    from k8sactors.scheduler.cache import Cache
-    from k8sactors.scheduler.framework.runtime import Framework
-    from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.framework.interfaces import CycleState
+from k8sactors.scheduler.framework.runtime import Framework
+from k8sactors.scheduler.framework.status import Code, Status
+from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.table import Rows
 
 __all__ = ["Explanation", "NodeExplanation", "PluginScore", "explain"]
 
@@ -52,8 +53,8 @@ class Explanation:
     """What the plugins say about all nodes, best first."""
 
     pod: str
+    # Set when PreFilter refused the pod before any node was looked at.
     refusal: Status | None
-    """Set when PreFilter refused the pod before any node was looked at."""
     nodes: list[NodeExplanation]
 
     @property
@@ -93,7 +94,7 @@ class Explanation:
         }
 
 
-def explain(framework: "Framework", pod: "PodInfo", cache: "Cache") -> Explanation:
+def explain(framework: Framework, pod: PodInfo, cache: Cache) -> Explanation:
     """Ask all plugins about all nodes; changes nothing."""
     state = CycleState()
     outcome, restricting = framework.run_pre_filters(state, pod, cache)
@@ -122,9 +123,9 @@ def explain(framework: "Framework", pod: "PodInfo", cache: "Cache") -> Explanati
 
 def _add_scores(
     state: CycleState,
-    pod: "PodInfo",
-    cache: "Cache",
-    rows: NDArray[np.intp],
+    pod: PodInfo,
+    cache: Cache,
+    rows: Rows,
     feasible: list[NodeExplanation],
 ) -> None:
     for weight, plugin in state.scores:

@@ -1,19 +1,13 @@
 """Node selector terms, compiled: the language of nodeSelector and nodeAffinity.
 
 A term is a conjunction; terms are alternatives. A term without any expression matches nothing.
-Beside the test of one node there is a vector form, which asks the label columns of the node table.
+A node is matched by `NodeInfo.matches`, all nodes at once by `NodeTable.matches`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from k8sactors.scheduler.framework.interfaces import Rows
-    from k8sactors.scheduler.nodeinfo import NodeInfo
-    from k8sactors.scheduler.table import NodeTable
+from typing import Any, NamedTuple
 
 __all__ = ["Expression", "SelectorTerm", "parse_term", "parse_terms"]
 
@@ -66,26 +60,6 @@ class SelectorTerm(NamedTuple):
     def empty(self) -> bool:
         """Whether the term says nothing, and so matches nothing."""
         return not self.labels and not self.names
-
-    def matches(self, node: "NodeInfo") -> bool:
-        """Whether the node meets every requirement."""
-        if self.empty:
-            return False
-        labels = node.labels
-        return all(e.accepts(labels.get(e.key)) for e in self.labels) and all(
-            e.accepts(node.name) for e in self.names
-        )
-
-    def matches_vector(self, table: "NodeTable", rows: "Rows") -> NDArray[np.bool_]:
-        """`matches` for each row."""
-        if self.empty:
-            return np.zeros(len(rows), dtype=np.bool_)
-        mask = np.ones(len(rows), dtype=np.bool_)
-        for expression in self.labels:
-            mask &= table.label_column(expression.key).accepted_by(expression.accepts, rows)
-        for expression in self.names:
-            mask &= table.name_mask(expression.accepts, rows)
-        return mask
 
 
 def parse_term(term: Mapping[str, Any]) -> SelectorTerm:

@@ -1,20 +1,22 @@
 """A node and what the pods on it use, in plain integers.
 
-This is the truth about one node; the arrays of `table.py` mirror it for questions about all nodes.
+The arrays of `table.py` mirror these objects, for questions about all nodes.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from k8sactors.scheduler.podinfo import HostPort, PodInfo
+from k8sactors.api.host_ports import HostPort
+from k8sactors.scheduler.node_selector import SelectorTerm
+from k8sactors.scheduler.podinfo import PodInfo, Requirements
 from k8sactors.scheduler.resources import parse_resources
 from k8sactors.scheduler.taints import Taint, parse_taints
 
 __all__ = ["NodeInfo", "NodeSpec"]
-
-_WILDCARD = "0.0.0.0"  # noqa: S104 - the API's wildcard address
 
 
 @attrs.frozen
@@ -27,7 +29,7 @@ class NodeSpec:
     allocatable: dict[str, int]
 
     @classmethod
-    def parse(cls, obj: Mapping[str, Any]) -> "NodeSpec":
+    def parse(cls, obj: Mapping[str, Any]) -> NodeSpec:
         """From a Node object."""
         spec = obj.get("spec") or {}
         status = obj.get("status") or {}
@@ -44,8 +46,8 @@ class NodeInfo:
     """A node, its allocatable resources, and the sums over the pods assigned to it."""
 
     name: str
+    # The row in the node table; -1 while there is no Node object of this name.
     row: int = -1
-    """The row in the node table; -1 while there is no Node object of this name."""
     labels: dict[str, str] = attrs.Factory(dict)
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
@@ -64,10 +66,12 @@ class NodeInfo:
     scored_memory: int = 0
     pod_count: int = 0
 
+    # By uid.
     pods: dict[str, PodInfo] = attrs.Factory(dict)
-    """By uid."""
+    # Those of them that have terms about other pods.
+    affinity_pods: dict[str, PodInfo] = attrs.Factory(dict)
+    # How many pods take each port.
     host_ports: dict[HostPort, int] = attrs.Factory(dict)
-    """How many pods take each port."""
 
     def apply_spec(self, spec: NodeSpec) -> None:
         """Take over what the Node object says."""
@@ -84,11 +88,20 @@ class NodeInfo:
     def add_pod(self, pod: PodInfo) -> None:
         """Count a pod in."""
         self.pods[pod.uid] = pod
+        if pod.requirements.pod_affinity is not None:
+            self.affinity_pods[pod.uid] = pod
         self._count(pod, 1)
 
     def remove_pod(self, uid: str) -> None:
         """Count a pod out."""
+        self.affinity_pods.pop(uid, None)
         self._count(self.pods.pop(uid), -1)
+
+    def replace_pod(self, pod: PodInfo) -> None:
+        """Take over a newer form of a pod that demands the same."""
+        self.pods[pod.uid] = pod
+        if pod.uid in self.affinity_pods:
+            self.affinity_pods[pod.uid] = pod
 
     def _count(self, pod: PodInfo, sign: int) -> None:
         need = pod.requirements
@@ -107,21 +120,33 @@ class NodeInfo:
             else:
                 del self.host_ports[port]
 
-    def port_conflicts(self, wanted: HostPort) -> bool:
-        """Whether a pod here takes the port; the wildcard address stands for every address."""
-        if not self.host_ports:
+    def matches(self, term: SelectorTerm) -> bool:
+        """Whether the node meets every requirement of a node selector term."""
+        if term.empty:
             return False
-        if wanted.host_ip == _WILDCARD:
-            return any(
-                p.protocol == wanted.protocol and p.port == wanted.port for p in self.host_ports
-            )
-        return wanted in self.host_ports or wanted._replace(host_ip=_WILDCARD) in self.host_ports
+        labels = self.labels
+        return all(e.accepts(labels.get(e.key)) for e in term.labels) and all(
+            e.accepts(self.name) for e in term.names
+        )
 
-    def copy(self) -> "NodeInfo":
+    def selected_by(self, need: Requirements) -> bool:
+        """Whether the node meets a pod's nodeSelector and required node affinity."""
+        labels = self.labels
+        for key, value in need.node_selector.items():
+            if labels.get(key) != value:
+                return False
+        return need.required_terms is None or any(map(self.matches, need.required_terms))
+
+    def port_conflicts(self, wanted: HostPort) -> bool:
+        """Whether a pod here takes the port."""
+        return wanted.conflicts(self.host_ports)
+
+    def copy(self) -> NodeInfo:
         """A copy whose pods can be added and removed without touching this node."""
         return attrs.evolve(
             self,
             pods=dict(self.pods),
+            affinity_pods=dict(self.affinity_pods),
             host_ports=dict(self.host_ports),
             requested_extended=dict(self.requested_extended),
         )

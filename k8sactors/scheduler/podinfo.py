@@ -1,21 +1,25 @@
-"""A pod in the compact form that the scheduler thinks in.
+"""A pod in the compact form that the scheduler works with.
 
-Most pods are stamped from few templates, so what matters for placement is parsed once per template:
+Most pods come from few templates, so what matters for placement is parsed once per template:
 `Requirements` are interned by the raw bytes of the fields they come from, and pods of the same
 template share one object. Its identity is the pod's scheduling signature.
 """
 
+from __future__ import annotations
+
 import enum
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 import msgpack
 
+from k8sactors.api.host_ports import HostPort, host_ports
 from k8sactors.scheduler import resources, taints
 from k8sactors.scheduler.node_selector import SelectorTerm, parse_term, parse_terms
+from k8sactors.scheduler.pod_terms import PodAffinity, PodAffinityTerms, SpreadConstraints
 
-__all__ = ["HostPort", "Place", "PodInfo", "PodParser", "QueuedPod", "Requirements"]
+__all__ = ["Place", "PodInfo", "PodParser", "QueuedPod", "Requirements"]
 
 _MAX_INTERNED = 16_384
 
@@ -31,14 +35,6 @@ class Place(enum.Enum):
     IN_FLIGHT = "in flight"
 
 
-class HostPort(NamedTuple):
-    """A port that a pod takes on its node."""
-
-    host_ip: str
-    protocol: str
-    port: int
-
-
 @attrs.define(eq=False)
 class Requirements:
     """What a pod demands of its node; shared by all pods that demand the same."""
@@ -47,26 +43,19 @@ class Requirements:
     memory_bytes: int
     ephemeral_bytes: int
     extended: dict[str, int]
+    # As milli_cpu, with containers that ask for nothing counted at the default.
     scored_milli_cpu: int
-    """As milli_cpu, with containers that ask for nothing counted at the default."""
     scored_memory_bytes: int
     node_selector: dict[str, str]
+    # None: no requirement. Empty: nothing matches.
     required_terms: tuple[SelectorTerm, ...] | None
-    """None: no requirement. Empty: nothing matches."""
     preferred_terms: tuple[tuple[int, SelectorTerm], ...]
     tolerations: tuple[taints.Toleration, ...]
     host_ports: tuple[HostPort, ...]
     scheduling_gates: tuple[str, ...]
-
-    @property
-    def asks_for_resources(self) -> bool:
-        """Whether anything besides a place among the node's pods is requested."""
-        return bool(
-            self.milli_cpu
-            or self.memory_bytes
-            or self.ephemeral_bytes
-            or any(self.extended.values())
-        )
+    # None: nothing is said about other pods.
+    pod_affinity: PodAffinity | None
+    spread: SpreadConstraints | None
 
 
 @attrs.define(eq=False)
@@ -92,21 +81,31 @@ class PodInfo:
         """The pod's labels."""
         return self.obj["metadata"].get("labels") or {}
 
+    @property
+    def terminating(self) -> bool:
+        """Whether the pod is being deleted."""
+        return "deletionTimestamp" in self.obj["metadata"]
+
+    @property
+    def affinity_terms(self) -> PodAffinityTerms | None:
+        """The pod's terms about other pods."""
+        affinity = self.requirements.pod_affinity
+        return None if affinity is None else affinity.terms_of(self.namespace, self.labels)
+
 
 @attrs.define(eq=False)
 class QueuedPod:
     """A pod that waits for a node, and its history of attempts."""
 
     pod: PodInfo
+    # When the pod last entered the queue.
     queued_ns: int
-    """When the pod last entered the queue."""
-    first_queued_ns: int
     attempts: int = 0
+    # The plugins that refused the pod at the last attempt.
     rejected_by: frozenset[str] = frozenset()
-    """The plugins that refused the pod at the last attempt."""
     place: Place = Place.NOWHERE
+    # Tells the current entry of a heap from outdated ones.
     ticket: int = 0
-    """Tells the entry of a heap that counts from those that were left behind."""
     backoff_until_ns: int = 0
 
 
@@ -149,6 +148,7 @@ class PodParser:
                 get("resources"),
                 get("schedulingGates"),
                 get("hostNetwork"),
+                get("topologySpreadConstraints"),
             )
         )
         found = self._interned.get(fingerprint)
@@ -179,20 +179,8 @@ def _parse_requirements(spec: Mapping[str, Any]) -> Requirements:
             (p["weight"], parse_term(p.get("preference") or {})) for p in preferred
         ),
         tolerations=taints.parse_tolerations(spec.get("tolerations")),
-        host_ports=_host_ports(spec),
+        host_ports=host_ports(spec),
         scheduling_gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
+        pod_affinity=PodAffinity.parse(spec.get("affinity")),
+        spread=SpreadConstraints.parse(spec.get("topologySpreadConstraints")),
     )
-
-
-def _host_ports(spec: Mapping[str, Any]) -> tuple[HostPort, ...]:
-    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
-    ports: dict[HostPort, None] = {}
-    for container in (*spec["containers"], *sidecars):
-        for port in container.get("ports") or ():
-            number = port.get("hostPort") or (
-                port["containerPort"] if spec.get("hostNetwork") else 0
-            )
-            if number:
-                address = port.get("hostIP") or "0.0.0.0"  # noqa: S104 - the API's wildcard
-                ports[HostPort(address, port.get("protocol") or "TCP", number)] = None
-    return tuple(ports)

@@ -1,4 +1,4 @@
-"""The scheduling queue: who is tried next, who backs off, and who waits for the cluster to change.
+"""The scheduling queue: which pod is tried next, which ones back off or wait for a change.
 
     add -> ACTIVE -> pop -> IN_FLIGHT -> done
              ^                  |-> BACKOFF        an error: try again after a while
@@ -7,27 +7,29 @@
              `- an event came, or five minutes have passed (through BACKOFF when that still runs)
 
 A pod that PreEnqueue refuses is GATED and can only be helped by a change of its own. The back-off
-is one second after the first attempt and doubles up to ten. Heaps keep outdated entries, which
-their tickets give away.
+is one second after the first attempt and doubles up to ten. Heaps keep outdated entries,
+which are known by their tickets.
 """
+
+from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.events import ASSIGNED_POD_DELETED, ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.runtime import Framework
 from k8sactors.scheduler.podinfo import Place, PodInfo, QueuedPod
+from k8sactors.simulation import SECOND
 
 __all__ = ["SchedulingQueue"]
 
-SECOND_NS = 1_000_000_000
-INITIAL_BACKOFF_NS = 1 * SECOND_NS
-MAX_BACKOFF_NS = 10 * SECOND_NS
-UNSCHEDULABLE_TIMEOUT_NS = 300 * SECOND_NS
+INITIAL_BACKOFF_NS = 1 * SECOND
+MAX_BACKOFF_NS = 10 * SECOND
+UNSCHEDULABLE_TIMEOUT_NS = 300 * SECOND
 
+# Profile and the plugins that refused: what decides which events can help.
 Group = tuple[str, frozenset[str]]
-"""Profile and the plugins that refused: what decides which events can help."""
 
 Heap = list[tuple[Any, int, QueuedPod]]
 
@@ -52,7 +54,7 @@ class SchedulingQueue:
     def add(self, pod: PodInfo) -> None:
         """A pod without a node has appeared."""
         now_ns = self._now_ns()
-        queued = self._pods[pod.uid] = QueuedPod(pod, now_ns, now_ns)
+        queued = self._pods[pod.uid] = QueuedPod(pod, now_ns)
         self._activate(queued)
 
     def update(self, pod: PodInfo) -> None:
@@ -127,10 +129,16 @@ class SchedulingQueue:
         queued.backoff_until_ns = now_ns + _backoff_ns(queued.attempts)
         self._push_backoff(queued)
 
+    def retry(self, pod: PodInfo) -> None:
+        """Bring one pod back that waits for an event: something else may help it."""
+        queued = self._pods.get(pod.uid)
+        if queued is not None and queued.place is Place.UNSCHEDULABLE:
+            self._retry(queued)
+
     # --- events and time
 
     def concerns(self, event: ClusterEvent) -> bool:
-        """Whether `move` with this event would have anybody to look at."""
+        """Whether `move` with this event would have any pod to look at."""
         return any(self._hints_for(group, event) for group in self._unschedulable)
 
     def move(self, event: ClusterEvent, old: Any, new: Any) -> int:
@@ -145,6 +153,10 @@ class SchedulingQueue:
                     self._retry(queued)
                     moved += 1
         return moved
+
+    def room_released(self, pod: PodInfo) -> None:
+        """Room that was kept for the pod is free, as if a pod had gone."""
+        self.move(ASSIGNED_POD_DELETED, pod, None)
 
     def flush_unschedulable(self) -> int:
         """Bring back the pods that have waited five minutes without any event."""
@@ -166,23 +178,12 @@ class SchedulingQueue:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
-    def has_active(self) -> bool:
-        """Whether `pop` would give a pod now."""
-        active = self._active
-        while active and active[0][2].ticket != active[0][1]:
-            heapq.heappop(active)
-        due_ns = self.next_backoff_ns()
-        return bool(active) or (due_ns is not None and due_ns <= self._now_ns())
-
     def statistics(self) -> dict[str, int]:
         """How many pods are where."""
         counts = {place.value: 0 for place in Place if place is not Place.NOWHERE}
         for queued in self._pods.values():
             counts[queued.place.value] += 1
         return counts
-
-    def __len__(self) -> int:
-        return len(self._pods)
 
     # --- moves between the parts
 

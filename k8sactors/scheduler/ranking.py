@@ -13,30 +13,29 @@ that changes, the ranking is built again.
 The rank orders nodes by score, then by few pods, so that equal nodes fill evenly.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from k8sactors.scheduler.buckets import RankBuckets
+from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.evaluation import filter_rows, raw_scores
-from k8sactors.scheduler.framework.interfaces import MaxNormalizer, ScorePlugin
-from k8sactors.scheduler.framework.status import CycleState
-
-if TYPE_CHECKING:
-    from k8sactors.scheduler.cache import Cache
-    from k8sactors.scheduler.nodeinfo import NodeInfo
-    from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.framework.interfaces import CycleState, MaxNormalizer, ScorePlugin
+from k8sactors.scheduler.nodeinfo import NodeInfo
+from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.table import Rows
 
 __all__ = ["RANK_STEP", "Ranking"]
 
+# One point of score outweighs this many pods on a node.
 RANK_STEP = 1 << 20
-"""One point of score outweighs this many pods on a node."""
 
+# Above this many changed nodes a look at all of them is cheaper.
 _MAX_SCALAR_UPDATES = 256
-"""Above this many changed nodes a look at all of them is cheaper."""
 
 
 class _Normalized:
@@ -63,10 +62,10 @@ class _Normalized:
 class Ranking:
     """The feasible nodes of a signature in order of rank."""
 
-    def __init__(self, state: CycleState, pod: "PodInfo", cache: "Cache") -> None:
+    def __init__(self, state: CycleState, pod: PodInfo, cache: Cache) -> None:
         self._state = state
+        # Any pod of the signature: to the plugins all of them are equal.
         self._pod = pod
-        """Any pod of the signature; plugins have promised not to see a difference."""
         self._cache = cache
         self._static_filters = [p for p in state.filters if not p.depends_on_pods]
         self._filters = [p for p in state.filters if p.depends_on_pods]
@@ -85,11 +84,6 @@ class Ranking:
         """The row to take, or -1 when no node fits."""
         self._catch_up()
         return self._buckets.best(draw)
-
-    def feasible_count(self) -> int:
-        """How many nodes fit."""
-        self._catch_up()
-        return len(self._buckets)
 
     # --- all rows
 
@@ -118,9 +112,7 @@ class Ranking:
         self._base: list[int] = base.tolist()
         self._buckets = RankBuckets(table.size, feasible, ranks)
 
-    def _build_normalized(
-        self, part: _Normalized, rows: NDArray[np.intp], feasible: NDArray[np.intp]
-    ) -> NDArray[np.int64]:
+    def _build_normalized(self, part: _Normalized, rows: Rows, feasible: Rows) -> NDArray[np.int64]:
         table = self._cache.table
         raw = np.zeros(table.size, dtype=np.int64)
         raw[rows] = raw_scores(part.plugin, self._state, self._pod, table, rows)
@@ -153,7 +145,7 @@ class Ranking:
         if self._feasible_changed and any(part.maximum_changed() for part in self._normalized):
             self._build()
 
-    def _update_static(self, row: int, node: "NodeInfo | None") -> None:
+    def _update_static(self, row: int, node: NodeInfo | None) -> None:
         state, pod = self._state, self._pod
         self._grow(self._cache.table.size)
         self._leave(row)
@@ -179,7 +171,7 @@ class Ranking:
             part.raw.extend([0] * more)
         self._buckets.grow(more)
 
-    def _update(self, row: int, node: "NodeInfo") -> None:
+    def _update(self, row: int, node: NodeInfo) -> None:
         state, pod = self._state, self._pod
         for plugin in self._filters:
             if plugin.filter(state, pod, node) is not None:

@@ -8,6 +8,8 @@ pod (KEP-2837) replace the sum of its containers.
 Cpu is in millicores, everything else in its base unit (bytes, or pieces).
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,8 +24,8 @@ __all__ = [
 ]
 
 DEFAULT_MILLI_CPU_REQUEST = 100
+# What a container without requests counts for in scoring, so that such pods spread too.
 DEFAULT_MEMORY_REQUEST_BYTES = 200 * 1024 * 1024
-"""What a container without requests counts for in scoring, so that such pods spread too."""
 
 _CONTAINER_DEFAULTS = {"cpu": DEFAULT_MILLI_CPU_REQUEST, "memory": DEFAULT_MEMORY_REQUEST_BYTES}
 

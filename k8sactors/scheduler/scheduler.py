@@ -1,14 +1,17 @@
 """The scheduler as an actor: informers in, bindings out.
 
-Every instance follows pods and nodes, so that a standby knows all when it takes over; only the
-leader places pods. It does so at the end of each turn: whatever the batch of messages brought is in
-queue and cache by then, and all bindings of the turn leave in one frame.
+Every instance follows what its plugins wait for, so that a standby knows all when it takes over;
+only the leader places pods. It does so at the end of each turn: by then queue and cache know all
+that the batch of messages brought, and all bindings of the turn leave in one frame.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
 from k8sactors.actors import Actor, Message
+from k8sactors.api.user import UserInfo
 from k8sactors.client import Client, EventRecorder, InformerFactory, LeaderElector
 from k8sactors.scheduler.api_writer import ApiWriter
 from k8sactors.scheduler.cache import Cache
@@ -17,20 +20,21 @@ from k8sactors.scheduler.decision import DecisionEngine
 from k8sactors.scheduler.errors import ConfigurationError
 from k8sactors.scheduler.event_handlers import EventHandlers
 from k8sactors.scheduler.explain import Explanation, explain
+from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.profile import Profile
 from k8sactors.scheduler.framework.runtime import Framework
-from k8sactors.scheduler.handle import Handle
 from k8sactors.scheduler.plugins import default_profile
-from k8sactors.scheduler.queue import SECOND_NS, SchedulingQueue
+from k8sactors.scheduler.queue import SchedulingQueue
+from k8sactors.simulation import SECOND
 
 __all__ = ["MAX_BINDINGS_IN_FLIGHT", "Scheduler"]
 
-USER = "system:kube-scheduler"
+USER = UserInfo("system:kube-scheduler")
 LEASE_NAME = "kube-scheduler"
 MAX_BINDINGS_IN_FLIGHT = 2048
+# So that a long queue does not keep the turn, and with it all bindings, from ending.
 MAX_ATTEMPTS_PER_TURN = 512
-"""So that a long queue does not keep the turn, and with it all bindings, from ending."""
-HOUSEKEEPING_PERIOD_NS = 30 * SECOND_NS
+HOUSEKEEPING_PERIOD_NS = 30 * SECOND
 
 
 class Scheduler(Actor):
@@ -44,7 +48,6 @@ class Scheduler(Actor):
         profiles: Sequence[Profile] = (),
         leader_elect: bool = True,
         lease_name: str = LEASE_NAME,
-        extras: dict[str, Any] | None = None,
     ) -> None:
         self._servers = servers
         self._identity = identity
@@ -55,11 +58,10 @@ class Scheduler(Actor):
         if len(set(names)) != len(names):
             raise ConfigurationError(f"two profiles serve the same schedulerName: {names}")
         self.leading = False
-        self.handle = Handle(Cache(), extras=extras or {})
-        self.cache = self.handle.cache
+        self.cache = Cache()
 
     def on_start(self) -> None:
-        """Follow pods and nodes, and campaign."""
+        """Follow what the plugins wait for, and campaign."""
         ctx = self.ctx
         self._elector = LeaderElector(
             Client(ctx, self._servers, USER),
@@ -70,21 +72,21 @@ class Scheduler(Actor):
         )
         fence = self._elector.may_act if self._leader_elect else None
         client = Client(ctx, self._servers, USER, fence=fence)
-        writer = ApiWriter(client, EventRecorder(client, self._profiles[0].scheduler_name))
-        self.handle.api = writer
-        self.frameworks = {p.scheduler_name: Framework(p, self.handle) for p in self._profiles}
+        recorder = EventRecorder(client, self._profiles[0].scheduler_name)
+        writer = self._writer = ApiWriter(client, recorder)
+        self._informers = InformerFactory(client)
+        handle = Handle(self.cache, writer, self._informers)
+        self.frameworks = {p.scheduler_name: Framework(p, handle) for p in self._profiles}
         self.queue = SchedulingQueue(self.frameworks, ctx.now_ns)
+        handle.retry = self.queue.retry
+        handle.nominations.on_released = self.queue.room_released
         engine = DecisionEngine(self.cache, ctx.random.random)
         self.cycle = SchedulingCycle(
-            self.frameworks, engine, self.handle, self.queue, writer, ctx.now_ns, ctx.after
+            self.frameworks, engine, handle, self.queue, writer, ctx.now_ns, ctx.after
         )
-        self._handlers = EventHandlers(
-            self.frameworks, self.cache, self.queue, self.handle.nominations
-        )
-        self._informers = InformerFactory(client)
-        self._pods = self._informers.informer("pods")
-        self._nodes = self._informers.informer("nodes")
-        self._handlers.attach(self._pods, self._nodes)
+        self._handlers = EventHandlers(self.frameworks, self.queue, handle)
+        self._handlers.attach(self._informers)
+        self._pods = handle.lister("pods")
         self._informers.start()
         self._wake_at_ns: int | None = None
         ctx.after(HOUSEKEEPING_PERIOD_NS, self._housekeep)
@@ -101,7 +103,7 @@ class Scheduler(Actor):
         """`scheduler.explain` with [namespace, name] of a pod."""
         if message.kind == "scheduler.explain":
             namespace, name = message.payload
-            obj = self._pods.lister.get(namespace, name)
+            obj = self._pods.get(namespace, name)
             answer = None if obj is None else self.explain(obj).to_wire()
             message.reply("scheduler.explanation", answer)
 
@@ -140,8 +142,11 @@ class Scheduler(Actor):
             "attempts": counters.attempts,
             "scheduled": counters.scheduled,
             "unschedulable attempts": counters.unschedulable,
+            "scoring skipped": counters.scoring_skipped,
             "errors": counters.errors,
             "bindings in flight": self.cycle.in_flight,
+            "repeated bindings": self._writer.repeated_bindings,
+            "lost writes": self._writer.lost_writes,
         }
 
     def _start_leading(self) -> None:

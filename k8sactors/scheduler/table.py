@@ -1,21 +1,29 @@
 """All nodes as columns, for questions about thousands of nodes at once.
 
 A row belongs to a node from its arrival until its removal. Columns are numpy arrays, filled from
-the NodeInfo objects lazily: a change only marks its row, `sync` copies the marked rows, and only
-when somebody asks a vector question. Columns of labels and of extended resources come into being
-when somebody asks for them.
+the NodeInfo objects lazily: a change only marks its row, and `sync` copies the marked rows before
+the columns are read. Columns of labels and of extended resources are made when they are asked for.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from functools import partial
+from operator import eq
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from k8sactors.scheduler.node_selector import SelectorTerm
 from k8sactors.scheduler.nodeinfo import NodeInfo
+from k8sactors.scheduler.podinfo import Requirements
 from k8sactors.scheduler.taints import Taint
 
-__all__ = ["LabelColumn", "NodeTable"]
+__all__ = ["LabelColumn", "NodeTable", "Rows"]
+
+# Rows of the node table, each at most once.
+Rows = NDArray[np.intp]
 
 IntColumn = NDArray[np.int64]
 
@@ -52,9 +60,7 @@ class LabelColumn:
             self.values.append(value)
         return code
 
-    def accepted_by(
-        self, accepts: Callable[[str | None], bool], rows: NDArray[np.intp]
-    ) -> NDArray[np.bool_]:
+    def accepted_by(self, accepts: Callable[[str | None], bool], rows: Rows) -> NDArray[np.bool_]:
         """For each row whether its value is accepted; asks once per distinct value."""
         verdicts = np.fromiter(map(accepts, self.values), np.bool_, len(self.values))
         return verdicts[self.codes[rows]]
@@ -76,8 +82,8 @@ class NodeTable:
     exists: NDArray[np.bool_]
     unschedulable: NDArray[np.bool_]
     has_host_ports: NDArray[np.bool_]
+    # An index into `taint_sets`.
     taint_set: NDArray[np.int32]
-    """An index into `taint_sets`."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeInfo | None] = []
@@ -123,7 +129,7 @@ class NodeTable:
         """The Node object has changed."""
         self._dirty_specs[row] = None
 
-    def rows(self) -> NDArray[np.intp]:
+    def rows(self) -> Rows:
         """The rows in use, after bringing the columns up to date."""
         self.sync()
         return np.flatnonzero(self.exists[: self.size])
@@ -159,9 +165,30 @@ class NodeTable:
                     columns[1][node.row] = node.requested_extended.get(name, 0)
         return columns
 
-    def name_mask(
-        self, accepts: Callable[[str], bool], rows: NDArray[np.intp]
-    ) -> NDArray[np.bool_]:
+    def selected_by(self, need: Requirements, rows: Rows) -> NDArray[np.bool_]:
+        """For each row whether it meets a pod's nodeSelector and required node affinity."""
+        mask = np.ones(len(rows), dtype=np.bool_)
+        for key, value in need.node_selector.items():
+            mask &= self.label_column(key).accepted_by(partial(eq, value), rows)
+        if need.required_terms is not None:
+            any_term = np.zeros(len(rows), dtype=np.bool_)
+            for term in need.required_terms:
+                any_term |= self.matches(term, rows)
+            mask &= any_term
+        return mask
+
+    def matches(self, term: SelectorTerm, rows: Rows) -> NDArray[np.bool_]:
+        """`NodeInfo.matches` for each row."""
+        if term.empty:
+            return np.zeros(len(rows), dtype=np.bool_)
+        mask = np.ones(len(rows), dtype=np.bool_)
+        for expression in term.labels:
+            mask &= self.label_column(expression.key).accepted_by(expression.accepts, rows)
+        for expression in term.names:
+            mask &= self.name_mask(expression.accepts, rows)
+        return mask
+
+    def name_mask(self, accepts: Callable[[str], bool], rows: Rows) -> NDArray[np.bool_]:
         """For each row whether the node's name is accepted."""
         nodes = self.nodes
         names = (node.name if node is not None else "" for node in map(nodes.__getitem__, rows))

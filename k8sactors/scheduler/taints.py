@@ -1,5 +1,7 @@
 """Taints of nodes and the tolerations of pods for them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -9,18 +9,18 @@ has become due and returns how long to wait for the rest.
 Time is an integer of nanoseconds; the float that trio sees is derived from it.
 """
 
+from __future__ import annotations
+
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Self
 
 import trio
 
 from k8sactors.simulation.timers import TimerQueue
-
-SECOND = 1_000_000_000
-MILLISECOND = 1_000_000
-MICROSECOND = 1_000
+from raftstore.units import SECOND
 
 # 2025-01-01T00:00:00Z: what wall clocks show when a simulation starts.
 EPOCH_NS = 1_735_689_600 * SECOND
@@ -32,8 +32,8 @@ IDLE_POLLS = 3
 class _Clock(trio.abc.Clock):
     """State shared by both clocks."""
 
+    # What wall clocks show at the start, in nanoseconds since the Unix epoch.
     epoch_ns = EPOCH_NS
-    """What wall clocks show at the start, in nanoseconds since the Unix epoch."""
 
     def __init__(self) -> None:
         self.timers = TimerQueue(self.now_ns)
@@ -43,9 +43,9 @@ class _Clock(trio.abc.Clock):
     def start_clock(self) -> None:
         """Trio calls this once when its loop starts."""
 
+    @abstractmethod
     def now_ns(self) -> int:
         """Nanoseconds since the start of the simulation."""
-        raise NotImplementedError
 
     def current_time(self) -> float:
         """The same in seconds, for trio's deadlines."""
@@ -100,9 +100,9 @@ class RealClock(_Clock):
     """
 
     @classmethod
-    def of_today(cls) -> Self:
-        """A clock that shows what other programs see."""
-        return cls(epoch_ns=time.time_ns())
+    def of_today(cls, speed: float = 1.0, *, not_before_ns: int = 0) -> Self:
+        """A clock that begins with what other programs see, or later if it must not go back."""
+        return cls(speed, max(time.time_ns(), not_before_ns))
 
     def __init__(self, speed: float = 1.0, epoch_ns: int = EPOCH_NS) -> None:
         if not speed > 0:

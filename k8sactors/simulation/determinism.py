@@ -6,6 +6,8 @@ seeded. Both names are private; `pyproject.toml` pins trio, and a canary test co
 of processes with different hash seeds and shuffled object addresses.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 

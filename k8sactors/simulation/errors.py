@@ -6,6 +6,8 @@ SimulationError
 └── TimerCallbackError  a timer's callback raised; its cause is chained
 """
 
+from __future__ import annotations
+
 
 class SimulationError(Exception):
     """Root of the simulation's errors."""

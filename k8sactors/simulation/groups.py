@@ -4,6 +4,8 @@ A nursery wraps whatever leaves it into an exception group, also when only one t
 that expect `StatusError` should get that and not a group around it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -4,6 +4,8 @@ Each consumer draws from a stream of its own, derived from the seed and its name
 one actor does not change what another one sees.
 """
 
+from __future__ import annotations
+
 from hashlib import blake2b
 from random import Random
 

@@ -8,18 +8,22 @@ five thousand heartbeats become a few buckets.
 Timers of the same instant fire in the order in which they were set.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from heapq import heappop, heappush
 
 Callback = Callable[[], None]
 
 
-class Timer:
+class ScheduledTimer:
     """A pending call. Compare by identity; `cancel` is idempotent and frees the entry at once."""
 
     __slots__ = ("_bucket", "callback", "when_ns")
 
-    def __init__(self, when_ns: int, callback: Callback, bucket: dict["Timer", None]) -> None:
+    def __init__(
+        self, when_ns: int, callback: Callback, bucket: dict[ScheduledTimer, None]
+    ) -> None:
         self.when_ns = when_ns
         self.callback: Callback | None = callback
         self._bucket = bucket
@@ -37,19 +41,19 @@ class TimerQueue:
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
         self._instants: list[int] = []
-        self._buckets: dict[int, dict[Timer, None]] = {}
+        self._buckets: dict[int, dict[ScheduledTimer, None]] = {}
 
-    def at(self, when_ns: int, callback: Callback) -> Timer:
+    def at(self, when_ns: int, callback: Callback) -> ScheduledTimer:
         """Call `callback` at `when_ns`; an instant in the past means as soon as nothing can run."""
         bucket = self._buckets.get(when_ns)
         if bucket is None:
             bucket = self._buckets[when_ns] = {}
             heappush(self._instants, when_ns)
-        timer = Timer(when_ns, callback, bucket)
+        timer = ScheduledTimer(when_ns, callback, bucket)
         bucket[timer] = None
         return timer
 
-    def after(self, delay_ns: int, callback: Callback, slack_ns: int = 0) -> Timer:
+    def after(self, delay_ns: int, callback: Callback, slack_ns: int = 0) -> ScheduledTimer:
         """Call `callback` in `delay_ns`, or up to `slack_ns` later together with others."""
         when_ns = self._now_ns() + delay_ns
         if slack_ns:

@@ -4,6 +4,8 @@ The hash is always kept: two runs with equal seeds must deliver the same bytes t
 the same instants, whatever the hash seed, the addresses of objects or the Python version.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from hashlib import sha256
 

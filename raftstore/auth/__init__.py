@@ -4,14 +4,16 @@ Pure: no clock, no randomness, no I/O. `Auth` is a section of the replicated sta
 not wait for the log (who a token stands for, making hashes) the server does with it.
 """
 
+from __future__ import annotations
+
 from raftstore.auth.passwords import hash_password, verify_password
-from raftstore.auth.section import AS_USER, CLUSTER, INTERNAL_OPS, NOBODY, Auth, Identity
+from raftstore.auth.section import ANONYMOUS, AS_USER, CLUSTER, INTERNAL_OPS, Auth, Identity
 
 __all__ = [
+    "ANONYMOUS",
     "AS_USER",
     "CLUSTER",
     "INTERNAL_OPS",
-    "NOBODY",
     "Auth",
     "Identity",
     "hash_password",

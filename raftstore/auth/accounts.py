@@ -29,13 +29,13 @@ from raftstore.auth.refusals import (
 )
 from raftstore.errors import StoreError
 
+# Name of the user and of the role that may do everything.
 ROOT: Final = "root"
-"""Name of the user and of the role that may do everything."""
 ROOT_PERMISSION: Final = (READWRITE, b"", b"\0")
 FIRST_REVISION: Final = 1
 
+# Kind, key, range_end.
 Permission = tuple[int, bytes, bytes]
-"""Kind, key, range_end."""
 
 
 @attrs.define
@@ -93,7 +93,7 @@ class Accounts:
         self.enabled = True
 
     def disable(self) -> None:
-        """Let everybody do everything again."""
+        """Let every client do everything again."""
         if self.enabled:
             self.enabled = False
             self._changed()

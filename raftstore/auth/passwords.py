@@ -12,17 +12,17 @@ import hashlib
 import hmac
 from typing import Final
 
+# Log2 of scrypt's N: about 50 ms and 16 MiB for one hash.
 DEFAULT_COST: Final = 14
-"""Log2 of scrypt's N: about 50 ms and 16 MiB for one hash."""
 SALT_BYTES: Final = 16
 _BLOCK_SIZE: Final = 8
 _HASH_BYTES: Final = 32
 _MAX_COST: Final = 20
 _FIELDS: Final = 4
+# How the hashes of a real etcd begin. They are verified if the package bcrypt is installed.
 BCRYPT: Final = "$2"
-"""How the hashes of a real etcd begin. They are verified if the package bcrypt is installed."""
+# What bcrypt takes of a password.
 _BCRYPT_BYTES: Final = 72
-"""What bcrypt takes of a password."""
 
 
 def hash_password(password: str, salt: bytes, cost: int = DEFAULT_COST) -> str:

@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 from raftstore.auth.ranges import READ, WRITE
 from raftstore.wire import OP_DELETE_RANGE, OP_PUT, OP_RANGE
 
+# Requests that need no login; a token that has run out does no harm.
 PUBLIC_OPS: Final = frozenset(
     ("alarm_list", "lease_keep_alive", "lease_leases", "member_list", "status")
 )
-"""Requests for which nobody is asked who he is; a token that has run out does no harm."""
+# Requests that any client may make that shows no token, or a valid one.
 OPEN_OPS: Final = PUBLIC_OPS | {"compact", "lease_grant"}
-"""Requests that anybody may make who shows no token, or a valid one."""
+# Requests that need permissions on the keys they name.
 KEY_OPS: Final = frozenset(("range", "put", "delete_range", "txn", "lease_revoke"))
-"""Requests that need permissions on the keys they name."""
 
 
 class Need(NamedTuple):

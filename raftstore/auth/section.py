@@ -1,10 +1,10 @@
 """Authentication and authorisation as a part of the replicated state.
 
-Theory of operation. While it is off nothing here is called: `on_switch` tells whoever guards the
-requests when that changes. While it is on, a member turns a client's write into ``as_user [user,
-revision, op, fields]``, which is proposed in its place; when it is applied, the permissions of that
-moment decide, on all members alike. The writes of the cluster itself (a lease has expired) carry
-None as the user.
+Theory of operation. While it is off nothing here is called: `on_switch` tells the code that guards
+the requests when that changes. While it is on, a member turns a client's write into ``as_user
+[user, revision, op, fields]``, which is proposed in its place; when it is applied, the permissions
+of that moment decide, on all members alike. The writes of the cluster itself (a lease has expired)
+carry None as the user.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ AS_USER: Final = "as_user"
 ASSIGN_TOKEN: Final = "auth_assign_token"  # noqa: S105 - the name of a request
 ADD_USER: Final = "auth_add_user"
 SET_PASSWORD: Final = "auth_set_password"  # noqa: S105 - the name of a request
+# Requests that members propose in place of what clients ask; clients may not make them.
 INTERNAL_OPS: Final = frozenset((AS_USER, ASSIGN_TOKEN, ADD_USER, SET_PASSWORD))
-"""Requests that members propose in place of what clients ask; clients may not make them."""
 
 Applier = Callable[[list[Any], int], list[Any]]
 
@@ -40,14 +40,14 @@ Applier = Callable[[list[Any], int], list[Any]]
 class Identity(NamedTuple):
     """Who asks, and the revision of the accounts by which that was found out.
 
-    `user` "": nobody has said who he is; None: the cluster itself.
+    `user` "": the client has not logged in; None: the cluster itself.
     """
 
     user: str | None
     revision: int
 
 
-NOBODY: Final = Identity("", 0)
+ANONYMOUS: Final = Identity("", 0)
 CLUSTER: Final = Identity(None, 0)
 
 
@@ -64,8 +64,8 @@ class Auth:
     ) -> None:
         self.accounts = Accounts()
         self.tokens = Tokens()
+        # Called with the new state when it is switched on or off, by a request or a snapshot.
         self.on_switch: list[Callable[[bool], None]] = []
-        """Called with the new state when it is switched on or off, by a request or a snapshot."""
         self._apply = apply
         self._header = header
         self._leased_keys = leased_keys
@@ -93,6 +93,7 @@ class Auth:
             ),
             "auth_role_revoke_permission": self._writer(accounts.revoke_permission),
         }
+        # Reads by name; each gives the fields of its answer behind the header.
         self.readers: dict[str, Callable[..., list[Any]]] = {
             "auth_status": lambda: [accounts.enabled, accounts.revision],
             "auth_user_get": lambda name: [accounts.user_roles(name)],
@@ -100,7 +101,6 @@ class Auth:
             "auth_role_get": lambda name: [[list(p) for p in accounts.permissions(name)]],
             "auth_role_list": lambda: [sorted(accounts.roles)],
         }
-        """Reads by name; each gives the fields of its answer behind the header."""
 
     @property
     def enabled(self) -> bool:
@@ -110,13 +110,13 @@ class Auth:
     # Who, and whether
 
     def identify(self, token: str, now_ns: int) -> Identity:
-        """Whose token it is; no token: nobody's.
+        """The owner of a token; without a token: `ANONYMOUS`.
 
         Raises:
             StoreError: the token is not, or no longer, valid.
         """
         if not token:
-            return NOBODY
+            return ANONYMOUS
         user = self.tokens.user(token, now_ns)
         if user is None:
             raise StoreError(*INVALID_AUTH_TOKEN)
@@ -178,7 +178,7 @@ class Auth:
             raise StoreError(*PERMISSION_DENIED)
 
     def _concerns_himself(self, user: str, op: str, fields: list[Any]) -> bool:
-        """Everybody may look at his own account and at his roles."""
+        """Every user may look at the own account and at its roles."""
         account = self.accounts.users.get(user)
         if account is None:
             return False

@@ -40,7 +40,7 @@ class Tokens:
         self._known[token_digest] = (user, now_ns + self._ttl_ns)
 
     def user(self, token: str, now_ns: int) -> str | None:
-        """Whose token it is, and begin its time anew; None: nobody's."""
+        """The owner of a token, whose time starts again; None: the token is unknown."""
         key = digest(token)
         found = self._known.pop(key, None)
         if found is None or found[1] <= now_ns:

@@ -3,6 +3,8 @@
 One module per command; `main` lists them.
 """
 
+from __future__ import annotations
+
 from raftstore.cli.main import main
 
 __all__ = ["main"]

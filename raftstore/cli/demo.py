@@ -1,4 +1,4 @@
-"""`raftstore demo`: a cluster that works, and goes on when its leader is killed."""
+"""`raftstore demo`: a cluster that works, and continues when its leader is killed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from trio.testing import MockClock
 
 from raftstore.demo import Demo, Step
+from raftstore.server.config import DEFAULT_MEMBERS
 
 EXIT_FAILED = 1
 
@@ -24,12 +25,12 @@ Examples:
   raftstore demo --virtual --json   at once, for a program to read
 """
 )
-@click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9))
+@click.option("--members", default=DEFAULT_MEMBERS, show_default=True, type=click.IntRange(1, 9))
 @click.option("--seed", default=0, show_default=True, help="Decides who wins elections.")
 @click.option("--virtual", is_flag=True, help="Let the clock jump over every wait.")
 @click.option("--json", "as_json", is_flag=True, help="Print the steps as one JSON object.")
 def demo(members: int, seed: int, virtual: bool, as_json: bool) -> None:
-    """Start a cluster; put, get, watch and compare; kill the leader; see writes go on."""
+    """Start a cluster; put, get, watch and compare; kill the leader; see writes continue."""
     console = Console(stderr=as_json)
     running = Demo(members, seed)
     clock = MockClock(autojump_threshold=0) if virtual else None

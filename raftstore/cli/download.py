@@ -20,8 +20,8 @@ from raftstore.storage import StorageError
 from raftstore.storage.exchange_file import HASH_BYTES
 from raftstore.storage.files import FileSystem
 
+# How long a member may say nothing: it writes the whole file before the first byte.
 TIMEOUT_S: Final = 60.0
-"""How long a member may say nothing: it writes the whole file before the first byte."""
 PART: Final = ".part"
 DEFAULT_PORT: Final = 2379
 

@@ -103,7 +103,7 @@ def serve(
 ) -> None:
     """Serve a cluster to etcd's clients: gRPC and JSON, one port per member.
 
-    With --data-dir nothing is acknowledged before it is on the disk, and the next start goes on
+    With --data-dir nothing is acknowledged before it is on the disk, and the next start resumes
     with what is there.
     """
     try:

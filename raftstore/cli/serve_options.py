@@ -127,7 +127,7 @@ _POLICY = (
     click.option(
         "--experimental-enable-lease-checkpoint",
         is_flag=True,
-        help="A new leader goes on with what was left of a lease, instead of starting it anew.",
+        help="A new leader continues a lease with what was left, not with its whole time.",
     ),
     click.option(
         "--lease-reads",

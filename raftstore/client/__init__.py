@@ -10,13 +10,16 @@ The core does no I/O: it is given `dial(endpoint, on_close)`, which returns a `C
 
 Promises. A read is tried again, on other endpoints, until its time is over. A write is tried again
 only if it was certainly not proposed; if that is open it fails with `UnknownOutcomeError`. A watch
-goes on where it was on whichever member answers next, and gets each event once.
+resumes where it was on the member that answers next, and gets each event once.
 """
 
-from raftstore.client.connection import After, Connection, Dial, Message, Timer
+from __future__ import annotations
+
+from raftstore.client.connection import After, Connection, Dial, Message
 from raftstore.client.core import StoreClient
 from raftstore.client.keepalive import KeepAlive
 from raftstore.client.watch import EventStream, Watch
+from raftstore.clock import Timer
 
 __all__ = [
     "After",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 
+from raftstore.client.connection import After
 from raftstore.errors import (
     NO_LEADER,
     NOT_FOR_LEARNERS,
@@ -17,9 +19,12 @@ from raftstore.errors import (
     UNHEALTHY,
     RaftStoreError,
 )
+from raftstore.units import SECOND
 
 OnFields = Callable[[list[Any]], None]
 OnError = Callable[[RaftStoreError], None]
+
+DEFAULT_TIMEOUT_NS: Final = 10 * SECOND
 
 # Carrying these out twice does no more than once.
 SAFE_OPS: Final = frozenset(
@@ -45,7 +50,7 @@ CERTAIN: Final = frozenset((UNHEALTHY,))
 FATE_OPEN_CODES: Final = frozenset((UNAVAILABLE, "DeadlineExceeded", "Canceled", "Internal"))
 
 
-@attrs.define(slots=True, eq=False)
+@attrs.define(eq=False)
 class Call:
     """A request that waits for its answer. `sent`: it may have reached a member."""
 
@@ -63,3 +68,26 @@ class Call:
     def safe(self) -> bool:
         """Whether it may be sent again whatever became of it."""
         return self.op in SAFE_OPS
+
+
+class RequestSender(Protocol):
+    """What sends a request whose fields are those of the wire."""
+
+    @abstractmethod
+    def call_wire(
+        self,
+        op: str,
+        fields: list[Any],
+        on_fields: OnFields,
+        on_error: OnError,
+        timeout_ns: int = DEFAULT_TIMEOUT_NS,
+    ) -> None:
+        """Send a request; exactly one of the callbacks is called, in a later turn."""
+
+
+class Caller(RequestSender, Protocol):
+    """What sends requests for parts of a client: the client itself."""
+
+    @property
+    def after(self) -> After:
+        """Starts a timer."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from raftstore.clock import Timer
+
 
 class Message(Protocol):
     """A message that arrived on a connection; `cause` is the id of the one it answers."""
@@ -21,7 +23,7 @@ class Connection(Protocol):
     def send(self, kind: str, payload: Any, cause: int = 0) -> int:
         """Queue a message; returns its id."""
 
-    def stream(self, kind: str, payload: Any, on_item: Callable[[Any], None]) -> int:
+    def subscribe(self, kind: str, payload: Any, on_item: Callable[[Any], None]) -> int:
         """Queue a message whose answers go to `on_item` (with a `Message`) until `unsubscribe`."""
 
     def unsubscribe(self, message_id: int) -> None:
@@ -29,13 +31,6 @@ class Connection(Protocol):
 
     def close(self, reason: str = "") -> None:
         """Close both ends; the own `on_close` is not called."""
-
-
-class Timer(Protocol):
-    """A callback that is to come."""
-
-    def cancel(self) -> None:
-        """It shall not come."""
 
 
 class Dial(Protocol):

@@ -27,19 +27,21 @@ from typing import Any, Final
 
 from raftstore.client.call import (
     CERTAIN,
+    DEFAULT_TIMEOUT_NS,
     FATE_OPEN_CODES,
     NOT_PROPOSED,
     Call,
     OnError,
     OnFields,
 )
-from raftstore.client.connection import After, Dial, Timer
+from raftstore.client.connection import After, Dial
 from raftstore.client.keepalive import KeepAlive
 from raftstore.client.link import Link
 from raftstore.client.login import Login
-from raftstore.client.operations import DEFAULT_TIMEOUT_NS, Operations
+from raftstore.client.operations import Operations
 from raftstore.client.sync import EndpointSync
 from raftstore.client.watch import EventDecoder, EventStream, OnCancel, OnEvents, Watch
+from raftstore.clock import Timer
 from raftstore.errors import (
     TOO_MANY_REQUESTS,
     ClientClosedError,
@@ -89,8 +91,8 @@ class StoreClient(Operations):
         self.tick = 0
         self.closed = False
         self.login = Login(self, user, password)
+        # What the store has given for the password; sent with every request.
         self.token = ""
-        """What the store has given for the password; sent with every request."""
         self._max_calls = max_calls
         self._calls: dict[int, Call] = {}
         self._last_number = 0
@@ -318,13 +320,22 @@ class StoreClient(Operations):
         if watch.link is not None:
             watch.link.close_watch(watch)
 
-    def watch_refused(self, watch: Watch, link: Link) -> None:
-        """A member takes no watches: it is a learner, or on its way out. Another one will."""
-        link.drop_watch(watch)
-        if link is self._link and len(self.endpoints) > 1:
+    def resumes_refused(self, watch: Watch, status: Status) -> bool:
+        """Whether a watch that a member refused is opened again: with a token, or elsewhere."""
+        refusing = watch.link
+        needs_token = self.login.takes(status)
+        if refusing is None or not (needs_token or status in NOT_PROPOSED):
+            return False
+        refusing.drop_watch(watch)
+        link = self._link
+        if needs_token:
+            self.login.watch_refused(watch)
+        elif link is not None and refusing is link and len(self.endpoints) > 1:
+            # The member is a learner, or on its way out: it takes no watches, but another one will.
             self._move_on(link)
         else:
             self.reopen(watch)
+        return True
 
     def use_endpoints(self, endpoints: Sequence[str]) -> None:
         """Use these from now on; the ones known already keep their places, in front."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from raftstore.client.call import Caller
+from raftstore.clock import Timer
 from raftstore.errors import RaftStoreError
-
-if TYPE_CHECKING:
-    from raftstore.client.connection import Timer
-    from raftstore.client.core import StoreClient
+from raftstore.units import SECOND
 
 # etcd's client renews when a third of the time is over.
 RENEWALS_PER_TTL: Final = 3
-SECOND_NS: Final = 1_000_000_000
 
 
 class KeepAlive:
@@ -23,11 +21,11 @@ class KeepAlive:
     """
 
     def __init__(
-        self, client: StoreClient, lease_id: int, ttl_s: int, on_lost: Callable[[], None]
+        self, client: Caller, lease_id: int, ttl_s: int, on_lost: Callable[[], None]
     ) -> None:
         self._client = client
         self._lease_id = lease_id
-        self._interval_ns = ttl_s * SECOND_NS // RENEWALS_PER_TTL
+        self._interval_ns = ttl_s * SECOND // RENEWALS_PER_TTL
         self._on_lost = on_lost
         self._missed = 0
         self._timer: Timer | None = None

@@ -7,21 +7,46 @@ when the member is silent although something waits: a host without power closes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from raftstore.client.call import Call
-from raftstore.client.connection import Connection
+from raftstore.client.connection import Connection, Dial
+from raftstore.client.watch import Watch
 from raftstore.wire import REQUEST, WATCH, WATCH_CANCEL, WITH_TOKEN, StatusRequest
-
-if TYPE_CHECKING:
-    from raftstore.client.core import StoreClient
-    from raftstore.client.watch import Watch
 
 PROBE_AFTER_TICKS: Final = 10
 BREAK_AFTER_TICKS: Final = 20
 # With watches only, nothing waits for an answer: probe at leisure.
 IDLE_FACTOR: Final = 5
 _LEADER_FIELD: Final = 3
+
+
+class LinkOwner(Protocol):
+    """The client that a link works for, and reports to."""
+
+    @property
+    def tick(self) -> int:
+        """The client's clock: it counts while something waits."""
+
+    @property
+    def token(self) -> str:
+        """Goes with every request; "" where there is none."""
+
+    @property
+    def dial(self) -> Dial:
+        """Opens connections."""
+
+    def accepts(self, link: Link, leader: int) -> bool:
+        """Whether to use a member that knows this leader (0: none)."""
+
+    def answered(self, link: Link, call: Call, payload: list[Any]) -> None:
+        """An answer has come."""
+
+    def link_broken(self, link: Link, reason: str) -> None:
+        """A connection has ended, or was never made."""
+
+    def link_done(self, link: Link) -> None:
+        """A retired link has closed."""
 
 
 class Link:
@@ -42,7 +67,7 @@ class Link:
         "watches",
     )
 
-    def __init__(self, client: StoreClient, endpoint: str) -> None:
+    def __init__(self, client: LinkOwner, endpoint: str) -> None:
         self._client = client
         self.endpoint = endpoint
         self.calls: dict[int, Call] = {}
@@ -73,7 +98,7 @@ class Link:
         if token:
             call.token = token
             payload = [WITH_TOKEN, [token, *payload]]
-        message_id = self._connection.stream(REQUEST, payload, self._on_answer)
+        message_id = self._connection.subscribe(REQUEST, payload, self._on_answer)
         self.calls[message_id] = call
 
     def open_watch(self, watch: Watch) -> None:
@@ -82,7 +107,7 @@ class Link:
         fields = watch.fields()
         if self._client.token:
             fields.append(self._client.token)
-        message_id = self._connection.stream(WATCH, fields, self._on_watch_item)
+        message_id = self._connection.subscribe(WATCH, fields, self._on_watch_item)
         watch.link, watch.message_id = self, message_id
         self.watches[message_id] = watch
 
@@ -146,7 +171,7 @@ class Link:
 
     def _probe(self) -> None:
         request = [StatusRequest.op, StatusRequest().to_wire()]
-        self._probe_id = self._connection.stream(REQUEST, request, self._on_probe)
+        self._probe_id = self._connection.subscribe(REQUEST, request, self._on_probe)
 
     def _on_probe(self, message: Any) -> None:
         self._connection.unsubscribe(self._probe_id)

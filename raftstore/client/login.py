@@ -1,4 +1,4 @@
-"""Being somebody: a user's password, and the token that the store gives for it.
+"""Logging in: a user's password, and the token that the store gives for it.
 
 Nothing is done before the store asks for it: where auth is off, a client with a password is like
 one without. A request that is refused for want of a (valid) token certainly was not carried out, so
@@ -7,7 +7,7 @@ it waits for a new one, and is sent again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from raftstore.auth.refusals import (
     AUTH_NOT_ENABLED,
@@ -15,12 +15,9 @@ from raftstore.auth.refusals import (
     INVALID_AUTH_TOKEN,
     USER_EMPTY,
 )
+from raftstore.client.call import Call, Caller
+from raftstore.client.watch import Watch
 from raftstore.errors import RaftStoreError, Status, StoreError
-
-if TYPE_CHECKING:
-    from raftstore.client.call import Call
-    from raftstore.client.core import StoreClient
-    from raftstore.client.watch import Watch
 
 AUTHENTICATE: Final = "authenticate"
 # The store wants to know who asks, or has forgotten it.
@@ -29,10 +26,25 @@ WANTS_TOKEN: Final = frozenset((USER_EMPTY, INVALID_AUTH_TOKEN))
 ASK_AGAIN: Final = AUTH_OLD_REVISION
 
 
+class LoginOwner(Caller, Protocol):
+    """The client that logs in."""
+
+    token: str
+
+    def retry(self, call: Call) -> None:
+        """Send a call again."""
+
+    def give_up(self, call: Call, error: RaftStoreError) -> None:
+        """Fail a call."""
+
+    def reopen(self, watch: Watch) -> None:
+        """Open a watch again."""
+
+
 class Login:
     """The user of one client, and who waits until he is known."""
 
-    def __init__(self, client: StoreClient, user: str, password: str) -> None:
+    def __init__(self, client: LoginOwner, user: str, password: str) -> None:
         self._client = client
         self._user = user
         self._password = password
@@ -65,13 +77,13 @@ class Login:
 
     def _known(self, fields: list[Any]) -> None:
         self._client.token = fields[1]
-        self._go_on()
+        self._resume()
 
     def _unknown(self, error: RaftStoreError) -> None:
         if isinstance(error, StoreError) and error.status == AUTH_NOT_ENABLED:
             # It was switched off meanwhile.
             self._client.token = ""
-            self._go_on()
+            self._resume()
             return
         self._asking = False
         calls, self._calls = self._calls, []
@@ -81,7 +93,7 @@ class Login:
         for watch in watches:
             watch.fail(error)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._asking = False
         calls, self._calls = self._calls, []
         watches, self._watches = self._watches, []

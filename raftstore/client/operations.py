@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
-from raftstore.client.call import OnError, OnFields
-from raftstore.client.future import Future
+from raftstore.client.call import DEFAULT_TIMEOUT_NS, RequestSender
 from raftstore.errors import RaftStoreError
+from raftstore.future import Future
 from raftstore.wire import (
     RESPONSES,
     CompactionRequest,
@@ -54,7 +53,6 @@ from raftstore.wire import (
     Wire,
 )
 
-DEFAULT_TIMEOUT_NS: Final = 10_000_000_000
 R = TypeVar("R", bound=Response)
 
 
@@ -64,23 +62,12 @@ def prefix_end(prefix: bytes) -> bytes:
     return stem[:-1] + bytes((stem[-1] + 1,)) if stem else b"\0"
 
 
-class Operations(ABC):
+class Operations(RequestSender):
     """Requests as methods. All of them raise the errors of `raftstore.errors`."""
 
+    # Called by a task when it has asked for something, before it waits: it may be answered now.
+    # Returns whether the task need not let others run if it is.
     about_to_wait: Callable[[], bool] | None = None
-    """Called by a task when it has asked for something, before it waits: it may be answered now.
-    Returns whether the task need not let others run if it is."""
-
-    @abstractmethod
-    def call_wire(
-        self,
-        op: str,
-        fields: list[Any],
-        on_fields: OnFields,
-        on_error: OnError,
-        timeout_ns: int = DEFAULT_TIMEOUT_NS,
-    ) -> None:
-        """Send a request; exactly one of the callbacks is called, in a later turn."""
 
     def call(
         self,
@@ -253,7 +240,7 @@ class Operations(ABC):
     async def member_remove(
         self, member_id: int, *, timeout_ns: int = DEFAULT_TIMEOUT_NS
     ) -> MembersResponse:
-        """Go on without a member, for ever."""
+        """Continue without a member, forever."""
         return await self._typed(MembersResponse, MemberRemoveRequest(member_id), timeout_ns)
 
     async def member_update(

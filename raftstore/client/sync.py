@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
-from raftstore.client.connection import Timer
+from raftstore.client.call import Caller
+from raftstore.clock import Timer
 from raftstore.errors import RaftStoreError
+from raftstore.units import SECOND
 from raftstore.wire import MemberListRequest, MemberListResponse
 
-if TYPE_CHECKING:
-    from raftstore.client.core import StoreClient
+LIST_TIMEOUT_NS: Final = 5 * SECOND
 
-LIST_TIMEOUT_NS: Final = 5_000_000_000
+
+class EndpointUser(Caller, Protocol):
+    """The client whose endpoints are kept."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+
+    def use_endpoints(self, endpoints: Sequence[str]) -> None:
+        """Use these from now on."""
 
 
 class EndpointSync:
     """Asks for the members every `interval_ns`, and hands their addresses to the client."""
 
-    def __init__(self, client: StoreClient, interval_ns: int) -> None:
+    def __init__(self, client: EndpointUser, interval_ns: int) -> None:
         self._client = client
         self._interval_ns = interval_ns
         self._timer: Timer | None = None
@@ -40,7 +51,7 @@ class EndpointSync:
         self._client.call_wire(op, fields, self._answered, self._failed, LIST_TIMEOUT_NS)
 
     def _answered(self, fields: list[Any]) -> None:
-        """Members that have not started, and learners, serve nobody (etcd: `Client.Sync`)."""
+        """Members that have not started, and learners, serve no client (etcd: `Client.Sync`)."""
         self._client.use_endpoints(
             [
                 url

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
-from raftstore.client.call import NOT_PROPOSED
-from raftstore.client.future import Future
 from raftstore.errors import (
     COMPACTED,
     ClientClosedError,
@@ -15,11 +13,8 @@ from raftstore.errors import (
     Status,
     WatchCancelledError,
 )
+from raftstore.future import Future
 from raftstore.wire import WatchCreateRequest, unpack_events
-
-if TYPE_CHECKING:
-    from raftstore.client.core import StoreClient
-    from raftstore.client.link import Link
 
 Events = list[list[Any]]
 OnEvents = Callable[[Events, int], None]
@@ -28,8 +23,35 @@ OnCancel = Callable[[RaftStoreError], None]
 MAX_BUFFERED_EVENTS: Final = 10_000
 
 
+class WatchLink(Protocol):
+    """The connection that a watch runs on."""
+
+    def close_watch(self, watch: Watch) -> None:
+        """End the watch, here and at the member."""
+
+    def drop_watch(self, watch: Watch) -> None:
+        """Forget a watch that the member has ended."""
+
+
+class WatchOwner(Protocol):
+    """The client that a watch belongs to."""
+
+    @property
+    def unpack(self) -> Callable[[bytes], Events]:
+        """Decodes events."""
+
+    def watch(self, request: WatchCreateRequest, on_events: OnEvents, on_cancel: OnCancel) -> Watch:
+        """Begin a watch."""
+
+    def watch_over(self, watch: Watch) -> None:
+        """A watch has ended."""
+
+    def resumes_refused(self, watch: Watch, status: Status) -> bool:
+        """Whether a watch that a member refused will be opened again, there or elsewhere."""
+
+
 class Watch:
-    """A running watch; `next_revision` is where it goes on after a reconnect (0: unconfirmed).
+    """A running watch; `next_revision` is where it resumes after a reconnect (0: unconfirmed).
 
     `on_events(events, revision)`: events are ``[type, kv fields, prev_kv fields or None]``, and may
     be none (progress); all matching events up to `revision` have then been delivered.
@@ -49,7 +71,7 @@ class Watch:
 
     def __init__(
         self,
-        client: StoreClient,
+        client: WatchOwner,
         request: WatchCreateRequest,
         on_events: OnEvents,
         on_cancel: OnCancel,
@@ -59,7 +81,7 @@ class Watch:
         self._on_events = on_events
         self._on_cancel = on_cancel
         self.next_revision = request.start_revision
-        self.link: Link | None = None
+        self.link: WatchLink | None = None
         self.message_id = 0
         self.watch_id = 0
         self.done = False
@@ -73,7 +95,7 @@ class Watch:
     # Called by the link.
 
     def fields(self) -> list[Any]:
-        """The request to begin, or to go on, with."""
+        """The request to begin or to resume with."""
         self.watch_id = 0
         fields = self._request.to_wire()
         fields[2] = self.next_revision
@@ -82,14 +104,8 @@ class Watch:
     def on_item(self, payload: list[Any]) -> None:
         """Take a WatchResponse; or, if the member refused the watch, a ``store.response``."""
         if isinstance(payload[0], str):
-            if self._client.login.takes(Status(*payload)) and self.link is not None:
-                self.link.drop_watch(self)
-                self._client.login.watch_refused(self)
-                return
-            if Status(*payload) in NOT_PROPOSED and self.link is not None:
-                self._client.watch_refused(self, self.link)
-                return
-            self.fail(WatchCancelledError(payload[0], payload[1], 0))
+            if not self._client.resumes_refused(self, Status(*payload)):
+                self.fail(WatchCancelledError(payload[0], payload[1], 0))
             return
         watch_id, revision, compact_revision, cancelled, reason, packed = payload
         self.watch_id = watch_id
@@ -117,7 +133,7 @@ class EventStream:
     its next revision when the buffer has been emptied.
     """
 
-    def __init__(self, client: StoreClient, request: WatchCreateRequest) -> None:
+    def __init__(self, client: WatchOwner, request: WatchCreateRequest) -> None:
         self._client = client
         self._request = request
         self._items: deque[tuple[Events, int]] = deque()

@@ -1,58 +1,60 @@
-"""The ASGI application of one member's endpoint: which front door a request goes through."""
+"""The application of one member's endpoint: which front door a request goes through."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+import ssl
+from typing import Final
 
-from raftstore.gateway import grpc, json_http, plain
+import attrs
+import trio
+
+from raftstore.gateway import grpc, json_http, plain, unary_calls
 from raftstore.gateway.caller import Backend
+from raftstore.gateway.descriptors import MAX_CONNECTIONS
 from raftstore.gateway.endpoint import Endpoint
-from raftstore.gateway.exchange import Exchange, Receive, Send
 from raftstore.gateway.identity import set_token
+from raftstore.gateway.sizes import LIMITS
+from raftstore.gateway.tokens import token_of
+from raftstore.http import Exchange, Listener
 
-# gRPC metadata, and what the JSON gateway takes.
 METHODS_BELOW: Final = "/v3/"
-TOKEN_HEADERS: Final = (b"token", b"authorization")
-SHOWN_EMPTY: Final = "."
-"""An empty token is a wrong one; whoever has none shows none. No token looks like this."""
 
 
 class Gateway:
-    """An ASGI application."""
+    """An application for `raftstore.http.Listener`."""
 
     def __init__(self, backend: Backend) -> None:
         self.endpoint = Endpoint(backend)
         self.counters = self.endpoint.counters
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http":
-            await Exchange(scope, receive, send, self.endpoint.budget).run(self._handle)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close"})
+    def begin(self, exchange: Exchange) -> bool:
+        """Take a request that is a unary call and needs no task; False: it is something else."""
+        return unary_calls.begin(self.endpoint, exchange)
 
-    async def _handle(self, exchange: Exchange) -> None:
-        set_token(self._token(exchange))
-        if grpc.is_grpc(exchange):
+    async def __call__(self, exchange: Exchange) -> None:
+        """Serve one request."""
+        is_grpc = grpc.is_grpc(exchange.head)
+        set_token(token_of(exchange, self.endpoint.backend, is_grpc=is_grpc))
+        if is_grpc:
             await grpc.handle(self.endpoint, exchange)
-        elif exchange.path.startswith(METHODS_BELOW):
+        elif exchange.head.path.startswith(METHODS_BELOW):
             await json_http.handle(self.endpoint, exchange)
         else:
             await plain.handle(self.endpoint, exchange)
 
-    def _token(self, exchange: Exchange) -> str:
-        """What the request shows, or else what its certificate is worth.
-
-        As in etcd, a certificate speaks for gRPC only: to the JSON gateway anybody may relay.
-        """
-        for name in TOKEN_HEADERS:
-            token = exchange.headers.get(name)
-            if token is not None:
-                return token.decode("latin-1") or SHOWN_EMPTY
-        if exchange.certificate_name and grpc.is_grpc(exchange):
-            return self.endpoint.backend.token_of_certificate(exchange.certificate_name)
-        return ""
-
-    def close(self) -> None:
-        """Refuse everything from now on."""
-        self.endpoint.close()
+    async def serve(
+        self,
+        listener: trio.SocketListener,
+        tls: ssl.SSLContext | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        """Serve what comes to a port, until cancelled."""
+        limits = attrs.evolve(LIMITS, connections=max_connections)
+        port = Listener(self, listener, tls=tls, limits=limits, traffic=self.counters)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.endpoint.leadership.run)
+                nursery.start_soon(self.endpoint.deadlines.run)
+                nursery.start_soon(port.run)
+        finally:
+            self.endpoint.close()

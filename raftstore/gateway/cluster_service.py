@@ -1,4 +1,4 @@
-"""The Cluster service: who belongs to the cluster."""
+"""The Cluster service: the members of the cluster."""
 
 from __future__ import annotations
 

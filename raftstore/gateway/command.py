@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,7 @@ from raftstore.gateway.member_serving import (
 )
 from raftstore.gateway.ports import contexts
 from raftstore.gateway.serving import ServeOptions, bind, serve
+from raftstore.http.ports import is_loopback
 from raftstore.server.process import MemberRemovedError
 from raftstore.server.tls import TlsFiles
 from raftstore.storage import StorageError
@@ -50,7 +50,7 @@ def run_member(options: MemberOptions) -> None:
 
     Raises:
         ConfigurationError: a certificate cannot be used, or the member is none of the cluster's.
-        MemberRemovedError: the cluster has gone on without the member already.
+        MemberRemovedError: the cluster has continued without the member already.
         OSError: a port cannot be had.
         StorageError: the data directory cannot be used.
     """
@@ -89,15 +89,8 @@ def _run(serve_forever: Callable[[Callable[[dict[str, str]], None]], Awaitable[N
 
 
 def _warn_if_open(host: str, tls: TlsFiles) -> None:
-    if not _is_loopback(host) and not tls.client_cert_auth:
-        warn(f"whoever reaches {host} can read and write all keys")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    if not is_loopback(host) and not tls.client_cert_auth:
+        warn(f"every client that reaches {host} can read and write all keys")
 
 
 async def _until_signal(serve_forever: Callable[[], Awaitable[None]]) -> list[Exception]:
@@ -128,5 +121,5 @@ def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
 
 
 def warn(text: str) -> None:
-    """Tell whoever looks after the process."""
+    """Tell the operator of the process."""
     click.echo(f"warning: {text}", err=True)

@@ -6,21 +6,19 @@ from collections import Counter
 
 import attrs
 
+from raftstore.http import Traffic
+
 
 @attrs.define
-class Counters:
+class Counters(Traffic):
     """Totals since the start, in the shape in which etcd's metrics have them."""
 
+    # By (kind, service, method).
     started: Counter[tuple[str, str, str]] = attrs.Factory(Counter)
-    """By (kind, service, method)."""
+    # By (kind, service, method, code).
     handled: Counter[tuple[str, str, str, str]] = attrs.Factory(Counter)
-    """By (kind, service, method, code)."""
     messages_received: Counter[tuple[str, str, str]] = attrs.Factory(Counter)
     messages_sent: Counter[tuple[str, str, str]] = attrs.Factory(Counter)
-    received_bytes: int = 0
-    sent_bytes: int = 0
     watch_streams: int = 0
-    connections: int = 0
-    refused_connections: int = 0
     health_successes: int = 0
     health_failures: int = 0

@@ -1,8 +1,8 @@
 """File descriptors: connections of clients must leave some for files and for other members.
 
 A member that cannot open the next file of its log has to stop; that must not be in the hands of
-whoever opens connections. So the process takes as many descriptors as the system lets it have, and
-each port takes no more connections than its share of three quarters of them.
+clients that open connections. So the process takes as many descriptors as the system lets it have,
+and each port takes no more connections than its share of three quarters of them.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ async def proclaim(endpoint: Endpoint, request: Any) -> Any:
 
 @plain_errors
 async def leader(endpoint: Endpoint, request: Any) -> Any:
-    """Who leads now."""
+    """The leader of an election now."""
     head, kvs, *_ = await endpoint.caller.ask("range", oldest(request.name))
     if not kvs:
         raise StoreError(UNKNOWN, NO_LEADER)
@@ -88,7 +88,7 @@ async def leader(endpoint: Endpoint, request: Any) -> Any:
 
 @plain_errors
 async def resign(endpoint: Endpoint, request: Any) -> Any:
-    """Lead no longer; it is no mistake if somebody else leads already."""
+    """Lead no longer; it is no mistake if another one leads already."""
     held = _leader(request)
     delete = [OP_DELETE_RANGE, [held.key, b"", False]]
     head, *_ = await endpoint.caller.ask("txn", if_created(held.key, held.rev, [delete], []))
@@ -106,7 +106,7 @@ async def observe(
     receive: Callable[[], Awaitable[Any]],
     send: Callable[[Any], Awaitable[None]],
 ) -> None:
-    """Tell who leads and what he says, in order, until the caller has heard enough."""
+    """Tell the leaders and their values, in order, until the caller has heard enough."""
     request = await receive()
     if request is None:
         return
@@ -139,7 +139,7 @@ async def _follow(endpoint: Endpoint, name: bytes, send: Callable[[Any], Awaitab
 
 
 async def _first(endpoint: Endpoint, name: bytes, start_revision: int) -> Any:
-    """Wait until somebody leads; None: look again, history is gone."""
+    """Wait until there is a leader; None: look again, history is gone."""
     prefix = name + b"/"
     with Changes(endpoint.backend, prefix, prefix_end(prefix), start_revision) as changes:
         while (events := await changes.next()) is not None:

@@ -11,13 +11,32 @@ import trio
 from raftstore.errors import TOO_MANY_REQUESTS, StoreError
 from raftstore.gateway.caller import Backend, Caller
 from raftstore.gateway.counting import Counters
-from raftstore.gateway.exchange import Budget
+from raftstore.gateway.deadlines import Deadlines
 from raftstore.gateway.leadership import LeaderRequirement
 from raftstore.gateway.method import Method
+from raftstore.wire import OP_RANGE, OP_TXN
 
+RANGE: Final = "range"
+TXN: Final = "txn"
+RANGE_END: Final = 1
 MAX_WAITERS: Final = 2_000
 LARGE_BYTES: Final = 64 << 10
 MAX_UNREAD_BYTES: Final = 128 << 20
+# The member packs all answers of a turn into one frame: of large ones there are to be few in it.
+MAX_WIDE_RANGES: Final = 4
+
+
+def is_wide(op: str, fields: list[Any]) -> bool:
+    """Whether a request may be answered with any number of keys."""
+    if op == RANGE:
+        return bool(fields[RANGE_END])
+    if op != TXN:
+        return False
+    _, success, failure = fields
+    return any(
+        is_wide(RANGE, request) if kind == OP_RANGE else kind == OP_TXN and is_wide(TXN, request)
+        for kind, request in (*success, *failure)
+    )
 
 
 class Waiters:
@@ -48,23 +67,35 @@ class UnreadAnswers:
         self._max_bytes = max_bytes
         self.held_bytes = 0
 
+    def hold(self, size_bytes: int) -> int:
+        """Hold an answer of this size; what is to be released when it has been sent.
+
+        Raises:
+            StoreError: others wait already, and there is no room next to them.
+        """
+        if size_bytes < LARGE_BYTES:
+            return 0
+        if self.held_bytes and self.held_bytes + size_bytes > self._max_bytes:
+            raise StoreError(*TOO_MANY_REQUESTS)
+        self.held_bytes += size_bytes
+        return size_bytes
+
+    def release(self, size_bytes: int) -> None:
+        """An answer has been sent, or is not wanted any more."""
+        self.held_bytes -= size_bytes
+
     @contextmanager
     def held(self, size_bytes: int) -> Iterator[None]:
         """While an answer of this size is sent.
 
         Raises:
-            StoreError: others wait already, and there is no room beside them.
+            StoreError: others wait already, and there is no room next to them.
         """
-        if size_bytes < LARGE_BYTES:
-            yield
-            return
-        if self.held_bytes and self.held_bytes + size_bytes > self._max_bytes:
-            raise StoreError(*TOO_MANY_REQUESTS)
-        self.held_bytes += size_bytes
+        held_bytes = self.hold(size_bytes)
         try:
             yield
         finally:
-            self.held_bytes -= size_bytes
+            self.release(held_bytes)
 
 
 class Endpoint:
@@ -74,11 +105,12 @@ class Endpoint:
         self.backend = backend
         self.caller = Caller(backend)
         self.counters = counters or Counters()
-        self.budget = Budget()
         self.snapshots = trio.Semaphore(1)
-        """Held by whoever goes over the whole state."""
+        """Held by the one call that goes over the whole state."""
+        self._wide_ranges = trio.Semaphore(MAX_WIDE_RANGES)
         self.waiters = Waiters()
         self.unread = UnreadAnswers()
+        self.deadlines = Deadlines()
         self.leadership = LeaderRequirement(backend.has_leader)
 
     async def call(self, method: Method, request: Any) -> Any:
@@ -90,6 +122,9 @@ class Endpoint:
         if method.handler is not None:
             return await method.handler(self, request)
         fields = method.to_fields(request)
+        if is_wide(method.op, fields):
+            async with self._wide_ranges:
+                return method.from_fields(await self.caller.ask(method.op, fields))
         return method.from_fields(await self.caller.ask(method.op, fields))
 
     def close(self) -> None:

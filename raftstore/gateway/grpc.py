@@ -26,19 +26,23 @@ from raftstore.gateway.codes import (
     status_of,
 )
 from raftstore.gateway.endpoint import Endpoint
-from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, arriving, too_large
 from raftstore.gateway.leadership import METADATA, WANTED
 from raftstore.gateway.method import BIDI_STREAM, UNARY, Method
 from raftstore.gateway.methods import find
+from raftstore.gateway.sizes import MAX_MESSAGE_BYTES, store_error, too_large
 from raftstore.gateway.streams import HANDLERS
+from raftstore.http import Exchange, Head, Headers, HttpError
 
 CONTENT_TYPE: Final = b"application/grpc"
+HEADERS: Final[Headers] = ((b"content-type", CONTENT_TYPE),)
+OK_TRAILERS: Final[Headers] = ((b"grpc-status", b"0"),)
 HEAD: Final = struct.Struct(">BI")
 UNIT_SECONDS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 MAX_TIMEOUT_DIGITS: Final = 8
 # Printable ASCII but the percent sign (space included) stands for itself in grpc-message.
 UNQUOTED: Final = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 IDENTITY: Final = b"identity"
+TOO_LATE: Final = "context deadline exceeded"
 COMPRESSED: Final = 1
 UNREADABLE: Final = "grpc: error unmarshalling request"
 UNREADABLE_IN_STREAM: Final = "grpc: failed to unmarshal the received message"
@@ -46,44 +50,44 @@ HTTP_VERSION: Final = "2"
 UPGRADE_REQUIRED: Final = 426
 
 
-def is_grpc(exchange: Exchange) -> bool:
+def is_grpc(head: Head) -> bool:
     """Whether a request claims to be gRPC."""
-    kind = exchange.headers.get(b"content-type", b"")
+    kind = head.get(b"content-type") or b""
     return kind == CONTENT_TYPE or kind.startswith((CONTENT_TYPE + b"+", CONTENT_TYPE + b";"))
 
 
 async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
     """Answer a gRPC request."""
-    if exchange.http_version != HTTP_VERSION:
+    if exchange.head.version != HTTP_VERSION:
         await exchange.respond(UPGRADE_REQUIRED, b"text/plain", b"gRPC needs HTTP/2\n")
         return
-    exchange.accept_trailers()
     method: Method | None = None
     status = Status(OK, "")
     try:
-        method = find(exchange.target)
-        endpoint.counters.started[_labels(method)] += 1
-        with trio.move_on_after(_timeout_s(exchange)) as scope:
-            if exchange.headers.get(METADATA) == WANTED:
+        method = find(exchange.head.target)
+        endpoint.counters.started[method.labels] += 1
+        with trio.move_on_after(timeout_s(exchange.head)) as scope:
+            if exchange.head.get(METADATA) == WANTED:
                 with endpoint.leadership.held():
                     await _carry_out(endpoint, exchange, method)
             else:
                 await _carry_out(endpoint, exchange, method)
         if scope.cancelled_caught:
-            status = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
+            status = Status(DEADLINE_EXCEEDED, TOO_LATE)
     except RaftStoreError as error:
         status = status_of(error)
     if method is not None:
-        endpoint.counters.handled[(*_labels(method), status.code)] += 1
+        endpoint.counters.handled[(*method.labels, status.code)] += 1
     await _finish(exchange, status)
 
 
-def _labels(method: Method) -> tuple[str, str, str]:
-    return method.kind, method.full_service, method.name
+def timeout_s(head: Head) -> float:
+    """How long a caller waits; infinite: it does not say.
 
-
-def _timeout_s(exchange: Exchange) -> float:
-    value = exchange.headers.get(b"grpc-timeout")
+    Raises:
+        StoreError: what it says is malformed.
+    """
+    value = head.get(b"grpc-timeout")
     if value is None:
         return float("inf")
     digits, unit = value[:-1], value[-1:]
@@ -109,15 +113,19 @@ def _quoted(text: str) -> str:
 
 
 async def _carry_out(endpoint: Endpoint, exchange: Exchange, method: Method) -> None:
-    counters, labels = endpoint.counters, _labels(method)
-    encoding = exchange.headers.get(b"grpc-encoding", IDENTITY)
-    if encoding != IDENTITY:
+    counters, labels = endpoint.counters, method.labels
+    encoding = exchange.head.get(b"grpc-encoding")
+    if encoding not in {None, IDENTITY}:
+        assert encoding is not None
         name = _quoted(encoding.decode("latin-1"))
         text = f"grpc: Decompressor is not installed for grpc-encoding {name}"
         raise StoreError(UNIMPLEMENTED, text)
 
     async def receive() -> Any:
-        request = await _read_message(exchange, method)
+        try:
+            request = await _read_message(exchange, method)
+        except HttpError as error:
+            raise store_error(error) from error
         if request is not None:
             counters.messages_received[labels] += 1
         return request
@@ -135,8 +143,11 @@ async def _carry_out(endpoint: Endpoint, exchange: Exchange, method: Method) -> 
             await send(response)
 
     async def receive_one() -> Any:
-        with arriving():
-            request = await receive()
+        try:
+            with exchange.arriving():
+                request = await receive()
+        except HttpError as error:
+            raise store_error(error) from error
         if request is None:
             raise StoreError(UNKNOWN, "EOF")
         return request
@@ -170,8 +181,13 @@ async def _read_message(exchange: Exchange, method: Method) -> Any:
     try:
         return method.request.FromString(data)
     except DecodeError as error:
-        text = UNREADABLE if method.kind == UNARY else UNREADABLE_IN_STREAM
-        raise StoreError(INTERNAL, text) from error
+        raise unreadable(method) from error
+
+
+def unreadable(method: Method) -> StoreError:
+    """The refusal of bytes that are not a message of the method."""
+    text = UNREADABLE if method.kind == UNARY else UNREADABLE_IN_STREAM
+    return StoreError(INTERNAL, text)
 
 
 def _cut_short(method: Method) -> StoreError:
@@ -180,15 +196,21 @@ def _cut_short(method: Method) -> StoreError:
 
 
 async def _start(exchange: Exchange) -> None:
-    await exchange.start(200, [(b"content-type", CONTENT_TYPE)], trailers=True)
+    await exchange.start(200, HEADERS)
 
 
 async def _finish(exchange: Exchange, status: Status) -> None:
     if not exchange.started:
         await exchange.discard()
         await _start(exchange)
-    await exchange.write(b"", more=False)
-    trailers = [(b"grpc-status", b"%d" % NUMBERS[status.code])]
-    if status.message:
-        trailers.append((b"grpc-message", quote(status.message, safe=UNQUOTED).encode()))
-    await exchange.write_trailers(trailers)
+    await exchange.end(trailers_of(status))
+
+
+def trailers_of(status: Status) -> Headers:
+    """What tells a status behind the answer."""
+    if status.code == OK:
+        return OK_TRAILERS
+    number = (b"grpc-status", b"%d" % NUMBERS[status.code])
+    if not status.message:
+        return (number,)
+    return number, (b"grpc-message", quote(status.message, safe=UNQUOTED).encode())

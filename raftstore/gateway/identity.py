@@ -1,16 +1,14 @@
 """Whose token the request that is being served shows: ambient, as in gRPC's contexts.
 
 Whatever asks the member on behalf of a request does so with that request's token, however many
-functions lie between: nobody can forget to hand it on. Each request has a task of its own; tasks
+functions lie between: none can forget to hand it on. Each request has a task of its own; tasks
 that it starts inherit it.
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any, Final
-
-from raftstore.wire import WITH_TOKEN
+from typing import Final
 
 _token: Final[ContextVar[str]] = ContextVar("token", default="")
 
@@ -23,9 +21,3 @@ def set_token(token: str) -> None:
 def current_token() -> str:
     """The token of the request that this task serves."""
     return _token.get()
-
-
-def with_token(op: str, fields: list[Any]) -> list[Any]:
-    """The payload of a ``store.request``, with the token if there is one."""
-    token = _token.get()
-    return [WITH_TOKEN, [token, op, fields]] if token else [op, fields]

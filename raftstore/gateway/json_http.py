@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
+from urllib.parse import unquote
 
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from raftstore.errors import INVALID_ARGUMENT, RaftStoreError, Status, StoreError
 from raftstore.gateway.codes import HTTP_STATUS, NUMBERS, status_of
 from raftstore.gateway.endpoint import Endpoint
-from raftstore.gateway.exchange import MAX_MESSAGE_BYTES, Exchange, arriving, too_large
 from raftstore.gateway.json_bytes import check_bytes
 from raftstore.gateway.method import UNARY, Method
 from raftstore.gateway.methods import BY_HTTP_PATH
+from raftstore.gateway.sizes import MAX_MESSAGE_BYTES, store_error, too_large
 from raftstore.gateway.streams import HANDLERS
+from raftstore.http import Exchange, HttpError
 
 JSON: Final = b"application/json"
 # Base64 and field names take room that the same message does not take in protobuf.
@@ -33,10 +35,10 @@ _decoder: Final = json.JSONDecoder()
 
 async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
     """Answer a JSON request."""
-    method = BY_HTTP_PATH.get(exchange.path)
+    method = BY_HTTP_PATH.get(unquote(exchange.head.path))
     if method is None:
         await _respond(exchange, NOT_FOUND, Status("NotFound", "Not Found"))
-    elif exchange.method != "POST":
+    elif exchange.head.method != "POST":
         text = "Method Not Allowed"
         await _respond(exchange, METHOD_NOT_ALLOWED, Status("Unimplemented", text))
     elif method.kind == UNARY:
@@ -47,15 +49,21 @@ async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
 
 async def _unary(endpoint: Endpoint, exchange: Exchange, method: Method) -> None:
     try:
-        with arriving():
-            body = await exchange.body(MAX_BODY_BYTES)
-        request = _parse_text(body, method)
+        request = _parse_text(await _body(exchange), method)
         answer = _dump(_plain(await endpoint.call(method, request)))
         with endpoint.unread.held(len(answer)):
             await exchange.respond(200, JSON, answer)
     except RaftStoreError as error:
         status = status_of(error)
         await _respond(exchange, HTTP_STATUS[status.code], status)
+
+
+async def _body(exchange: Exchange) -> bytes:
+    try:
+        with exchange.arriving():
+            return await exchange.body(MAX_BODY_BYTES)
+    except HttpError as error:
+        raise store_error(error) from error
 
 
 async def _stream(endpoint: Endpoint, exchange: Exchange, method: Method) -> None:
@@ -76,7 +84,7 @@ async def _stream(endpoint: Endpoint, exchange: Exchange, method: Method) -> Non
         await exchange.write(_dump({"error": _error(status)}) + b"\n")
     if not exchange.started:
         await exchange.start(200, [(b"content-type", JSON)])
-    await exchange.write(b"", more=False)
+    await exchange.end()
 
 
 class _Requests:
@@ -90,7 +98,10 @@ class _Requests:
     async def receive(self) -> Any:
         """The next request; None at the end."""
         while True:
-            chunk = await self._exchange.read_some()
+            try:
+                chunk = await self._exchange.read_some()
+            except HttpError as error:
+                raise store_error(error) from error
             self._text += chunk
             if len(self._text) > MAX_BODY_BYTES:
                 raise too_large(len(self._text), MAX_BODY_BYTES)
@@ -145,6 +156,9 @@ def _parse(value: Any, method: Method) -> Any:
 
 
 def _malformed(error: Exception) -> StoreError:
+    if isinstance(error, RecursionError):
+        # Python's own words differ from version to version.
+        return StoreError(INVALID_ARGUMENT, "the request is nested too deep")
     return StoreError(INVALID_ARGUMENT, str(error).splitlines()[0] if str(error) else "bad JSON")
 
 

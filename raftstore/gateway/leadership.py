@@ -1,8 +1,8 @@
 """Clients that would rather hear nothing than old news: the metadata ``hasleader`` (etcd's name).
 
-A member that is cut off from the others keeps its watches open, and they say nothing. Whoever asks
-with ``hasleader: true`` is refused by such a member, and his streams end, so that he goes to
-another one; Kubernetes' API server watches like this. etcd: ``clientv3.WithRequireLeader``.
+A member that is cut off from the others keeps its watches open, and they say nothing. A client
+that asks with ``hasleader: true`` is refused by such a member, and its streams end, so that it goes
+to another one; Kubernetes' API server watches like this. etcd: ``clientv3.WithRequireLeader``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_LOOKS_WITHOUT: Final = 3
 
 
 class LeaderRequirement:
-    """The calls of an endpoint that go on only while its member knows a leader."""
+    """The calls of an endpoint that continue only while its member knows a leader."""
 
     def __init__(self, has_leader: Callable[[], bool]) -> None:
         self._has_leader = has_leader

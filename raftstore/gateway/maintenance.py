@@ -2,7 +2,7 @@
 
 A snapshot is etcd's database file, in messages of 32 KiB, and then its SHA-256 (which etcd's tools
 store behind it and check). The state is taken by reference in an instant; a worker thread turns it
-into a file, so that the member goes on meanwhile. Only root may ask while authentication is on.
+into a file, so that the member works on meanwhile. Only root may ask while authentication is on.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _hash(view: StateView, about: About) -> int:
 
 
 def _until_cancelled(view: StateView) -> Iterator[bytes]:
-    """The chunks, as long as anybody wants them."""
+    """The chunks, as long as the client wants them."""
     for chunk in view.chunks():
         trio.from_thread.check_cancelled()
         yield chunk

@@ -14,8 +14,8 @@ import trio
 from raftstore.errors import ConfigurationError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.descriptors import max_connections
-from raftstore.gateway.listener import Listener
-from raftstore.gateway.ports import Contexts, endpoint_url, listen
+from raftstore.gateway.ports import Contexts
+from raftstore.http.ports import endpoint_url, listen
 from raftstore.server.config import MemberConfig, Peer, Policy
 from raftstore.server.initial_cluster import Address, InitialCluster, peer_url
 from raftstore.server.joining import check_new, find_place
@@ -117,7 +117,7 @@ async def serve_member(
     repaired.
 
     Raises:
-        MemberRemovedError: the cluster goes on without the member.
+        MemberRemovedError: the cluster continues without the member.
         StorageError: the member's directory cannot be used, or its disk has failed.
     """
     clients, peers = listeners
@@ -134,9 +134,7 @@ async def serve_member(
         )
         await nursery.start(process.run)
         gateway = Gateway(process)
-        listener = Listener(gateway, clients, tls.clients, max_connections(1))
-        nursery.start_soon(listener.run)
-        nursery.start_soon(gateway.endpoint.leadership.run)
+        nursery.start_soon(gateway.serve, clients, tls.clients, max_connections(1))
         await process.wait_leader()
         await process.wait_published()
         on_ready({options.name: url})

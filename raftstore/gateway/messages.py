@@ -1,7 +1,7 @@
 """Protobuf classes made at import from the tables of `raftstore.gateway.schema` and its like.
 
 The descriptors live in a pool of their own, so that a program may import etcd's generated classes
-beside these. A class is had by its name: ``message("PutRequest")``.
+next to these. A class is had by its name: ``message("PutRequest")``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ Handler = Callable[[Any, Any], Awaitable[Any]]
 class Method:
     """One method. With a `handler` that carries it out; else it is the member's request `op`.
 
-    `op`, `to_fields` and `from_fields` mean nothing for a stream, or beside a handler.
+    `op`, `to_fields` and `from_fields` mean nothing for a stream, or next to a handler.
     """
 
     service: str
@@ -44,6 +44,13 @@ class Method:
     def full_service(self) -> str:
         """The service with its package."""
         return f"{self.package}.{self.service}"
+
+    # What its calls are counted by: kind, service, name.
+    labels: tuple[str, str, str] = attrs.field(init=False)
+
+    @labels.default
+    def _labels(self) -> tuple[str, str, str]:
+        return self.kind, self.full_service, self.name
 
     @property
     def path(self) -> str:

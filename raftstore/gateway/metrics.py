@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from raftstore.gateway.counting import Counters
 from raftstore.gateway.endpoint import Endpoint
-from raftstore.gateway.exchange import Exchange
 from raftstore.gateway.peer_metrics import peer_metrics
+from raftstore.http import Exchange
 from raftstore.server.answers import VERSION
 from raftstore.storage import Durations
 
@@ -58,7 +58,7 @@ COUNTERS: Final = (
     ("etcd_server_leader_changes_seen_total", "Changes of the leader.", "leader_changes"),
     ("etcd_server_proposals_failed_total", "Writes refused after all.", "failed_proposals"),
     ("etcd_server_read_indexes_failed_total", "Reads refused after all.", "failed_reads"),
-    ("etcd_server_slow_read_indexes_total", "Rounds of reads asked anew.", "slow_reads"),
+    ("etcd_server_slow_read_indexes_total", "Rounds of reads asked again.", "slow_reads"),
     ("etcd_mvcc_put_total", "Puts.", "puts"),
     ("etcd_mvcc_delete_total", "Keys deleted.", "deletes"),
     ("etcd_mvcc_range_total", "Ranges read.", "ranges"),
@@ -110,7 +110,7 @@ def _server(statistics: dict[str, Any]) -> list[Metric]:
     durations: Durations = statistics.get("sync_durations") or Durations()
     syncs = HistogramMetricFamily(
         "etcd_disk_wal_fsync_duration_seconds",
-        "Writing and syncing the log, as who waits for it sees it.",
+        "Writing and syncing the log, as a write that waits for it sees it.",
         buckets=durations.buckets(),
         sum_value=durations.sum_s,
     )

@@ -1,10 +1,10 @@
-"""Who comes first: the recipe that locks and elections share (etcd: client/v3/concurrency).
+"""The first of several callers: what locks and elections share (etcd: client/v3/concurrency).
 
-Everybody who wants the same thing puts a key of his own under its name, bound to his lease; whose
-key was created first has it, the others wait until those before them are gone. So all this needs
-is a member's leases, transactions and watches, and it asks for them as the caller.
+Each caller that wants the same thing puts a key of its own under its name, bound to its lease; the
+one whose key was created first has it, the others wait until those before them are gone. So all
+this needs is a member's leases, transactions and watches, and it asks for them as the caller.
 
-A caller who leaves while he waits leaves no key behind: the transaction that writes it runs to its
+A caller that leaves while it waits leaves no key behind: the transaction that writes it runs to its
 end, and what it wrote is taken back.
 """
 
@@ -39,12 +39,12 @@ from raftstore.wire import (
     SORT_NONE,
 )
 
+# Of the lease that a caller gets that brings none.
 LEASE_TTL_S: Final = 60
-"""Of the lease that a caller gets who brings none."""
 CLEAN_UP_TIMEOUT_S: Final = 10.0
 KEY, CREATE_REVISION, MOD_REVISION, VERSION, VALUE, LEASE = range(6)
+# Place of the revision in a header.
 REVISION: Final = 2
-"""Place of the revision in a header."""
 WatchRequest: Final = message("WatchRequest")
 
 
@@ -56,17 +56,17 @@ class Claim:
     key: bytes
     create_revision: int
     lease: int
+    # What the key holds; another than was asked for if it was there already.
     value: bytes
-    """What the key holds; another than was asked for if it was there already."""
     is_new: bool
+    # Of the transaction that wrote or found the key.
     header: list[int]
-    """Of the transaction that wrote or found the key."""
+    # Creation of the oldest key at that time.
     owner_revision: int
-    """Creation of the oldest key at that time."""
 
     @property
     def is_first(self) -> bool:
-        """Whether nobody was before it."""
+        """Whether no other was before it."""
         return self.owner_revision == self.create_revision
 
 
@@ -114,7 +114,7 @@ async def claim(endpoint: Endpoint, name: bytes, lease: int, value: bytes) -> Cl
     if not is_new:
         kv = responses[0][1][1][0]
         revision, value = kv[CREATE_REVISION], kv[VALUE]
-    # Within the transaction the key itself is there, so somebody is.
+    # Within the transaction the key itself is there, so the list is not empty.
     owner = owners[0][CREATE_REVISION]
     return Claim(name, key, revision, lease, value, is_new, head, owner)
 
@@ -172,8 +172,8 @@ class Changes:
         self._session = WatchSession(backend)
         create = {"key": key, "range_end": range_end, "start_revision": start_revision}
         self._session.request(WatchRequest(create_request=create))
+        # Of the events that were taken last.
         self.header: Any = None
-        """Of the events that were taken last."""
 
     def __enter__(self) -> Self:
         return self

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from raftstore.errors import NO_LEADER
 from raftstore.gateway.endpoint import Endpoint
-from raftstore.gateway.exchange import Exchange
 from raftstore.gateway.metrics import metrics
 from raftstore.gateway.probes import checks_of, probe, why_unread
+from raftstore.http import Exchange
 from raftstore.server.answers import VERSION
 
 GET: Final = "GET"
@@ -21,17 +21,17 @@ TEXT: Final = b"text/plain; charset=utf-8"
 
 async def handle(endpoint: Endpoint, exchange: Exchange) -> None:
     """Answer what is no call of a method."""
-    handler = HANDLERS.get(exchange.path)
-    checks = checks_of(exchange.path)
+    path = unquote(exchange.head.path)
+    handler, checks = HANDLERS.get(path), checks_of(path)
     if handler is None and not checks:
         await _say(exchange, 404, "404 page not found\n")
-    elif exchange.method != GET and handler is not metrics:
+    elif exchange.head.method != GET and handler is not metrics:
         allow = [(b"allow", GET.encode())]
         await _say(exchange, 405, "Method Not Allowed\n", allow)
     elif handler is not None:
         await handler(endpoint, exchange)
     else:
-        query = parse_qs(exchange.query, keep_blank_values=True)
+        query = parse_qs(exchange.head.query, keep_blank_values=True)
         well, text = await probe(endpoint, checks, query)
         await _say(exchange, 200 if well else 503, text)
 
@@ -49,7 +49,7 @@ async def health(endpoint: Endpoint, exchange: Exchange) -> None:
     As in etcd, ``?exclude=NOSPACE`` overlooks an alarm, and ``?serializable=true`` asks for a read
     of the member's own state.
     """
-    query = parse_qs(exchange.query)
+    query = parse_qs(exchange.head.query)
     reason = _alarm(endpoint, query.get("exclude", []))
     if not reason:
         serializable = query.get("serializable") == ["true"]

@@ -10,7 +10,6 @@ import trio
 
 from raftstore.server.tls import TlsFiles, client_context, server_context
 
-BACKLOG: Final = 128
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -42,26 +41,3 @@ class MemberPorts:
     member_id: int
     clients: trio.SocketListener
     peers: trio.SocketListener
-
-
-async def listen(host: str, port: int) -> trio.SocketListener:
-    """Bind a port.
-
-    Raises:
-        OSError: it cannot be had.
-    """
-    try:
-        first, *surplus = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
-    except OSError as error:
-        raise OSError(f"cannot listen on {host}:{port}: {error}") from error
-    # A name may have several addresses; a member has one.
-    for listener in surplus:
-        await listener.aclose()
-    return first
-
-
-def endpoint_url(host: str, listener: trio.SocketListener, tls: ssl.SSLContext | None) -> str:
-    """How clients reach a listening port."""
-    scheme = "http" if tls is None else "https"
-    port = listener.socket.getsockname()[1]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

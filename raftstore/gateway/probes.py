@@ -27,7 +27,7 @@ Check = Callable[[Endpoint], Awaitable[str]]
 async def why_unread(endpoint: Endpoint, *, serializable: bool) -> str:
     """Why a read is not answered; "": it is.
 
-    Whoever may not read has been answered all the same.
+    A client that may not read has been answered all the same.
     """
     request = RangeRequest(b"health", serializable=serializable)
     with trio.move_on_after(READ_TIMEOUT_S):

@@ -14,11 +14,11 @@ from raftstore.client import Connection
 from raftstore.errors import STOPPED, StoreError
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.descriptors import max_connections
-from raftstore.gateway.listener import Listener
-from raftstore.gateway.ports import LOOPBACK, PLAIN, Contexts, MemberPorts, endpoint_url, listen
+from raftstore.gateway.ports import LOOPBACK, PLAIN, Contexts, MemberPorts
+from raftstore.http.ports import endpoint_url, listen
 from raftstore.mvcc.snapshot import StateView
 from raftstore.raft import NO_MEMBER
-from raftstore.server.config import MemberConfig, Peer, Policy
+from raftstore.server.config import DEFAULT_MEMBERS, MemberConfig, Peer, Policy
 from raftstore.server.credentials import Credentials, served
 from raftstore.server.data_directory import DataDirectory, new_cluster_id
 from raftstore.server.initial_cluster import peer_url
@@ -41,11 +41,11 @@ class ServeOptions:
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    members: int = 3
+    members: int = DEFAULT_MEMBERS
     tls: TlsFiles = attrs.field(factory=TlsFiles)
     data: DataDirectory | None = None
+    # For members in other processes; None: an unused one, on the loopback interface only.
     peer_port: int | None = None
-    """For members in other processes; None: an unused one, on the loopback interface only."""
     peer_tls: TlsFiles = attrs.field(factory=TlsFiles)
     policy: Policy = attrs.field(factory=Policy)
     seed: int = attrs.field(factory=lambda: int.from_bytes(os.urandom(8), "big"))
@@ -76,7 +76,7 @@ class LocalBackend:
         return self._cluster.network.connect(self._member_id, on_close)
 
     def token_of_certificate(self, name: str, /) -> str:
-        """A token of the user whom a client's certificate names."""
+        """A token of the user that a client's certificate names."""
         member = self._cluster.members.get(self._member_id)
         return "" if member is None else member.access.token_of_certificate(name)
 
@@ -137,7 +137,7 @@ async def serve(
     """Serve until cancelled. `on_ready` gets the members' URLs by name once they have a leader.
 
     Raises:
-        MemberRemovedError: the cluster goes on without any member of this process.
+        MemberRemovedError: the cluster continues without any member of this process.
         StorageError: a member's directory cannot be used, or the last member's disk has failed.
     """
     async with trio.open_nursery() as workers:
@@ -248,10 +248,8 @@ class _Serving:
         assert self._cluster is not None
         gateway = Gateway(LocalBackend(self._cluster, number, self._hosts[number]))
         share = max_connections(len(self._ports))
-        listener = Listener(gateway, self._ports[number].clients, self._tls.clients, share)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(listener.run)
-            nursery.start_soon(gateway.endpoint.leadership.run)
+            nursery.start_soon(gateway.serve, self._ports[number].clients, self._tls.clients, share)
             await self._ended[number].wait()
             nursery.cancel_scope.cancel()
 
@@ -274,4 +272,4 @@ class _Serving:
         self._ended[peer.id].set()
         assert self._cluster is not None
         if not self._cluster.members:
-            raise MemberRemovedError("the cluster goes on without any member of this process")
+            raise MemberRemovedError("the cluster continues without any member of this process")

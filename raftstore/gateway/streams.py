@@ -25,7 +25,7 @@ _keep_alive_response: Final = builder("LeaseKeepAliveResponse", "ID", "TTL")
 
 
 async def watch(endpoint: Endpoint, receive: ReceiveMessage, send: SendMessage) -> None:
-    """Serve a watch stream. It goes on when the client has said everything, as etcd's does."""
+    """Serve a watch stream. It continues when the client has said everything, as etcd's does."""
     session = WatchSession(endpoint.backend)
     endpoint.counters.watch_streams += 1
     refusal: StoreError | None = None

@@ -5,7 +5,7 @@ Answers and events share that connection and keep their order, which is what mak
 answer true: when the member's status arrives, everything up to its revision has arrived before.
 
 A client that reads too slowly costs bounded memory: past `max_buffered_bytes` a watch is stopped at
-the member, and goes on behind the last revision delivered when the client has caught up. If that
+the member, and resumes behind the last revision delivered when the client has caught up. If that
 history is compacted meanwhile the watch is cancelled with the compact revision, as etcd does.
 """
 
@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import attrs
 
-from raftstore.client.future import Future
 from raftstore.errors import (
     TIMEOUT_CONNECTION_LOST,
     TOO_MANY_REQUESTS,
     StoreError,
 )
+from raftstore.future import Future
 from raftstore.gateway.caller import Backend
 from raftstore.gateway.identity import current_token
 from raftstore.gateway.messages import message
@@ -35,7 +35,7 @@ MAX_QUEUED_ITEMS: Final = 100_000
 MAX_WATCHES: Final = 100_000
 # A response larger than a request may be is sent in pieces to clients that ask for it.
 FRAGMENT_BYTES: Final = 3 << 19
-# Counted for an item beside its events.
+# Counted for an item in addition to its events.
 ITEM_BYTES: Final = 128
 # etcd: server/storage/mvcc/watcher.go.
 EMPTY_RANGE: Final = "mvcc: watcher range is empty"
@@ -44,7 +44,7 @@ DUPLICATE_ID: Final = "mvcc: duplicate watch ID provided on the WatchStream"
 WatchResponse: Final = message("WatchResponse")
 
 
-@attrs.define(slots=True, eq=False)
+@attrs.define(eq=False)
 class Watched:
     """One watch of the stream; `member_id` 0: the member has not confirmed it yet."""
 
@@ -175,7 +175,7 @@ class WatchSession:
     def _open(self, watched: Watched) -> None:
         watched.fields[2] = watched.next_revision
         watched.member_id = 0
-        watched.message_id = self._connection.stream(
+        watched.message_id = self._connection.subscribe(
             WATCH, [*watched.fields, *self._token], self._on_item
         )
         self._by_message[watched.message_id] = watched
@@ -198,7 +198,7 @@ class WatchSession:
                 self._header = answer.payload[1][0]
             on_status(answer)
 
-        self._connection.stream(REQUEST, ["status", []], take)
+        self._connection.subscribe(REQUEST, ["status", []], take)
 
     def _on_status(self, _answer: Any) -> None:
         """The header is known now: refusals may go, each behind the watches asked for before it."""

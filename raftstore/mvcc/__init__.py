@@ -17,12 +17,14 @@ A reply is ``[0, response fields]`` or ``[code, message]``. `apply_wire` takes p
 txn, compact, lease_grant and lease_revoke; `read_wire` range, hash_kv, lease_time_to_live and
 lease_leases. Lease time runs on the leader alone: `store.leases.promote(now_ns)`, `.demote()`,
 `.renew(id, now_ns)`, `.expired(now_ns)`; the leader proposes lease_revoke for what has expired.
-`store.extend(section)` adds a part of the state beside the keys (a `Section`), with the
+`store.extend(section)` adds a part of the state next to the keys (a `Section`), with the
 requests that change it. `store.snapshot()` yields chunks of bytes that `store.restore(chunks)`
 takes.
 """
 
-from raftstore.mvcc.history import KV
+from __future__ import annotations
+
+from raftstore.mvcc.base import KV
 from raftstore.mvcc.keyspace import KeySpace
 from raftstore.mvcc.snapshot import SnapshotFormatError
 from raftstore.mvcc.store import Section, Store

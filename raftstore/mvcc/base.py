@@ -13,7 +13,7 @@ segment holds versions in the order of writing, as a msgpack array of arrays, an
 table by key and where each begins; it never changes.
 
 When a version dies, its segment stays, and the base notes which ones live. When a quarter of a
-segment is dead, or it fits into one with its neighbour, what lives is packed anew. So a snapshot,
+segment is dead, or it fits into one with its neighbour, what lives is packed again. So a snapshot,
 which holds segments and these notes by reference, keeps what they held.
 """
 
@@ -23,23 +23,22 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, compress
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import msgpack
 
-if TYPE_CHECKING:
-    from raftstore.mvcc.history import KV
-
+# A version: key, create_revision, mod_revision, version, value, lease.
+KV = tuple[bytes, int, int, int, bytes, int]
 Segment = bytes
+# Called with the key of a version that has moved, its former segment and the new one.
 Move = Callable[[bytes, Segment, Segment], None]
-"""Called with the key of a version that has moved, its former segment and the new one."""
 
 SEGMENT_VERSIONS: Final = 1024
+# To pack so many takes a millisecond or two. A larger version has a segment of its own.
 SEGMENT_BYTES: Final = 256 << 10
-"""To pack so many takes a millisecond or two. A larger version has a segment of its own."""
+# A segment is packed again when one part in so many is dead.
 SPARSE_SHARE: Final = 4
-"""A segment is packed anew when one part in so many is dead."""
 UNTOUCHED_PER_STEP: Final = 256
 
 # A segment: number of versions, slots of the table less one; the table: a place in each slot or
@@ -130,12 +129,12 @@ class Part(NamedTuple):
     """What lives of a segment."""
 
     segment: Segment
+    # One byte for each version, 0: dead; None: all live.
     alive: bytes | None
-    """One byte for each version, 0: dead; None: all live."""
+    # How many live.
     left: int
-    """How many live."""
+    # The bytes of those that live.
     size: int
-    """The bytes of those that live."""
 
     def without(self, places: Sequence[int]) -> Part:
         """The same after the death of the versions at these places."""
@@ -173,8 +172,8 @@ class Part(NamedTuple):
             first = alive.find(1, end)
 
 
+# A segment that lives, or what lives of it. No small object is made next to those that die.
 Piece = Segment | Part
-"""A segment that lives, or what lives of it. Beside those that die no small object is made."""
 
 
 def part_of(piece: Piece) -> Part:
@@ -193,8 +192,8 @@ class Base:
 
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
+        # Places that have died since the last `tidy`, by the identity of the segment.
         self._dead: dict[int, list[int]] = {}
-        """Places that have died since the last `tidy`, by the identity of the segment."""
 
     def __len__(self) -> int:
         """How many versions live."""
@@ -210,7 +209,7 @@ class Base:
         self.pieces.append(segment)
 
     def kill(self, segment: Segment, key: bytes) -> KV:
-        """Nobody refers to this version any more; the next `tidy` drops it."""
+        """Nothing refers to this version any more; the next `tidy` drops it."""
         place, kv = find(segment, key)
         self._dead.setdefault(id(segment), []).append(place)
         return kv
@@ -224,7 +223,7 @@ class Base:
         return part.left - len(dead), part.size - size
 
     def tidy(self, moved: Move) -> Iterator[None]:
-        """Drop what has died, and pack anew where it pays; a step takes about a millisecond."""
+        """Drop what has died, and pack again where it pays; a step takes about a millisecond."""
         pieces, place, untouched = self.pieces, 0, 0
         while place < len(pieces):
             part = part_of(pieces[place])

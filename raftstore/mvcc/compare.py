@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from raftstore.mvcc.history import KV
+from raftstore.mvcc.base import KV
 from raftstore.mvcc.keyspace import KeySpace, upper_bound
 from raftstore.wire import COMPARE_VALUE, OP_TXN
 

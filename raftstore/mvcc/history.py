@@ -19,17 +19,17 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from raftstore.mvcc.base import Base, Piece, Segment, part_of, read
+from raftstore.mvcc.base import KV, Base, Piece, Segment, part_of, read
 
-KV = tuple[bytes, int, int, int, bytes, int]
 LogEntry = KV | list[KV]
+# A version of a key, or the segment of the base that holds it.
 Kept = KV | Segment
-"""A version of a key, or the segment of the base that holds it."""
 
 FIRST_REVISION: Final = 1
 SEGMENT_REVISIONS: Final = 4096
+# Counted for a version in addition to its key and value: about what etcd's database file needs for
+# it.
 VERSION_BYTES: Final = 64
-"""Counted for a version beside its key and value: about what etcd's database file needs for it."""
 _mod_revision: Final[Callable[[Any], int]] = itemgetter(2)
 
 
@@ -55,8 +55,8 @@ class History:
 
     def __init__(self) -> None:
         self.base = Base()
+        # Cut at the multiples of SEGMENT_REVISIONS, so that a revision's place is computed.
         self.sealed: list[list[LogEntry]] = []
-        """Cut at the multiples of SEGMENT_REVISIONS, so that a revision's place is computed."""
         self.tail: list[LogEntry] = []
         self.log_base = FIRST_REVISION + 1
         self.tail_base = FIRST_REVISION + 1

@@ -3,7 +3,7 @@
 Each range is stored at O(log n) nodes, and the ranges that hold a key are those on the path from
 the key's leaf to the root: a put finds its watchers in O(log n + found) however many ranges are
 watched. The tree is static; what has come since it was built is searched one by one, what has gone
-is skipped, and when either has grown too many the tree is built anew by the next search.
+is skipped, and when either has grown too many the tree is built again by the next search.
 """
 
 from __future__ import annotations

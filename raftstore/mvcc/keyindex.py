@@ -1,8 +1,8 @@
 """The ordered key index: which keys exist, in byte order.
 
-Most puts go to a follower that nobody ranges over, or come in bursts between two ranges. So
-changes are only noted when they are written, and merged into the order when somebody reads in
-order, or when they are many: nobody shall have to wait until a million keys are sorted.
+Most puts go to a follower that no client ranges over, or come in bursts between two ranges. So
+changes are only noted when they are written, and merged into the order when a client reads in
+order, or when they are many: no client shall have to wait until a million keys are sorted.
 
 The order is a list of *blocks*, sorted lists of some hundred keys. A block can be replaced by equal
 keys of other memory (`renew`), which is why this is no `SortedList`.
@@ -17,10 +17,10 @@ from typing import Final
 
 # Above this share of changes one pass over all keys is cheaper than single ones.
 REBUILD_SHARE: Final = 4
+# Merging so many takes about a millisecond.
 MAX_NOTED: Final = 1024
-"""Merging so many takes about a millisecond."""
+# A block of more is cut in two.
 BLOCK_KEYS: Final = 1024
-"""A block of more is cut in two."""
 LOWEST: Final = b""
 
 Renew = Callable[[list[bytes]], list[bytes]]
@@ -33,11 +33,11 @@ class KeyIndex:
 
     def __init__(self) -> None:
         self._blocks: list[list[bytes]] = [[]]
+        # Where each block begins: no key in it is lower, none in the block before is as high.
         self._firsts: list[bytes] = [LOWEST]
-        """Where each block begins: no key in it is lower, none in the block before is as high."""
         self._count = 0
+        # Keys that have come or gone since the last renewal, but for those only noted.
         self.changes = 0
-        """Keys that have come or gone since the last renewal, but for those only noted."""
         self._added: dict[bytes, None] = {}
         self._removed: dict[bytes, None] = {}
 

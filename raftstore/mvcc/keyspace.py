@@ -25,10 +25,9 @@ from collections.abc import Generator, Iterator
 from typing import Any, Final, cast
 
 from raftstore.errors import COMPACTED, FUTURE_REVISION, StoreError
-from raftstore.mvcc.base import Segment, pack_version, part_of, read
+from raftstore.mvcc.base import KV, Segment, pack_version, part_of, read
 from raftstore.mvcc.history import (
     FIRST_REVISION,
-    KV,
     VERSION_BYTES,
     History,
     Kept,
@@ -46,8 +45,8 @@ VERSION: Final = 3
 VALUE: Final = 4
 LEASE: Final = 5
 FROM_KEY: Final = b"\0"
+# Steps of a compaction that are taken when it is applied: a small one is over then.
 SWEPT_AT_ONCE: Final = 8
-"""Steps of a compaction that are taken when it is applied: a small one is over then."""
 PIECE_VERSIONS: Final = 1024
 
 
@@ -88,10 +87,10 @@ class KeySpace:
         self.history = History()
         self.base = self.history.base
         self.log = self.history.tail
+        # Of all versions (`VERSION_BYTES`); differs among members while they still sweep.
         self.size_bytes = 0
-        """Of all versions (`VERSION_BYTES`); differs among members while they still sweep."""
+        # What `size_bytes` was at most before it fell; until `defragment`.
         self.peak_bytes = 0
-        """What `size_bytes` was at most before it fell; until `defragment`."""
         self._sweep: Iterator[None] | None = None
 
     @property
@@ -109,7 +108,7 @@ class KeySpace:
         self.peak_bytes = 0
 
     def in_pieces(self) -> list[list[Any]]:
-        """Nearly all that it holds, in lists of bounded length, for whoever drops the key space.
+        """Nearly all that it holds, in lists of bounded length, for dropping the key space.
 
         To free a million versions at once takes half a second.
         """
@@ -268,7 +267,7 @@ class KeySpace:
         return self._sweep is not None or self.history.log_base < self.compact_revision
 
     def sweep(self, steps: int) -> None:
-        """Go on freeing what compactions have made unreadable; a step takes about a millisecond."""
+        """Free more of what compactions have made unreadable; a step takes about a millisecond."""
         self.peak_bytes = self.allocated_bytes
         while steps and self.unswept:
             if self._sweep is None:

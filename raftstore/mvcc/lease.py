@@ -1,11 +1,11 @@
-"""Leases: keys that vanish together when nobody renews them.
+"""Leases: keys that vanish together when no client renews them.
 
 Which leases exist, and their keys, is replicated state. When one expires is not: only the leader
 keeps time, from `promote` to `demote`, and it *proposes* the revocation of what has expired (as
-etcd's primary lessor does). A new leader starts every lease anew, since it cannot know the old
-one's renewals, and gives all of them an election's time on top, in which nobody could renew.
+etcd's primary lessor does). A new leader starts every lease again, since it cannot know the old
+one's renewals, and gives all of them an election's time on top, in which no client could renew.
 
-So a lease that nobody renews would live on for ever if leaders changed often enough. Checkpoints
+So a lease that no client renews would live on forever if leaders changed often enough. Checkpoints
 prevent that: now and then the leader writes down what is left of the leases that were not renewed
 (`checkpoints_due`), and a new leader starts them with that. Before such a lease is renewed, the
 checkpoint has to be taken back, or the next leader would end it too early.
@@ -26,27 +26,27 @@ from raftstore.errors import (
     NOT_LEADER,
     StoreError,
 )
+from raftstore.units import SECOND
 
+# ``[[[id, seconds left], ...]]``: what the leader writes down.
 LEASE_CHECKPOINT: Final = "lease_checkpoint"
-"""``[[[id, seconds left], ...]]``: what the leader writes down."""
-SECOND_NS: Final = 1_000_000_000
 # etcd: server/lease/lessor.go.
 MAX_TTL_S: Final = 9_000_000_000
 MIN_TTL_S: Final = 2
 
 
-@attrs.define(slots=True, eq=False)
+@attrs.define(eq=False)
 class Lease:
     """A granted lease; the times in nanoseconds mean something on the leader only."""
 
     id: int
     ttl_s: int
     keys: dict[bytes, None] = attrs.Factory(dict)
+    # What the last checkpoint says is left; 0: nothing was taken off.
     remaining_s: int = 0
-    """What the last checkpoint says is left; 0: nothing was taken off."""
     expiry_ns: int = 0
+    # When its time was last begun or written down.
     since_ns: int = 0
-    """When its time was last begun or written down."""
 
 
 class Leases:
@@ -55,8 +55,8 @@ class Leases:
     def __init__(self) -> None:
         self.by_id: dict[int, Lease] = {}
         self.primary = False
+        # How long a leader waits between two checkpoints of a lease; 0: it makes none.
         self.checkpoint_interval_ns = 0
-        """How long a leader waits between two checkpoints of a lease; 0: it makes none."""
         self._expiries: list[tuple[int, int]] = []
         self._checkpoints: list[tuple[int, int]] = []
 
@@ -106,7 +106,7 @@ class Leases:
     # On the leader
 
     def promote(self, now_ns: int, extend_ns: int = 0) -> None:
-        """This member leads: all leases start anew, or with what a checkpoint left of them."""
+        """This member leads: all leases start again, or with what a checkpoint left of them."""
         self.primary = True
         self._expiries = []
         self._checkpoints = []
@@ -121,7 +121,7 @@ class Leases:
 
     def _start(self, lease: Lease, now_ns: int, extend_ns: int) -> None:
         lease.since_ns = now_ns
-        lease.expiry_ns = now_ns + extend_ns + (lease.remaining_s or lease.ttl_s) * SECOND_NS
+        lease.expiry_ns = now_ns + extend_ns + (lease.remaining_s or lease.ttl_s) * SECOND
         heapq.heappush(self._expiries, (lease.expiry_ns, lease.id))
         self._schedule(lease)
 
@@ -132,7 +132,7 @@ class Leases:
             heapq.heappush(self._checkpoints, (due_ns, lease.id))
 
     def checkpoints_due(self, now_ns: int, limit: int = 1000) -> list[list[int]]:
-        """``[id, seconds left]`` of leases that nobody has renewed for an interval, each once."""
+        """``[id, seconds left]`` of leases not renewed for an interval, each once."""
         due = self._checkpoints
         found: list[list[int]] = []
         while due and due[0][0] <= now_ns and len(found) < limit:
@@ -141,7 +141,7 @@ class Leases:
             if lease is None or lease.expiry_ns <= now_ns:
                 continue
             if lease.since_ns + self.checkpoint_interval_ns <= now_ns:
-                remaining_s = -((now_ns - lease.expiry_ns) // SECOND_NS)
+                remaining_s = -((now_ns - lease.expiry_ns) // SECOND)
                 if remaining_s < lease.ttl_s:
                     found.append([lease_id, remaining_s])
                 lease.since_ns = now_ns
@@ -149,7 +149,7 @@ class Leases:
         return found
 
     def renew(self, lease_id: int, now_ns: int) -> int:
-        """Start a lease's time anew; returns its TTL in seconds."""
+        """Start a lease's time again; returns its TTL in seconds."""
         if not self.primary:
             raise StoreError(*NOT_LEADER)
         lease = self.get(lease_id)
@@ -158,7 +158,7 @@ class Leases:
             raise StoreError(*LEASE_NOT_FOUND)
         # The heaps keep the old entries; they are moved on when they come up.
         lease.since_ns = now_ns
-        lease.expiry_ns = now_ns + lease.ttl_s * SECOND_NS
+        lease.expiry_ns = now_ns + lease.ttl_s * SECOND
         return lease.ttl_s
 
     def remaining_s(self, lease_id: int, now_ns: int) -> int:
@@ -166,7 +166,7 @@ class Leases:
         lease = self.get(lease_id)
         if not self.primary:
             return lease.ttl_s
-        return max(0, (lease.expiry_ns - now_ns) // SECOND_NS)
+        return max(0, (lease.expiry_ns - now_ns) // SECOND)
 
     def in_order(self) -> list[int]:
         """All leases: where time is kept, which expires first comes first."""

@@ -7,7 +7,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
-from raftstore.mvcc.history import KV
+from raftstore.mvcc.base import KV
 from raftstore.mvcc.keyspace import KeySpace, upper_bound
 from raftstore.wire import SORT_DESCEND, SORT_KEY, SORT_NONE
 

@@ -4,7 +4,7 @@ A snapshot is the state at the log's base (one version per key at most), then th
 replayed on top; so history survives, and a watch can resume on a member that got a snapshot.
 
 Chunks are msgpack: first ``[format, revision, compact_revision, log_base, leases, sections]`` (the
-state beside the keys, by name), then lists of versions in the order of writing; those before
+state next to the keys, by name), then lists of versions in the order of writing; those before
 `log_base` are the base. A chunk is bounded in bytes and may end within a revision.
 
 A `StateView` holds the state by reference and packs a chunk when it is asked for it; a
@@ -20,22 +20,22 @@ import attrs
 import msgpack
 
 from raftstore.errors import RaftStoreError
-from raftstore.mvcc.base import SEGMENT_BYTES, Segment, pack, read
-from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, VERSION_BYTES, HistoryView
+from raftstore.mvcc.base import KV, SEGMENT_BYTES, Segment, pack, read
+from raftstore.mvcc.history import SEGMENT_REVISIONS, VERSION_BYTES, HistoryView
 from raftstore.mvcc.keyspace import KeySpace
 from raftstore.mvcc.lease import Lease, Leases
 
 FORMAT: Final = 3
+# A chunk is closed when it holds so much: a fraction of a millisecond to pack, and to load two.
 CHUNK_BYTES: Final = 64 << 10
-"""A chunk is closed when it holds so much: a fraction of a millisecond to pack, and to load two."""
+# Or so many versions: what one costs hardly depends on its size.
 CHUNK_VERSIONS: Final = 128
-"""Or so many versions: what one costs hardly depends on its size."""
+# What a version takes in addition to its key and value, roughly.
 _KV_BYTES: Final = 24
-"""What a version takes beside its key and value, roughly."""
 
 
+# A part of a state: the head as bytes, then versions by reference, never to be changed.
 Part = bytes | list[KV]
-"""A part of a state: the head as bytes, then versions by reference, never to be changed."""
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
 
@@ -85,7 +85,7 @@ class StateView:
 
     @classmethod
     def of_loaded(cls, state: LoadedState) -> StateView:
-        """A view of a state that nobody uses yet: `take_loaded` hands it out."""
+        """A view of a state that is not in use yet: `take_loaded` hands it out."""
         view = cls(state)
         view._loaded = state
         return view
@@ -126,7 +126,7 @@ def pack_part(part: Part) -> bytes:
 
 
 def _cut(head: list[Any], pieces: Iterable[Iterable[KV]]) -> Iterator[Part]:
-    # Packed, since whoever loads it may change what it finds there.
+    # Packed, since the member that loads it may change what it finds there.
     yield _pack(head)
     part: list[KV] = []
     size = 0
@@ -143,16 +143,16 @@ def _cut(head: list[Any], pieces: Iterable[Iterable[KV]]) -> Iterator[Part]:
 
 @attrs.frozen
 class PlainState:
-    """A state in its parts, for whoever keeps it in another form."""
+    """A state in its parts, for a caller that keeps it in another form."""
 
     revision: int
     compact_revision: int
     log_base: int
+    # Id and seconds of each lease.
     grants: list[tuple[int, int]]
-    """Id and seconds of each lease."""
     sections: dict[str, Any]
+    # In the order of writing; those before `log_base` are the base.
     versions: Iterable[KV]
-    """In the order of writing; those before `log_base` are the base."""
 
     def chunks(self) -> Iterator[bytes]:
         """The state as bytes, bit by bit."""
@@ -190,8 +190,8 @@ class StateLoader:
         self._sections: dict[str, Any] = {}
         self._revision = 0
         self._begun = False
+        # Versions of the base that are to be packed together.
         self._unpacked: list[KV] = []
-        """Versions of the base that are to be packed together."""
         self._unpacked_bytes = 0
 
     def feed(self, chunk: Part) -> None:

@@ -20,34 +20,34 @@ from raftstore.errors import (
     Status,
     StoreError,
 )
-from raftstore.mvcc.base import Segment, read
+from raftstore.mvcc.base import KV, Segment, read
 from raftstore.mvcc.compare import choose_branches, holds
-from raftstore.mvcc.history import KV, version_of
+from raftstore.mvcc.history import version_of
 from raftstore.mvcc.keyspace import LEASE, VALUE, KeySpace, upper_bound
 from raftstore.mvcc.lease import Leases
 from raftstore.mvcc.ranges import read_range
 from raftstore.mvcc.snapshot import LoadedState, StateView, load
 from raftstore.wire import OP_DELETE_RANGE, OP_PUT, OP_RANGE, OP_TXN
 
+# Counted for a lease; etcd: leaseOverhead in ``server/storage/quota.go``.
 LEASE_BYTES: Final = 64
-"""Counted for a lease; etcd: leaseOverhead in ``server/storage/quota.go``."""
 NO_LEASE_ID: Final = Status(INVALID_ARGUMENT, "etcdserver: lease id is not provided")
 
 
+# Takes a request's fields and the time in nanoseconds; answers like `Store.apply_wire`.
 Applier = Callable[[list[Any], int], list[Any]]
-"""Takes a request's fields and the time in nanoseconds; answers like `Store.apply_wire`."""
 
 
 class Section(Protocol):
-    """A part of the replicated state beside the keys: users, alarms, members ...
+    """A part of the replicated state next to the keys: users, alarms, members ...
 
     It changes only by its `writers`, so it is equal on all members at equal log index, and it
     travels in snapshots with the keys.
     """
 
     name: str
+    # By the name of the request; each answers ``[0, response fields]`` or ``[code, message]``.
     writers: dict[str, Applier]
-    """By the name of the request; each answers ``[0, response fields]`` or ``[code, message]``."""
 
     def dump(self) -> Any:
         """The state as plain data for msgpack, independent of what is applied later."""
@@ -61,8 +61,8 @@ class Counts:
     """What was done since the start, within transactions and without."""
 
     puts: int = 0
+    # Of keys.
     deletes: int = 0
-    """Of keys."""
     ranges: int = 0
     txns: int = 0
     leases_granted: int = 0
@@ -101,10 +101,10 @@ class Store:
             "lease_time_to_live": self._lease_time_to_live,
             "lease_leases": self._lease_leases,
         }
+        # Names of the requests that go through the log.
         self.write_ops = frozenset(self._appliers)
-        """Names of the requests that go through the log."""
+        # Names of the requests that `read_wire` answers.
         self.read_ops = frozenset(self._readers)
-        """Names of the requests that `read_wire` answers."""
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -127,7 +127,7 @@ class Store:
     def shield(self, ops: frozenset[str], refusal: Applier) -> None:
         """Let `refusal` answer these requests where they stand bare in the log.
 
-        `apply_unshielded` still applies them, for whoever has looked at them first.
+        `apply_unshielded` still applies them, for a caller that has looked at them first.
         """
         self._shielded = dict.fromkeys(sorted(ops & self._appliers.keys()), refusal)
         self._rebuild()

@@ -1,7 +1,7 @@
 """Dropping what a compaction made unreadable, and moving what stays out of its way, step by step.
 
 A compaction takes effect for readers at once; what it frees is found by looking at every version
-that was written before it, which takes seconds for millions. So it goes on in steps of about a
+that was written before it, which takes seconds for millions. So it continues in steps of about a
 millisecond between other work:
 
 1. *renew*: when many keys have come or gone, all are replaced by equal ones. A key is as old as its
@@ -9,42 +9,61 @@ millisecond between other work:
    freed the new ones do not come to lie where it was;
 2. *trim*: the versions by key lose those that are hidden, as the log names their keys;
 3. *move*: what stays of the log is packed behind the base, and the log begins later, bit by bit;
-4. *tidy*: segments of the base lose what has died, sparse and small ones are packed anew.
+4. *tidy*: segments of the base lose what has died, sparse and small ones are packed again.
 
-Whoever takes over the state meanwhile (by a snapshot) finds ``log_base < compact_revision`` and
-sweeps for itself.
+A member that takes over the state meanwhile (by a snapshot) finds ``log_base < compact_revision``
+and sweeps for itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import msgpack
 
-from raftstore.mvcc.base import SEGMENT_BYTES, SEGMENT_VERSIONS, Segment, pack
+from raftstore.mvcc.base import KV, SEGMENT_BYTES, SEGMENT_VERSIONS, Base, Segment, pack
 from raftstore.mvcc.history import (
-    KV,
     VERSION_BYTES,
+    History,
+    Kept,
     LogEntry,
     count_until,
     flatten,
     version_of,
 )
-
-if TYPE_CHECKING:
-    from raftstore.mvcc.keyspace import KeySpace
+from raftstore.mvcc.keyindex import KeyIndex
 
 STEP_VERSIONS: Final = 1024
+# Versions to look at in the time that it takes to find a packed one.
 KILL_COST: Final = 3
-"""Versions to look at in the time that it takes to find a packed one."""
+# Keys are renewed when one in so many has come or gone.
 RENEWAL_SHARE: Final = 4
-"""Keys are renewed when one in so many has come or gone."""
 MIN_RENEWED: Final = 8_192
 FEW_KEYS: Final = 1024
 
 
-def sweep(space: KeySpace, revision: int) -> Iterator[None]:
+class Sweepable(Protocol):
+    """What a sweep needs of the key space, which owns all of this (`raftstore.mvcc.keyspace`)."""
+
+    base: Base
+    history: History
+    live: dict[bytes, Kept]
+    older: dict[bytes, Kept | list[Kept]]
+    live_keys: KeyIndex
+    dead_keys: KeyIndex
+    size_bytes: int
+
+    def before(self, key: bytes) -> list[Kept]:
+        """The older versions of a key, oldest first."""
+        ...
+
+    def move(self, key: bytes, former: Kept, segment: Segment) -> None:
+        """Let `segment` stand for a version where `former` did."""
+        ...
+
+
+def sweep(space: Sweepable, revision: int) -> Iterator[None]:
     """Drop what no reader at `revision` or later can see, one step per item."""
     if space.live_keys.changes >= max(MIN_RENEWED, len(space.live_keys) // RENEWAL_SHARE):
         yield from _renew_keys(space)
@@ -62,7 +81,7 @@ def sweep(space: KeySpace, revision: int) -> Iterator[None]:
 # -- renew -----------------------------------------------------------------------------------------
 
 
-def _renew_keys(space: KeySpace) -> Iterator[None]:
+def _renew_keys(space: Sweepable) -> Iterator[None]:
     live = space.live
 
     def renewed(keys: list[bytes]) -> list[bytes]:
@@ -99,7 +118,7 @@ def _copies(keys: list[bytes]) -> list[bytes]:
 # -- trim ------------------------------------------------------------------------------------------
 
 
-def _trim_keys(space: KeySpace, revision: int) -> Iterator[None]:
+def _trim_keys(space: Sweepable, revision: int) -> Iterator[None]:
     older, history = space.older, space.history
     history.seal()
     looked_at = 0
@@ -115,7 +134,7 @@ def _trim_keys(space: KeySpace, revision: int) -> Iterator[None]:
     yield
 
 
-def _trim(space: KeySpace, key: bytes, revision: int) -> int:
+def _trim(space: Sweepable, key: bytes, revision: int) -> int:
     """Drop the versions of a key that are hidden; how many others take as long to look at."""
     versions, newest = space.before(key), space.live.get(key)
     if newest is not None and (isinstance(newest, Segment) or newest[2] <= revision):
@@ -148,7 +167,7 @@ def _trim(space: KeySpace, key: bytes, revision: int) -> int:
 # -- move ------------------------------------------------------------------------------------------
 
 
-def _move(space: KeySpace, revision: int) -> Iterator[None]:
+def _move(space: Sweepable, revision: int) -> Iterator[None]:
     """Let the log begin at `revision`."""
     history = space.history
     while history.log_base < revision:
@@ -177,7 +196,7 @@ def _move(space: KeySpace, revision: int) -> Iterator[None]:
         yield
 
 
-def _gather(space: KeySpace, entry: LogEntry, staying: list[KV]) -> int:
+def _gather(space: Sweepable, entry: LogEntry, staying: list[KV]) -> int:
     """Of what a revision wrote, add what is the newest of its key, or would be at the compaction.
 
     Answers how many bytes that takes, roughly.

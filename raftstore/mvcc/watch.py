@@ -19,7 +19,7 @@ import attrs
 import msgpack
 
 from raftstore.errors import COMPACTED, EMPTY_KEY, StoreError
-from raftstore.mvcc.history import KV
+from raftstore.mvcc.base import KV
 from raftstore.mvcc.intervals import IntervalMap, covers
 from raftstore.mvcc.keyspace import KeySpace, upper_bound
 from raftstore.mvcc.store import Store
@@ -35,7 +35,7 @@ _FIXARRAY_MAX: Final = 15
 Item = tuple[Any, list[Any]]
 
 
-@attrs.define(slots=True, eq=False)
+@attrs.define(eq=False)
 class Watcher:
     """One watch of one client. While it waits, `next_revision` is the first it has not got."""
 
@@ -46,7 +46,7 @@ class Watcher:
     progress_notify: bool
 
 
-@attrs.define(slots=True, eq=False)
+@attrs.define(eq=False)
 class Group:
     """Watchers that want exactly the same events."""
 
@@ -70,8 +70,8 @@ class WatchHub:
     """All watches of a member."""
 
     def __init__(self, store: Store) -> None:
+        # Events given to watches as they were written, since the start.
         self.sent_events = 0
-        """Events given to watches as they were written, since the start."""
         self._store = store
         self._watchers: dict[int, Watcher] = {}
         self._waiting: dict[int, Watcher] = {}
@@ -261,7 +261,7 @@ class WatchHub:
         self._out.append((watcher.sink, fields))
 
     def _unsync_all(self) -> None:
-        """The state is about to be replaced: everyone waits, from where they were."""
+        """The state is about to be replaced: all watchers wait, from where they were."""
         self._advance()
         for group in self._groups.values():
             for watcher in group.synced.values():

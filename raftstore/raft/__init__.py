@@ -1,7 +1,30 @@
-"""Consensus as a pure state machine: message in, Ready out."""
+"""Consensus as a pure state machine: message in, Ready out.
 
-from .config import RaftConfig, RecoveredState, founding_state
-from .configuration import (
+A program holds a `RawNode`. The algorithm behind it is one object whose class is built in layers,
+one concern per file, each class on top of the one below it:
+
+    RawNode       rawnode      Ready and advance: what the environment has to carry out
+      | holds
+    Raft          raft         dispatch of messages by term and role
+      | is an
+    Election      election     timeouts, PreVote, votes, CheckQuorum, transfer of leadership
+    Membership    membership   joint configurations, learners
+    Reads         reads        ReadIndex
+    Lease         lease        reads within the leader's lease
+    Replication   replication  append, count, commit, snapshots
+    RaftState     state        variables of the paper's figure 2, outbox, changes of role
+      | holds
+      |-- RaftLog          log            the entries since the last snapshot
+      |-- Progress         progress       what each follower has, and what is on its way
+      `-- Configuration    configuration  who votes; `quorum` says what a majority of them is
+
+`RaftMonitor` (invariants) watches all members of a run from outside.
+"""
+
+from __future__ import annotations
+
+from raftstore.raft.config import RaftConfig, RecoveredState, founding_state
+from raftstore.raft.configuration import (
     LEAVE_JOINT,
     ChangeKind,
     ConfChange,
@@ -11,7 +34,7 @@ from .configuration import (
     founding,
     simple_change,
 )
-from .errors import (
+from raftstore.raft.errors import (
     CompactedError,
     ConfigurationError,
     InvariantViolationError,
@@ -20,10 +43,18 @@ from .errors import (
     UnavailableError,
     UncommittedLimitError,
 )
-from .invariants import RaftMonitor
-from .messages import NO_MEMBER, Entry, EntryKind, HardState, Message, MessageKind, Snapshot
-from .rawnode import RawNode, Ready, SoftState
-from .state import ReadState, Role
+from raftstore.raft.invariants import RaftMonitor
+from raftstore.raft.messages import (
+    NO_MEMBER,
+    Entry,
+    EntryKind,
+    HardState,
+    Message,
+    MessageKind,
+    Snapshot,
+)
+from raftstore.raft.rawnode import RawNode, Ready, SoftState
+from raftstore.raft.state import ReadState, Role
 
 __all__ = [
     "LEAVE_JOINT",

@@ -1,9 +1,11 @@
 """The limits and timeouts of one member, checked at construction."""
 
+from __future__ import annotations
+
 import attrs
 
-from .configuration import founding
-from .messages import CONF_CHANGE, NO_MEMBER, Entry, HardState, Snapshot
+from raftstore.raft.configuration import founding
+from raftstore.raft.messages import CONF_CHANGE, NO_MEMBER, Entry, HardState, Snapshot
 
 MEBIBYTE = 1 << 20
 WHOLE_PERCENT = 100
@@ -14,33 +16,33 @@ class RaftConfig:
     """How a member behaves. Timeouts count calls of `tick`."""
 
     id: int
+    # The members that found the cluster; none for one that joins, which learns them by the log.
     voters: tuple[int, ...]
-    """The members that found the cluster; none for one that joins, which learns them by the log."""
     election_ticks: int = 10
     heartbeat_ticks: int = 1
     max_bytes_per_message: int = MEBIBYTE
     max_entries_per_message: int = 4096
+    # So many appends to a follower may be unanswered.
     max_inflight_messages: int = 256
-    """So many appends to a follower may be unanswered."""
+    # So many bytes of entries may be under way to a follower; the last append may pass it.
     max_inflight_bytes: int = 16 * MEBIBYTE
-    """So many bytes of entries may be under way to a follower; the last append may pass it."""
+    # So much a leader takes beyond what is committed; a single larger batch is let in alone.
     max_uncommitted_bytes: int = 64 * MEBIBYTE
-    """So much a leader takes beyond what is committed; a single larger batch is let in alone."""
     max_committed_bytes_per_ready: int = 16 * MEBIBYTE
+    # How long a leader waits for the acknowledgement of a snapshot before it probes again.
     snapshot_resend_heartbeats: int = 30
-    """How long a leader waits for the acknowledgement of a snapshot before it probes again."""
     pre_vote: bool = True
     check_quorum: bool = True
+    # Whether a leader with a lease answers reads without asking the others (needs CheckQuorum).
     lease_reads: bool = False
-    """Whether a leader with a lease answers reads without asking the others (needs CheckQuorum)."""
+    # By so much the clock of a follower may gain on the leader's: the lease is shorter by it.
     max_clock_drift_percent: int = 10
-    """By so much the clock of a follower may gain on the leader's: the lease is shorter by it."""
+    # In which the clock counts that measures the lease.
     clock_units_per_tick: int = 1
-    """In which the clock counts that measures the lease."""
+    # Whether what no commit waits for may wait itself: entries for followers that the quorum does
+    # not need, up to `max_withheld_entries`, and news of commits. More of the same carries it, or
+    # `send_withheld`.
     lazy_replication: bool = False
-    """Whether what no commit waits for may wait itself: entries for followers that the quorum does
-    not need, up to `max_withheld_entries`, and news of commits. More of the same carries it, or
-    `send_withheld`."""
     max_withheld_entries: int = 64
 
     def __attrs_post_init__(self) -> None:
@@ -77,7 +79,7 @@ def founding_state(voters: tuple[int, ...], context: bytes = b"") -> RecoveredSt
     """What each founding member of a cluster that is to be changed later begins with.
 
     The members stand in the log from its first entry on, committed in term 1 (as in etcd), so that
-    whoever joins learns them in the same way as everything else. To be written to the disk.
+    a joining member learns them like everything else. To be written to the disk.
     """
     entry = Entry(1, 1, CONF_CHANGE, founding(voters, context).encode())
     return RecoveredState(HardState(1, NO_MEMBER, 1), Snapshot(), (entry,))

@@ -6,13 +6,15 @@ everything, and out of it again (Raft section 6). The rules are those of etcd's 
 plain values, apart from the algorithm, so that it can be checked by itself.
 """
 
+from __future__ import annotations
+
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgpack
 
-from .errors import ConfigurationError
-from .quorum import JointConfig, MajorityConfig, Quorum
+from raftstore.raft.errors import ConfigurationError
+from raftstore.raft.quorum import JointConfig, MajorityConfig, Quorum
 
 
 class ChangeKind(IntEnum):
@@ -20,23 +22,23 @@ class ChangeKind(IntEnum):
 
     ADD_VOTER = 0
     REMOVE = 1
+    # Nothing that consensus cares about: an address, say.
     UPDATE = 2
-    """Nothing that consensus cares about: an address, say."""
+    # It receives the log, but neither votes nor counts; a voter is demoted by it.
     ADD_LEARNER = 3
-    """It receives the log, but neither votes nor counts; a voter is demoted by it."""
 
 
 class Transition(IntEnum):
     """How the cluster gets from the old configuration to the new one."""
 
+    # At once if only one change is asked for, else as IMPLICIT.
     AUTO = 0
-    """At once if only one change is asked for, else as IMPLICIT."""
+    # Through a joint configuration that the leader ends by itself.
     IMPLICIT = 1
-    """Through a joint configuration that the leader ends by itself."""
+    # Into a joint configuration, which stays until a caller proposes to leave it.
     EXPLICIT = 2
-    """Into a joint configuration, which stays until somebody proposes to leave it."""
+    # The first entry of the log: there was no configuration before.
     FOUNDING = 3
-    """The first entry of the log: there was no configuration before."""
 
 
 class MemberChange(NamedTuple):
@@ -50,20 +52,20 @@ class Configuration(NamedTuple):
     """The members at one place of the log. Ids are sorted; a joint one has `outgoing` voters."""
 
     voters: tuple[int, ...] = ()
+    # The voters of the configuration that is being left.
     outgoing: tuple[int, ...] = ()
-    """The voters of the configuration that is being left."""
     learners: tuple[int, ...] = ()
+    # Outgoing voters that become learners when the joint configuration ends.
     learners_next: tuple[int, ...] = ()
-    """Outgoing voters that become learners when the joint configuration ends."""
     auto_leave: bool = False
 
     @classmethod
-    def of_voters(cls, voters: tuple[int, ...]) -> "Configuration":
+    def of_voters(cls, voters: tuple[int, ...]) -> Configuration:
         """A plain configuration."""
         return cls(_sorted(voters))
 
     @classmethod
-    def from_wire(cls, wire: list[Any]) -> "Configuration":
+    def from_wire(cls, wire: list[Any]) -> Configuration:
         """Rebuild one from its positional form."""
         voters, outgoing, learners, learners_next, auto_leave = wire
         return cls(
@@ -107,10 +109,10 @@ class ConfChange(NamedTuple):
     """A change of the configuration, as it stands in the log."""
 
     transition: int = Transition.AUTO.value
+    # Empty: the joint configuration ends.
     changes: tuple[MemberChange, ...] = ()
-    """Empty: the joint configuration ends."""
+    # Whatever the proposer wants to find again when the change is applied.
     context: bytes = b""
-    """Whatever the proposer wants to find again when the change is applied."""
 
     @property
     def leaves_joint(self) -> bool:
@@ -132,7 +134,7 @@ class ConfChange(NamedTuple):
         return data
 
     @classmethod
-    def decode(cls, data: bytes) -> "ConfChange":
+    def decode(cls, data: bytes) -> ConfChange:
         """The change in an entry's data."""
         if not data:
             return LEAVE_JOINT

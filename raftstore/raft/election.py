@@ -1,10 +1,12 @@
-"""Leader election (Raft section 5.2) with PreVote.
+"""Leader election: PreVote, CheckQuorum and leadership transfer.
 
-(dissertation 9.6), CheckQuorum and leadership transfer (3.10).
+Sources: Raft section 5.2; dissertation 9.6 (PreVote) and 3.10 (transfer).
 """
 
-from .membership import Membership
-from .messages import (
+from __future__ import annotations
+
+from raftstore.raft.membership import Membership
+from raftstore.raft.messages import (
     CAMPAIGN_TRANSFER,
     CONF_CHANGE,
     NO_MEMBER,
@@ -16,8 +18,8 @@ from .messages import (
     EntryKind,
     Message,
 )
-from .quorum import VoteResult
-from .state import FOLLOWER, LEADER, PRE_CANDIDATE
+from raftstore.raft.quorum import VoteResult
+from raftstore.raft.state import FOLLOWER, LEADER, PRE_CANDIDATE
 
 
 class Election(Membership):
@@ -79,7 +81,7 @@ class Election(Membership):
         self._request_votes(VOTE, self.term, context)
 
     def _request_votes(self, kind: int, term: int, context: bytes) -> None:
-        """Ask every voter; the own vote counts once it is on disk, as everybody else's."""
+        """Ask every voter; the own vote counts once it is on disk, as every other vote."""
         response = VOTE_RESPONSE if kind == VOTE else PRE_VOTE_RESPONSE
         index, log_term = self.log.last_index, self.log.last_term
         for voter in self.quorum.voters:
@@ -117,9 +119,9 @@ class Election(Membership):
             self.become_follower(self.term, NO_MEMBER)
 
     def become_leader(self) -> None:
-        """Lead: everything that followers have is unknown, and one empty entry commits the past.
+        """Lead: what followers have is unknown, and one empty entry commits the past.
 
-        (section 8).
+        Source: Raft section 8.
         """
         self._reset(self.term)
         self.leader = self.id
@@ -135,7 +137,7 @@ class Election(Membership):
     def handle_vote_request(self, message: Message) -> None:
         """Answer a candidate or pre-candidate (Raft section 5.2, 5.4.1)."""
         if self.is_bound_by_lease() and message.context != CAMPAIGN_TRANSFER:
-            # Whoever comes with a later term is not heard at all; this term's are no better.
+            # A candidate of a later term is not heard at all; this term's are no better.
             return
         self.learn_commit(message)
         response = VOTE_RESPONSE if message.kind == VOTE else PRE_VOTE_RESPONSE
@@ -159,7 +161,7 @@ class Election(Membership):
         """Another one knows a change of the members to be committed, which stands in this log, too.
 
         It holds for a member once that has applied it. One that was not told of the commit might
-        ask for votes, for ever, where it needs none any more, or be asked for its own by one that
+        ask for votes forever where it needs none any more, or be asked for its own by one that
         it does not know. (As in TiKV's raft; etcd's advises against clusters of two, where that
         happens.)
         """
@@ -174,7 +176,7 @@ class Election(Membership):
                 self.become_follower(self.term, NO_MEMBER)
 
     def can_vote(self, message: Message) -> bool:
-        """One vote per term, first come first served; a pre-vote for a later term binds nobody."""
+        """One vote per term, first come first served; a pre-vote binds no member."""
         return (
             self.vote == message.sender
             or (self.vote == NO_MEMBER and self.leader == NO_MEMBER)
@@ -192,7 +194,7 @@ class Election(Membership):
         progress = self.progress.get(transferee)
         if transferee in (self.id, self.transferee) or not self.may_take_over(transferee):
             return
-        assert progress is not None, "whoever may take over is a member"
+        assert progress is not None, "only a member may take over"
         self.election_elapsed = 0
         self.transferee = transferee
         if progress.match == self.log.last_index:

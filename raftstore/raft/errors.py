@@ -9,6 +9,8 @@ RaftError
 └── InvariantViolationError a safety rule of Raft does not hold: always a defect, never a fault
 """
 
+from __future__ import annotations
+
 
 class RaftError(Exception):
     """Base of all errors of this package."""

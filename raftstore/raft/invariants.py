@@ -5,19 +5,28 @@ constant per entry: logs are compared as list slices against one reference log, 
 members share costs one comparison in C. The reference keeps a bounded window behind the last entry.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import attrs
 
-from .configuration import Configuration
-from .errors import InvariantViolationError
-from .messages import APPEND_RESPONSE, CONF_CHANGE, NO_MEMBER, VOTE_RESPONSE, Entry, Message
-from .quorum import Quorum
+from raftstore.raft.configuration import Configuration
+from raftstore.raft.errors import InvariantViolationError
+from raftstore.raft.messages import (
+    APPEND_RESPONSE,
+    CONF_CHANGE,
+    NO_MEMBER,
+    VOTE_RESPONSE,
+    Entry,
+    Message,
+)
+from raftstore.raft.quorum import Quorum
 
+# How many overwritten entries are remembered, a bound on memory.
 MAX_REPLACED_ENTRIES = 100_000
-"""How many overwritten entries are remembered, a bound on memory."""
+# How many configurations are remembered.
 MAX_CONFIGURATIONS = 1_000
-"""How many configurations are remembered."""
 
 
 class ReferenceLog:
@@ -78,8 +87,8 @@ class Observed:
     vote: int = NO_MEMBER
     commit: int = 0
     applied: int = 0
+    # Up to where its log, as far as it is known here, agrees with what leaders wrote.
     log_end: int = 0
-    """Up to where its log, as far as it is known here, agrees with what leaders wrote."""
 
 
 class RaftMonitor:
@@ -91,18 +100,18 @@ class RaftMonitor:
 
     def __init__(self, *, record_only: bool = False, window_entries: int = 16_384) -> None:
         self.violations: list[InvariantViolationError] = []
+        # Term -> the one leader it had.
         self.leaders: dict[int, int] = {}
-        """Term -> the one leader it had."""
         self._record_only = record_only
         self._members: dict[int, Observed] = {}
         self._votes: dict[tuple[int, int], int] = {}
         self._log = ReferenceLog(window_entries)
         self._applied = ReferenceLog(window_entries)
         self._replaced: dict[tuple[int, int], Entry] = {}
+        # How often a member overwrote an entry that another one had at that index.
         self.replaced_entries = 0
-        """How often a member overwrote an entry that another one had at that index."""
+        # By the index of the entry that made it; the newest ones.
         self.configurations: dict[int, Configuration] = {}
-        """By the index of the entry that made it; the newest ones."""
 
     def _violated(self, check: str, message: str) -> None:
         violation = InvariantViolationError(check, message)
@@ -121,9 +130,9 @@ class RaftMonitor:
     def leader_elected(
         self, member_id: int, term: int, term_at: Callable[[int], int | None]
     ) -> None:
-        """Election safety, and leader completeness; `term_at` reads the new leader's log (None.
+        """Election safety and leader completeness (Raft figure 3).
 
-        Compacted).
+        `term_at` reads the new leader's log; it gives None for a compacted index.
         """
         other = self.leaders.setdefault(term, member_id)
         if other != member_id:
@@ -199,7 +208,7 @@ class RaftMonitor:
             self._replaced.clear()
 
     def _replace(self, member_id: int, known: Entry, entry: Entry) -> None:
-        """A newer leader wrote another entry: whoever has the known one must take it back."""
+        """A newer leader wrote another entry: a member with the known one must take it back."""
         self._replaced[known.index, known.term] = known
         self._log.replace(entry)
         for other_id, other in self._members.items():

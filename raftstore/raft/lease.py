@@ -1,33 +1,36 @@
 """The leader's lease: for how long no other member can have been elected (dissertation 6.4.1).
 
-A member that hears its leader votes for nobody else for an election timeout. So a leader whose
+A member that hears its leader votes for no other member for an election timeout. So a leader whose
 heartbeat was answered by a quorum is the only one for about so long, counted from when it *sent*
-that heartbeat, and may answer reads without asking anybody. That it rests on clocks is its price:
-no follower's clock may gain more on the leader's than `RaftConfig.max_clock_drift_percent`. Steps
-and pauses do no harm to a clock that goes on meanwhile.
+that heartbeat, and may answer reads without asking any member. That it rests on clocks is its
+price: no follower's clock may gain more on the leader's than `RaftConfig.max_clock_drift_percent`.
+Steps and pauses do no harm to a clock that runs meanwhile.
 
 Three more rules keep the promise, none of which etcd's lease-based reads have (they trust a leader
 until it notices the loss of its quorum, up to two election timeouts later):
 
-- a member keeps its promise over a restart: it votes for nobody before an election timeout is over;
+- a member keeps its promise over a restart: it votes for no member before an election timeout is
+  over;
 - it keeps it when a higher term makes it forget its leader;
 - a leader that has asked another member to take over has no lease for the rest of its term: the
   followers do not keep the promise against that member, and the message may arrive at any time.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
-from .config import RaftConfig, RecoveredState
-from .messages import CAMPAIGN_TRANSFER, NO_MEMBER, Message, Snapshot
-from .replication import Replication
-from .state import LEADER, Rng
+from raftstore.raft.config import RaftConfig, RecoveredState
+from raftstore.raft.messages import CAMPAIGN_TRANSFER, NO_MEMBER, Message, Snapshot
+from raftstore.raft.replication import Replication
+from raftstore.raft.state import LEADER, Rng
 
 
 class Lease(Replication):
     """The leader's end: when the quorum last answered. The follower's end: whom it may vote for."""
 
+    # Since the member started.
     ticks: int
-    """Since the member started."""
 
     def __init__(
         self,
@@ -49,14 +52,14 @@ class Lease(Replication):
 
     def _reset(self, term: int) -> None:
         super()._reset(term)
+        # The newest heartbeat that each member has answered, by when it was sent.
         self.lease_answers: dict[int, int] = {}
-        """The newest heartbeat that each member has answered, by when it was sent."""
         self.lease_is_given_up = False
 
     # -- leader -------------------------------------------------------------------------------
 
     def heartbeat_stamp(self) -> int:
-        """When a heartbeat is sent, so that its answer tells; 0: nobody wants to know."""
+        """When a heartbeat is sent, so that its answer tells; 0: no answer is wanted."""
         return 1 + self._clock() if self.config.lease_reads else 0
 
     def note_lease_answer(self, message: Message) -> None:

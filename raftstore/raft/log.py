@@ -7,14 +7,16 @@ the whole data structure: `offset` < first entry; `stable` up to where the disk 
 `committed`; `applied`.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from operator import itemgetter
 from typing import Final
 
-from .errors import CompactedError, UnavailableError
-from .messages import Entry, HardState, Snapshot
+from raftstore.raft.errors import CompactedError, UnavailableError
+from raftstore.raft.messages import Entry, HardState, Snapshot
 
 entry_data: Final = itemgetter(3)
 
@@ -44,10 +46,10 @@ class RaftLog:
         self.stable = self.last_index
         self.committed = self.offset
         self.applied = self.offset if applied is None else applied
+        # What the leader says that it has committed: beyond the own log's end if that is late.
         self.leader_commit = 0
-        """What the leader says that it has committed: beyond the own log's end if that is late."""
+        # Received from the leader, not yet on disk and not yet applied.
         self.pending_snapshot: Snapshot | None = None
-        """Received from the leader, not yet on disk and not yet applied."""
 
     def load_commit(self, hard_state: HardState) -> None:
         """Take the commit index that the disk remembers."""

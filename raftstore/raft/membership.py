@@ -7,21 +7,23 @@ and a leader begins none before it has committed an entry of its own term: witho
 two quorums could be disjoint (raft-dev, 10 July 2015).
 """
 
-from .configuration import LEAVE_JOINT, ConfChange, Configuration
-from .errors import ProposalDroppedError
-from .messages import CONF_CHANGE, NO_MEMBER, Entry, EntryKind
-from .reads import Reads
-from .state import LEADER
+from __future__ import annotations
 
+from raftstore.raft.configuration import LEAVE_JOINT, ConfChange, Configuration
+from raftstore.raft.errors import ProposalDroppedError
+from raftstore.raft.messages import CONF_CHANGE, NO_MEMBER, Entry, EntryKind
+from raftstore.raft.reads import Reads
+from raftstore.raft.state import LEADER
+
+# How much of the leader's log a learner must hold to be promoted (etcd: readyPercentThreshold).
 IN_SYNC_PERCENT = 90
-"""How much of the leader's log a learner must hold to be promoted (etcd: readyPercentThreshold)."""
 
 
 class Membership(Reads):
     """Proposing and applying changes, and what follows from them."""
 
+    # On a leader: no change of the configuration stands behind this index.
     pending_change_index: int
-    """On a leader: no change of the configuration stands behind this index."""
 
     def _reset(self, term: int) -> None:
         super()._reset(term)
@@ -123,7 +125,7 @@ class Membership(Reads):
             return
         if self.maybe_commit():
             self.on_commit_advanced()
-        self.count_reads_anew()
+        self.recount_reads()
         for member in configuration.members:
             if member != self.id:
                 self.maybe_send_append(member, send_if_empty=False)

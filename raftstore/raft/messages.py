@@ -4,32 +4,34 @@ On the wire a message is one positional list. Entries are named tuples, so msgpa
 they are.
 """
 
+from __future__ import annotations
+
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 import attrs
 
-from .configuration import Configuration
+from raftstore.raft.configuration import Configuration
 
+# Members are numbered from 1; 0 stands for no member: no vote given, no leader known.
 NO_MEMBER: Final = 0
-"""Members are numbered from 1; 0 stands for "nobody": no vote given, no leader known."""
 
 
 class EntryKind(IntEnum):
     """What an entry holds."""
 
     NORMAL = 0
+    # The entry by which a new leader commits everything before it (Raft section 8).
     EMPTY = 1
-    """The entry by which a new leader commits everything before it (Raft section 8)."""
+    # An encoded `ConfChange` (Raft section 6).
     CONF_CHANGE = 2
-    """An encoded `ConfChange` (Raft section 6)."""
 
 
 class Entry(NamedTuple):
     """One slot of the replicated log."""
 
     term: int
-    index: int  # type: ignore[assignment]  # Raft's own word; nobody searches the tuple
+    index: int  # type: ignore[assignment]  # Raft's own word; the tuple is never searched
     kind: int
     data: bytes
 
@@ -45,12 +47,12 @@ class HardState(NamedTuple):
 class Snapshot(NamedTuple):
     """The state machine after `index`, which replaces the log up to there (Raft section 7)."""
 
-    index: int = 0  # type: ignore[assignment]  # Raft's own word; nobody searches the tuple
+    index: int = 0  # type: ignore[assignment]  # Raft's own word; the tuple is never searched
     term: int = 0
+    # The members after `index`.
     configuration: Configuration = Configuration()
-    """The members after `index`."""
+    # The state itself, in whatever form the environment keeps and carries it.
     data: Any = b""
-    """The state itself, in whatever form the environment keeps and carries it."""
 
 
 class MessageKind(IntEnum):
@@ -59,11 +61,9 @@ class MessageKind(IntEnum):
     PROPOSE = 1
     APPEND = 2
     APPEND_RESPONSE = 3
+    # An append without entries that only moves the commit index. Answered only when it does not
+    # fit.
     COMMIT = 4
-    """An append without entries that only moves the commit index.
-
-    Answered only when it does not fit.
-    """
     VOTE = 5
     VOTE_RESPONSE = 6
     PRE_VOTE = 7
@@ -94,19 +94,16 @@ TIMEOUT_NOW: Final = 13
 READ_INDEX: Final = 14
 READ_INDEX_RESPONSE: Final = 15
 
+# The kind of an entry, as a plain integer as well.
 CONF_CHANGE: Final = 2
-"""The kind of an entry, as a plain integer as well."""
 
+# Most messages of these kinds have nothing to say in the fields behind `commit`.
 _SHORT: Final = frozenset((COMMIT, APPEND_RESPONSE, HEARTBEAT, HEARTBEAT_RESPONSE))
-"""Most messages of these kinds have nothing to say in the fields behind `commit`."""
 
 _new_tuple: Final = tuple.__new__
 
+# Context of a vote request that the old leader itself asked for. It overrides the leader's lease.
 CAMPAIGN_TRANSFER: Final = b"transfer"
-"""Context of a vote request that the old leader itself asked for.
-
-It overrides the leader's lease.
-"""
 
 
 @attrs.define
@@ -160,10 +157,10 @@ class Message:
         ]
 
     @classmethod
-    def from_wire(cls, wire: list[Any]) -> "Message":
+    def from_wire(cls, wire: list[Any]) -> Message:
         """Rebuild a message from its positional form.
 
-        (sequences may have become lists on the way).
+        Sequences may have become lists on the way.
         """
         message = cls(*wire)
         if message.entries:

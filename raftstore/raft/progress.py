@@ -6,6 +6,8 @@ unanswered ones, by count and by bytes. *Snapshot*: the entries that the followe
 compacted, a snapshot is on its way, nothing else is sent.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from enum import Enum
 
@@ -32,8 +34,8 @@ class Inflights:
     max_messages: int
     max_bytes: int
     bytes: int = 0
+    # Last index and bytes of entries of each append.
     _sent: deque[tuple[int, int]] = attrs.Factory(deque)
-    """Last index and bytes of entries of each append."""
 
     def __len__(self) -> int:
         return len(self._sent)
@@ -68,10 +70,10 @@ class Progress:
     next: int = 1
     state: ProgressState = ProgressState.PROBE
     is_learner: bool = False
+    # Whether the member was heard since the last check of the quorum.
     recent_active: bool = False
-    """Whether the member was heard since the last check of the quorum."""
+    # The same of the period before.
     was_active: bool = False
-    """The same of the period before."""
     paused: bool = False
     pending_snapshot: int = 0
     snapshot_age_heartbeats: int = 0
@@ -136,7 +138,7 @@ class Progress:
     def maybe_decrease(self, rejected: int, hint: int) -> bool:
         """Take a rejection of an append after `rejected`; False when it is stale.
 
-        (Raft section 5.3).
+        Source: Raft section 5.3.
         """
         if self.state is REPLICATE:
             if rejected <= self.match:

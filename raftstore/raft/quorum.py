@@ -1,8 +1,10 @@
 """Quorum arithmetic, apart from everything else so that it can be checked against brute force.
 
 A configuration answers two questions: up to which index has a quorum acknowledged, and has a vote
-been won. Whoever asks does not know how many majorities stand behind the answer.
+been won. The caller does not know how many majorities stand behind the answer.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
@@ -10,8 +12,8 @@ from typing import Protocol
 
 import attrs
 
+# What an empty configuration has "acknowledged": it restrains nothing.
 INFINITE_INDEX = 2**63
-"""What an empty configuration has "acknowledged": it restrains nothing."""
 
 
 class VoteResult(Enum):

@@ -1,12 +1,14 @@
 """The dispatch of incoming messages by term and role.
 
-("Rules for Servers", figure 2 of the paper).
+Source: "Rules for Servers", figure 2 of the Raft paper.
 """
 
-from .configuration import ConfChange
-from .election import Election
-from .errors import ProposalDroppedError
-from .messages import (
+from __future__ import annotations
+
+from raftstore.raft.configuration import ConfChange
+from raftstore.raft.election import Election
+from raftstore.raft.errors import ProposalDroppedError
+from raftstore.raft.messages import (
     APPEND,
     APPEND_RESPONSE,
     COMMIT,
@@ -28,7 +30,7 @@ from .messages import (
     EntryKind,
     Message,
 )
-from .state import FOLLOWER, LEADER, TERMLESS
+from raftstore.raft.state import FOLLOWER, LEADER, TERMLESS
 
 _FROM_LEADER = frozenset((APPEND, COMMIT, HEARTBEAT, SNAPSHOT))
 _VOTE_REQUESTS = frozenset((VOTE, PRE_VOTE))
@@ -145,7 +147,7 @@ class Raft(Election):
             self.handle_snapshot(message)
 
     def _follow(self, message: Message) -> None:
-        """Whoever sends as a leader in this term is its leader."""
+        """A member that sends as a leader in this term is its leader."""
         if self.role is not FOLLOWER:
             self.become_follower(message.term, message.sender)
         self.leader = message.sender
@@ -155,7 +157,7 @@ class Raft(Election):
         """Append what a follower has passed on to the leader of this term.
 
         A copy that was sent to the leader of another term, be it this member, may stand in the log
-        already: whoever comes to lead cannot tell, so it must not be appended again.
+        already: the next leader cannot tell, so it must not be appended again.
         """
         if message.log_term != self.term:
             return

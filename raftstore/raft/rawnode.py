@@ -12,17 +12,19 @@ The contract of a `Ready`, in this order:
 5. `advance`. There is one `Ready` at a time; messages, ticks and proposals may come in between.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from .config import RaftConfig, RecoveredState
-from .configuration import ConfChange, Configuration
-from .log import entry_data
-from .messages import Entry, HardState, Message, Snapshot
-from .raft import Raft
-from .state import LEADER, ReadState, Rng, Role
+from raftstore.raft.config import RaftConfig, RecoveredState
+from raftstore.raft.configuration import ConfChange, Configuration
+from raftstore.raft.log import entry_data
+from raftstore.raft.messages import Entry, HardState, Message, Snapshot
+from raftstore.raft.raft import Raft
+from raftstore.raft.state import LEADER, ReadState, Rng, Role
 
 
 @attrs.frozen

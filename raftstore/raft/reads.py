@@ -1,16 +1,18 @@
 """Linearizable reads without a log entry: ReadIndex (Raft dissertation section 6.4).
 
 The leader notes its commit index, makes sure with a round of heartbeats that it still is the
-leader, and only then releases the index to whoever asked. A round confirms all requests that came
-before it. With `RaftConfig.lease_reads` a leader that has its lease needs no round.
+leader, and only then releases the index to the member that asked. A round confirms all requests
+that came before it. With `RaftConfig.lease_reads` a leader that has its lease needs no round.
 """
+
+from __future__ import annotations
 
 import attrs
 
-from .lease import Lease
-from .messages import NO_MEMBER, READ_INDEX, READ_INDEX_RESPONSE, Message
-from .quorum import VoteResult
-from .state import LEADER, ReadState
+from raftstore.raft.lease import Lease
+from raftstore.raft.messages import NO_MEMBER, READ_INDEX, READ_INDEX_RESPONSE, Message
+from raftstore.raft.quorum import VoteResult
+from raftstore.raft.state import LEADER, ReadState
 
 
 @attrs.define
@@ -35,7 +37,7 @@ class Reads(Lease):
         self.early_reads = []
 
     def read_index(self, context: bytes) -> bool:
-        """Ask for a read index on behalf of this member; False when nobody can be asked."""
+        """Ask for a read index on behalf of this member; False when no leader is known."""
         if self.role is LEADER:
             self._read_as_leader(context, self.id)
             return True
@@ -71,7 +73,7 @@ class Reads(Lease):
     def may_serve_reads(self) -> bool:
         """Before its first commit a leader may not know of all that was committed.
 
-        (Raft section 8).
+        Source: Raft section 8.
         """
         return self.committed_in_own_term()
 
@@ -107,7 +109,7 @@ class Reads(Lease):
         if self.quorum.vote_result(read.acknowledged) is VoteResult.WON:
             self._release_up_to(message.context)
 
-    def count_reads_anew(self) -> None:
+    def recount_reads(self) -> None:
         """The members have changed: fewer answers may be enough."""
         for context in reversed(list(self.pending_reads)):
             acknowledged = self.pending_reads[context].acknowledged

@@ -1,7 +1,9 @@
 """Log replication (Raft section 5.3), commitment (5.3, 5.4.2) and snapshot transfer (7)."""
 
-from .errors import UncommittedLimitError
-from .messages import (
+from __future__ import annotations
+
+from raftstore.raft.errors import UncommittedLimitError
+from raftstore.raft.messages import (
     APPEND,
     APPEND_RESPONSE,
     COMMIT,
@@ -15,9 +17,9 @@ from .messages import (
     Message,
     Snapshot,
 )
-from .progress import PROBE, REPLICATE, Progress, ProgressState
-from .quorum import MajorityConfig
-from .state import FOLLOWER, LEADER, RaftState
+from raftstore.raft.progress import PROBE, REPLICATE, Progress, ProgressState
+from raftstore.raft.quorum import MajorityConfig
+from raftstore.raft.state import FOLLOWER, LEADER, RaftState
 
 
 class Replication(RaftState):
@@ -87,7 +89,7 @@ class Replication(RaftState):
     def may_commit(self, index: int) -> bool:
         """Only entries of the leader's own term are committed by counting.
 
-        (Raft section 5.4.2, figure 8).
+        Source: Raft section 5.4.2, figure 8.
         """
         return self.log.term(index) == self.term
 

@@ -6,14 +6,16 @@ the paper that safety rests on is a method of its own, so that a test can replac
 one and see whether the checks notice.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
-from .config import RaftConfig, RecoveredState
-from .configuration import Configuration
-from .log import RaftLog
-from .messages import (
+from raftstore.raft.config import RaftConfig, RecoveredState
+from raftstore.raft.configuration import Configuration
+from raftstore.raft.log import RaftLog
+from raftstore.raft.messages import (
     APPEND_RESPONSE,
     NO_MEMBER,
     PRE_VOTE,
@@ -26,8 +28,8 @@ from .messages import (
     Message,
     Snapshot,
 )
-from .progress import Inflights, Progress
-from .quorum import Quorum
+from raftstore.raft.progress import Inflights, Progress
+from raftstore.raft.quorum import Quorum
 
 
 class Role(Enum):
@@ -55,12 +57,12 @@ class Rng(Protocol):
 class ReadState(NamedTuple):
     """A confirmed linearizable read: it may be served once `index` is applied."""
 
-    index: int  # type: ignore[assignment]  # Raft's own word; nobody searches the tuple
+    index: int  # type: ignore[assignment]  # Raft's own word; the tuple is never searched
     context: bytes
 
 
+# Requests passed on to the leader: they are no part of the algorithm and belong to no term.
 TERMLESS = frozenset((PROPOSE, READ_INDEX))
-"""Requests passed on to the leader: they are no part of the algorithm and belong to no term."""
 _WITH_OWN_TERM = frozenset((VOTE, VOTE_RESPONSE, PRE_VOTE, PRE_VOTE_RESPONSE)) | TERMLESS
 _new_tuple: Final = tuple.__new__
 _AFTER_PERSIST = frozenset((APPEND_RESPONSE, VOTE_RESPONSE, PRE_VOTE_RESPONSE))
@@ -85,8 +87,8 @@ class RaftState:
             if recovered.snapshot.index
             else Configuration.of_voters(config.voters)
         )
+        # By which the commit index moved last, for those who check it.
         self.commit_quorum = self.quorum
-        """By which the commit index moved last, for those who check it."""
         self.log = RaftLog(recovered.snapshot, recovered.entries)
         self.log.load_commit(recovered.hard_state)
         self.term = recovered.hard_state.term
@@ -100,12 +102,12 @@ class RaftState:
         self.heartbeat_elapsed = 0
         self.election_timeout = 0
         self.uncommitted_bytes = 0
+        # Whether followers are still to be told how far the log is committed.
         self.commit_unsent = False
-        """Whether followers are still to be told how far the log is committed."""
+        # Whether followers beyond the quorum are still to get entries.
         self.entries_withheld = False
-        """Whether followers beyond the quorum are still to get entries."""
+        # The followers that a leader sends new entries first: a quorum with itself.
         self.first_served: tuple[int, ...] = ()
-        """The followers that a leader sends new entries first: a quorum with itself."""
         self.messages: list[Message] = []
         self.messages_after_persist: list[Message] = []
         self.read_states: list[ReadState] = []
@@ -134,16 +136,16 @@ class RaftState:
             self.messages.append(message)
 
     def promises(self, message: Message) -> bool:
-        """Whether a message tells that something is durable (Raft figure 2.
+        """Whether a message tells that something is durable.
 
-        "before responding to RPCs").
+        Source: Raft figure 2, "before responding to RPCs".
         """
         return message.kind in _AFTER_PERSIST
 
     # -- roles --------------------------------------------------------------------------------
 
     def become_follower(self, term: int, leader: int) -> None:
-        """Follow `leader`, or nobody yet."""
+        """Follow `leader`, or no member yet."""
         self._reset(term)
         self.leader = leader
         self.role = FOLLOWER
@@ -192,7 +194,7 @@ class RaftState:
     def forgets_vote(self, term: int) -> bool:
         """A vote holds for its whole term, whatever role the member takes in it.
 
-        (Raft section 5.2).
+        Source: Raft section 5.2.
         """
         return term != self.term
 

@@ -1,12 +1,13 @@
 """A store member: consensus and key space, driven over a transport and a disk."""
 
-from raftstore.storage import WalRecord
+from __future__ import annotations
 
-from .config import MemberConfig, Peer
-from .disk import Disk, SimulatedDisk
-from .forwarding import Transport
-from .member import Member
-from .requests import ClientHandle, Respond
+from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.disk import Disk, SimulatedDisk
+from raftstore.server.forwarding import Transport
+from raftstore.server.member import Member
+from raftstore.server.requests import ClientHandle, Respond
+from raftstore.storage import WalRecord
 
 __all__ = [
     "ClientHandle",

@@ -3,22 +3,24 @@
 Theory of operation. A client logs in (``authenticate [name, password]``) and gets a token; requests
 then come as ``with_token [token, op, fields]``. Who the token stands for is found out where
 
-- a write arrives: it goes on as ``as_user [user, revision, op, fields]``, judged when applied;
+- a write arrives: it is proposed as ``as_user [user, revision, op, fields]``, judged when applied;
 - a read is answered, so that it is judged by the permissions of the state that it shows;
 - anything else arrives.
 
 While auth is off, a member meets this module only when such a request comes.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from raftstore.auth import (
+    ANONYMOUS,
     AS_USER,
     CLUSTER,
     INTERNAL_OPS,
-    NOBODY,
     Auth,
     Identity,
     hash_password,
@@ -36,17 +38,16 @@ from raftstore.auth.section import ADD_USER, ASSIGN_TOKEN, SET_PASSWORD
 from raftstore.auth.tokens import digest
 from raftstore.errors import TOO_MANY_REQUESTS, Status, StoreError
 from raftstore.mvcc import Store, check_request
+from raftstore.server.answers import Answers
+from raftstore.server.credentials import Credentials, SeededEntropy
+from raftstore.server.requests import ClientHandle, Respond
 from raftstore.wire import WITH_TOKEN
-
-from .answers import Answers
-from .credentials import Credentials, SeededEntropy
-from .requests import ClientHandle, Respond
 
 AUTHENTICATE: Final = "authenticate"
 USER_ADD: Final = "auth_user_add"
 USER_CHANGE_PASSWORD: Final = "auth_user_change_password"  # noqa: S105 - the name of a request
+# Requests that `Access.receive` takes whether auth is on or off.
 ACCESS_OPS: Final = frozenset((WITH_TOKEN, AUTHENTICATE, USER_ADD, USER_CHANGE_PASSWORD))
-"""Requests that `Access.receive` takes whether auth is on or off."""
 ACCOUNT_READS: Final = frozenset(
     ("auth_status", "auth_user_get", "auth_user_list", "auth_role_get", "auth_role_list")
 )
@@ -86,10 +87,10 @@ SHAPES: Final[dict[str, tuple[type, ...]]] = {
     "auth_role_grant_permission": (str, object),
     "auth_role_revoke_permission": (str, bytes, bytes),
 }
+# How many fields a WatchCreateRequest has; what stands behind them is the token.
 WATCH_FIELDS: Final = 6
-"""How many fields a WatchCreateRequest has; what stands behind them is the token."""
+# Hashes under way at one member; who comes then is asked to come later.
 MAX_JOBS: Final = 64
-"""Hashes under way at one member; who comes then is asked to come later."""
 MAX_ATTEMPTS: Final = 3
 MAX_CERTIFICATE_NAMES: Final = 1_000
 TOKEN_LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEF"  # noqa: S105 - an alphabet
@@ -141,7 +142,7 @@ class Access:
             self._authenticate(name, password, respond)
             return
         check_request(op, fields)
-        who = NOBODY
+        who = ANONYMOUS
         if self.auth.enabled and op not in PUBLIC_OPS:
             who = CLUSTER if client is None else self.auth.identify(token, self._now_ns())
         if op in HASHED:
@@ -222,7 +223,7 @@ class Access:
         return [] if lease is None else sorted(lease.keys)
 
     def _switched(self, on: bool) -> None:
-        """Bare requests that are on their way were made when anybody could do everything."""
+        """Bare requests that are on their way were made when every client could do everything."""
         if on:
             shielded = JUDGED_WHEN_APPLIED | set(HASHED.values())
             self._store.shield(shielded, lambda _fields, _now_ns: list(USER_EMPTY))

@@ -2,7 +2,7 @@
 
 A part of the replicated state, so that all members refuse the same. As etcd's (``server/etcdserver/
 api/v3alarm`` and the capped and corrupt appliers in ``server/etcdserver/apply``): under NOSPACE
-nothing is taken that needs room, while reads, deletions and compactions go on; under CORRUPT
+nothing is taken that needs room, while reads, deletions and compactions continue; under CORRUPT
 nothing is taken that changes keys or leases. An alarm belongs to the member that raised it, and
 stays until it is cleared, whatever has become of its cause.
 """
@@ -22,16 +22,17 @@ CORRUPT_ALARM: Final = 2
 NAMES: Final = {NO_SPACE_ALARM: "NOSPACE", CORRUPT_ALARM: "CORRUPT"}
 ACTIVATE: Final = 1
 DEACTIVATE: Final = 2
+# ``[action, member, alarm]``: raise or clear one.
 ALARM: Final = "alarm"
-"""``[action, member, alarm]``: raise or clear one."""
+# ``[alarm]``: those of a kind; 0: all.
 ALARM_LIST: Final = "alarm_list"
-"""``[alarm]``: those of a kind; 0: all."""
+# What stands in the log for `ALARM`.
 ALARM_SET: Final = "alarm_set"
-"""What stands in the log for `ALARM`."""
 MAX_MEMBER_ID: Final = (1 << 64) - 1
 MAX_ALARMS: Final = 1_000
+# Counted for a put in addition to its key and value; etcd: kvOverhead in
+# ``server/storage/quota.go``.
 PUT_BYTES: Final = 256
-"""Counted for a put beside its key and value; etcd: kvOverhead in ``server/storage/quota.go``."""
 _REFUSED_WHEN_CORRUPT: Final = ("put", "delete_range", "compact", "lease_grant", "lease_revoke")
 
 

@@ -1,17 +1,18 @@
 """What a member answers without writing: from its store, and about itself."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Final
 
 from raftstore.errors import UNKNOWN_METHOD
 from raftstore.mvcc import Store
 from raftstore.raft import RawNode
+from raftstore.server.alarms import ALARM_LIST, NAMES, Alarms
+from raftstore.server.config import MemberConfig
 
-from .alarms import ALARM_LIST, NAMES, Alarms
-from .config import MemberConfig
-
+# The etcd release whose behaviour is followed.
 VERSION: Final = "3.6.0"
-"""The etcd release whose behaviour is followed."""
 
 
 class Answers:
@@ -30,8 +31,9 @@ class Answers:
         self._node = node
         self._alarms = alarms
         self._now_ns = now_ns
+        # Whether this member is one.
         self.is_learner = False
-        """Whether this member is one."""
+        # What is not read from the store alone, or not now; by the name of the request.
         self.own: dict[str, Callable[[list[Any]], list[Any]]] = {
             "status": self._status,
             "defragment": self._defragment,
@@ -39,7 +41,6 @@ class Answers:
             "snapshot": self._snapshot,
             ALARM_LIST: self._alarm_list,
         }
-        """What is not read from the store alone, or not now; by the name of the request."""
 
     def answer(self, op: str, fields: list[Any]) -> list[Any]:
         """The payload of a ``store.response``."""
@@ -54,7 +55,7 @@ class Answers:
         return self._store.keep_alive_wire(fields, self._now_ns())
 
     def _defragment(self, _fields: list[Any]) -> list[Any]:
-        """Count anew: the key space lives in memory, and compaction has given room back already."""
+        """Count again: the key space lives in memory; compaction has given room back already."""
         self._store.space.defragment()
         return [0, [self._store.header()]]
 
@@ -62,7 +63,7 @@ class Answers:
         return [0, [self._store.header(), self._alarms.to_wire(fields[0])]]
 
     def _snapshot(self, _fields: list[Any]) -> list[Any]:
-        """What goes with the whole state, which whoever shares this process takes by reference."""
+        """What goes with the whole state, which members of this process take by reference."""
         raft = self._node.raft
         _, (_, members) = self.own["member_list"]([])
         return [0, [self._store.header(), raft.log.applied, raft.term, VERSION, members]]

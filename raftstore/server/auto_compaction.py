@@ -1,7 +1,7 @@
 """Compaction without being asked: etcd's ``--auto-compaction-mode`` and ``-retention``.
 
 The leader proposes compactions; the other members only keep note of the revisions of the past, so
-that whoever leads next goes on. Modes and their rhythm are etcd's (v3compactor):
+that the next leader continues it. Modes and their rhythm are etcd's (v3compactor):
 
 - ``periodic``: keeps the history of the last period. Once the first period is over, every period,
   or every hour if that is shorter, the revision of one period ago is compacted at; revisions are
@@ -20,21 +20,21 @@ from typing import Final
 import attrs
 
 from raftstore.errors import ConfigurationError
+from raftstore.units import SECOND
 
 PERIODIC: Final = "periodic"
 REVISION: Final = "revision"
 MODES: Final = (PERIODIC, REVISION)
-SECOND_NS: Final = 10**9
-HOUR_NS: Final = 3600 * SECOND_NS
-REVISION_INTERVAL_NS: Final = 300 * SECOND_NS
+HOUR_NS: Final = 3600 * SECOND
+REVISION_INTERVAL_NS: Final = 300 * SECOND
 NOTES_PER_INTERVAL: Final = 10
 _UNITS_NS: Final = {
     "ns": 1,
     "us": 10**3,
     "µs": 10**3,  # the micro sign, as Go takes it
     "ms": 10**6,
-    "s": SECOND_NS,
-    "m": 60 * SECOND_NS,
+    "s": SECOND,
+    "m": 60 * SECOND,
     "h": HOUR_NS,
 }
 _PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
@@ -85,8 +85,8 @@ class AutoCompaction:
         self._interval = max(1, interval_ns // tick_ns)
         self._due = max(1, amount // tick_ns) if self._by_time else self._interval
         self._pause = max(1, self._interval // NOTES_PER_INTERVAL)
+        # What the revision was, every pause; the first one about a period ago.
         self._notes = deque[int](maxlen=amount // (self._pause * tick_ns) + 1)
-        """What the revision was, every pause; the first one about a period ago."""
         self._last = 0
 
     def __bool__(self) -> bool:

@@ -1,21 +1,23 @@
 """How a follower that is behind applies what it lacks: in slices, between the turns of others.
 
-Members that share a program share its time, and whoever writes waits for the quorum alone. So a
+Members that share a program share its time, and a writer waits for the quorum alone. So a
 follower that takes up a backlog does a millisecond's work at once. But it shall get level with who
 writes meanwhile, however much that is: the more there is, the more at once, and if the distance
 does not shrink by a part of what was applied, the slices are doubled.
 """
+
+from __future__ import annotations
 
 from typing import Final
 
 from raftstore.raft import Entry, Ready
 from raftstore.raft.log import RaftLog
 
+# So many slices are not divided, if they are no backlog: a thousand clients have written them.
 BATCHES_AT_ONCE: Final = 8
-"""So many slices are not divided, if they are no backlog: a thousand clients have written them."""
 MOST_SLICES: Final = 16
+# One in so many of the entries applied must bring the follower nearer.
 LEAST_SHARE: Final = 4
-"""One in so many of the entries applied must bring the follower nearer."""
 
 
 class Backlog:
@@ -25,14 +27,14 @@ class Backlog:
     """
 
     def __init__(self, at_once: int) -> None:
+        # What is being carried out.
         self.ready: Ready | None = None
-        """What is being carried out."""
         self._least = at_once
         self._at_once = at_once
         self._factor = 1
         self._place = 0
+        # From the leader's commit index, when a backlog was taken up last.
         self._distance: int | None = None
-        """From the leader's commit index, when a backlog was taken up last."""
 
     def take_up(self, ready: Ready, log: RaftLog) -> bool:
         """Whether the committed entries of a `Ready` are to be applied in slices."""

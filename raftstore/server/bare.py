@@ -4,6 +4,8 @@ For tests that look at a member from all sides, and for measurements of the stor
 still until `advance`; frames are packed and unpacked as on a real network, so nothing is shared.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,11 +14,10 @@ import msgpack
 from raftstore.raft import Message, RaftMonitor
 from raftstore.raft.quorum import VoteResult
 from raftstore.raft.state import Rng
-
-from .config import MemberConfig, Peer
-from .credentials import Credentials
-from .disk import SimulatedDisk
-from .member import Member
+from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.credentials import Credentials
+from raftstore.server.disk import SimulatedDisk
+from raftstore.server.member import Member
 
 
 class _Outbox:
@@ -86,7 +87,7 @@ class BareCluster:
         return answer
 
     def remove_member(self, member_id: int) -> list[Any]:
-        """Go on without a member, and stop it; the answer of the leader."""
+        """Continue without a member, and stop it; the answer of the leader."""
         answer = self.call(self.leader().id, "member_remove", [member_id])
         if answer[0] == 0:
             self.peers = tuple(peer for peer in self.peers if peer.id != member_id)
@@ -141,7 +142,7 @@ class BareCluster:
     # -- running ------------------------------------------------------------------------------
 
     def settle(self, max_rounds: int = 10_000) -> None:
-        """Carry messages until nobody has anything to say."""
+        """Carry messages until no member has anything to say."""
         for _ in range(max_rounds):
             for member in list(self.members.values()):
                 member.finish_batch()

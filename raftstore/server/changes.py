@@ -38,9 +38,8 @@ from raftstore.raft import (
     Transition,
     founding_state,
 )
-
-from .config import MemberConfig, Peer
-from .membership import (
+from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.membership import (
     MEMBER_ADD,
     MEMBER_PROMOTE,
     MEMBER_PUBLISH,
@@ -50,11 +49,11 @@ from .membership import (
     founding_records,
     raft_change,
 )
-from .proposals import Proposals
-from .requests import KEY_SLICE, Request
+from raftstore.server.proposals import Proposals
+from raftstore.server.requests import KEY_SLICE, Request
 
+# Changes that wait for the one before.
 MAX_WAITING: Final = 64
-"""Changes that wait for the one before."""
 REVISION_FIELD: Final = 2
 
 
@@ -72,8 +71,8 @@ class MemberChanges:
         self.section = Membership(config.peers if not config.joins else ())
         store.extend(self.section, frozenset((MEMBER_PUBLISH,)))
         self.section.on_change += [self._note_removal, self._note_announced]
+        # Whether this member has been removed from the cluster.
         self.is_removed = False
-        """Whether this member has been removed from the cluster."""
         self.waiting: deque[Request] = deque()
         self._id = config.id
         self._store = store
@@ -82,8 +81,8 @@ class MemberChanges:
         self._monitor = monitor
         self._first_known = [peer.id for peer in config.peers]
         self._own = next((peer for peer in config.peers if peer.id == config.id), Peer(config.id))
+        # Until it is known: what is changed later is the operator's wish.
         self._announces_peer_urls = config.announces_peer_urls
-        """Until it is known: what is changed later is the operator's wish."""
 
     # -- the member itself --------------------------------------------------------------------
 
@@ -209,7 +208,7 @@ class MemberChanges:
     # -- on every member ----------------------------------------------------------------------
 
     def apply(self, entry: Entry) -> None:
-        """Carry out a committed change, and answer whoever asked for it here."""
+        """Carry out a committed change, and answer the request for it, if it was made here."""
         change = ConfChange.decode(entry.data)
         if change.transition == Transition.FOUNDING:
             self._node.apply_change(change)

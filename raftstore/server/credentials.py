@@ -5,6 +5,8 @@ comes from the member's own stream, so that a seed decides everything. A member 
 clients gets the system's entropy and worker threads.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Callable
@@ -53,8 +55,8 @@ class Credentials:
 
     entropy: Callable[[int], bytes] | None = None
     offload: Offload = at_once
+    # Log2 of scrypt's N.
     password_cost: int = DEFAULT_COST
-    """Log2 of scrypt's N."""
 
 
 def served(nursery: trio.Nursery) -> Credentials:
@@ -63,7 +65,7 @@ def served(nursery: trio.Nursery) -> Credentials:
 
 
 class SeededEntropy:
-    """Bytes that nobody can guess who does not know the stream they come from.
+    """Bytes that cannot be guessed without the stream that they come from.
 
     The stream is drawn from when first needed: who never logs in leaves all else as it was.
     """

@@ -29,11 +29,11 @@ class DataDirectory:
 
     path: Path
     cluster_id: int
+    # How many founded it; they are numbered from 1.
     members: int
-    """How many founded it; they are numbered from 1."""
     notice: Callable[[str], None]
+    # Those of them that were removed.
     former: frozenset[int] = frozenset()
-    """Those of them that the cluster has gone on without."""
 
     def disk(self, peer: Peer) -> DirectoryDisk:
         """A member's disk, not yet open."""
@@ -41,7 +41,7 @@ class DataDirectory:
         return DirectoryDisk(self.path / peer.name, identity, notice=self.notice)
 
     def without(self, member_id: int) -> DataDirectory:
-        """Write down that the cluster goes on without a member.
+        """Write down that the cluster continues without a member.
 
         Raises:
             StorageError: the disk failed.

@@ -6,6 +6,8 @@ keeps the order of one file. Records are immutable values, so keeping them by re
 as keeping bytes.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 from collections.abc import Callable
@@ -23,17 +25,17 @@ from raftstore.storage.faults import rotten, torn
 class Disk(Protocol):
     """What a member needs of a disk."""
 
+    # Number of records ever appended: the position of the last one.
     written: int
-    """Number of records ever appended: the position of the last one."""
+    # Position of the last durable record.
     synced: int
-    """Position of the last durable record."""
+    # Whether a snapshot is kept by reference: writing one costs nothing, but it takes memory.
     keeps_references: bool
-    """Whether a snapshot is kept by reference: writing one costs nothing, but it takes memory."""
 
     def open(self) -> tuple[int, RecoveredState]:
-        """Start using the disk: how often that has happened.
+        """Start using the disk; returns how often that has happened, and what is on it.
 
-        (durably counted), and what is on it.
+        The number is counted durably.
         """
 
     def append(self, record: WalRecord) -> None:
@@ -45,11 +47,11 @@ class Disk(Protocol):
 
 BEFORE_WRITE: Final = "before the write"
 BEFORE_SYNC: Final = "before the sync"
+# The steps of a write, for `SimulatedDisk.on_step`.
 AFTER_SYNC: Final = "after the sync"
-"""The steps of a write, for `SimulatedDisk.on_step`."""
 
+# `after(delay_ns, callback)` of the clock's owner.
 Timer = Callable[[int, Callable[[], None]], Any]
-"""`after(delay_ns, callback)` of whoever keeps the time."""
 
 
 class TaskDisk(Disk, Protocol):
@@ -59,7 +61,7 @@ class TaskDisk(Disk, Protocol):
         """A process begins to use it: its timer."""
 
     async def run(self, in_turn: Callable[[Callable[[], None]], bool]) -> None:
-        """Work beside the member; `in_turn` runs a callback in the member's turn.
+        """Work next to the member; `in_turn` runs a callback in the member's turn.
 
         Raises:
             DiskFailedError: the member must stop.
@@ -73,16 +75,16 @@ class TaskDisk(Disk, Protocol):
 class DiskFaults:
     """What is wrong with a disk now."""
 
+    # Latency: every sync takes so much longer. Needs a timer.
     slow_ns: int = 0
-    """Latency: every sync takes so much longer. Needs a timer."""
+    # No sync completes until it ends.
     stalled: bool = False
-    """No sync completes until it ends."""
+    # ENOSPC: the next sync fails, and the disk cannot be opened.
     full: bool = False
-    """ENOSPC: the next sync fails, and the disk cannot be opened."""
+    # EIO: the next sync fails, and the disk cannot be opened.
     broken: bool = False
-    """EIO: the next sync fails, and the disk cannot be opened."""
+    # So many syncs fail, one in each life of the member: each failure ends one.
     failing_syncs: int = 0
-    """So many syncs fail, one in each life of the member: each failure ends one."""
 
     @property
     def error_number(self) -> int:
@@ -98,7 +100,7 @@ NO_FAULTS: Final = DiskFaults()
 class SimulatedDisk:
     """A disk in memory. It outlives the member.
 
-    Call `crash` when the power goes, then open it anew. Faults are set and ended by whoever owns
+    Call `crash` when the power goes, then open it again. Faults are set and ended by the owner of
     the disk: `inject` and `heal`, `rot`, `erase`, and `crash` with a torn tail. A disk that has
     failed takes nothing more until it is opened again: the member must stop (`on_failure`).
     """
@@ -114,26 +116,26 @@ class SimulatedDisk:
         self.synced = 0
         self.sync_count = 0
         self.lost_records = 0
+        # Crashes that left a part of what was not synced.
         self.torn_crashes = 0
-        """Crashes that left a part of what was not synced."""
         self.sync_latency_ns = sync_latency_ns
         self.faults = NO_FAULTS
+        # Why it takes nothing more, until it is opened again.
         self.failed: DiskFailedError | None = None
-        """Why it takes nothing more, until it is opened again."""
+        # Told of a failure, once; it must stop the member. Without it the failure is raised.
         self.on_failure: Callable[[DiskFailedError], None] | None = None
-        """Told of a failure, once; it must stop the member. Without it the failure is raised."""
+        # Told of each step of a write, with what is written (`describe`). What it raises ends the
+        # process at that very point (fault: crash at a named point).
         self.on_step: Callable[[str, str], None] | None = None
-        """Told of each step of a write, with what is written (`describe`). What it raises ends the
-        process at that very point (fault: crash at a named point)."""
+        # How often `on_step` has raised, by what and when.
         self.interrupted: dict[str, int] = {}
-        """How often `on_step` has raised, by what and when."""
         self._after = after
         self._sessions = 0
         self._epoch = 0
         self._first = 1
         self._records: list[WalRecord] = []
+        # Positions of records with a snapshot, oldest first: how far the log may be cut.
         self._snapshots: list[int] = []
-        """Positions of records with a snapshot, oldest first: how far the log may be cut."""
         self._held: list[Callable[[], None]] = []
         self._rotten: CorruptWalError | None = None
 
@@ -147,7 +149,7 @@ class SimulatedDisk:
         self.sync_latency_ns = sync_latency_ns
 
     async def run(self, in_turn: Callable[[Callable[[], None]], bool]) -> None:
-        """Nothing happens beside the member: its timer does all."""
+        """Nothing happens next to the member: its timer does all."""
 
     # -- used by the member -------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class SimulatedDisk:
         """Read everything back.
 
         What a killed process wrote without syncing is still there, but the next power cut would
-        take it: it is synced before anybody builds a promise on it. What a failed sync was to
+        take it: it is synced before a promise is built on it. What a failed sync was to
         write is not.
 
         Raises:
@@ -274,13 +276,13 @@ class SimulatedDisk:
         self._records[:count] = [head]
         self._first = durable[-1]
 
-    # -- used by whoever pulls the plug -------------------------------------------------------
+    # -- used by the injector of a power cut -------------------------------------------------------
 
     def crash(self, torn_bytes_rng: Rng | None = None) -> None:
         """Lose what was written but not synced, and every callback that is still to come.
 
         With `torn_bytes_rng`, what was not synced is lost from a random byte on: whole records
-        before it survive though nobody was promised anything.
+        before it survive though nothing was promised.
         """
         self._epoch += 1
         self._held = []

@@ -1,26 +1,28 @@
 """Requests that only the leader can answer, handed on to it: whatever concerns the time of a lease.
 
-Between members they travel beside Raft's messages, told apart by the first field.
+Between members they travel next to Raft's messages, told apart by the first field.
 """
+
+from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
 from raftstore.errors import TIMEOUT, TOO_MANY_REQUESTS, StoreError
 from raftstore.raft import Message
+from raftstore.server.requests import Request
 
-from .requests import Request
-
+# ``[ASK_LEADER, number, op, fields]``
 ASK_LEADER: Final = 100
-"""``[ASK_LEADER, number, op, fields]``"""
+# ``[LEADER_ANSWER, number, store.response payload]``
 LEADER_ANSWER: Final = 101
-"""``[LEADER_ANSWER, number, store.response payload]``"""
+# ``[PROPOSALS_REFUSED, keys, code, message]``: writes that were passed on, and certainly not
+# appended; their keys one after the other.
 PROPOSALS_REFUSED: Final = 104
-"""``[PROPOSALS_REFUSED, keys, code, message]``: writes that were passed on, and certainly not
-appended; their keys one after the other."""
+# ``[REMOVED]``: the receiver is no member any more.
 REMOVED: Final = 110
-"""``[REMOVED]``: whoever gets this is no member any more."""
+# ``[INQUIRY]``: am I still a member? Only who is none any more is answered.
 INQUIRY: Final = 111
-"""``[INQUIRY]``: am I still a member? Only who is none any more is answered."""
+# The types of the fields: a peer port lets nothing else in.
 SHAPES: Final[dict[int, tuple[type, ...]]] = {
     ASK_LEADER: (int, int, str, list),
     LEADER_ANSWER: (int, int, list),
@@ -28,7 +30,6 @@ SHAPES: Final[dict[int, tuple[type, ...]]] = {
     REMOVED: (int,),
     INQUIRY: (int,),
 }
-"""The types of the fields: a peer port lets nothing else in."""
 MAX_REMEMBERED: Final = 1_000
 
 
@@ -78,7 +79,7 @@ class Forwarding:
         self._transport.send_peer(leader, [ASK_LEADER, self._last, request.op, request.fields])
 
     def answered(self, wire: list[Any]) -> None:
-        """The leader's answer; late ones have nobody left to go to."""
+        """The leader's answer; for late ones no request is left."""
         _, number, payload = wire
         request = self._asked.pop(number, None)
         if request is not None:

@@ -8,14 +8,13 @@ from typing import Final
 import attrs
 
 from raftstore.errors import ConfigurationError
-
-from .config import Peer
+from raftstore.server.config import Peer
 
 DEFAULT_TOKEN: Final = "etcd-cluster"  # noqa: S105 - tells clusters apart, and is no secret
 MAX_PORT: Final = 65_535
 
+# Host and port.
 Address = tuple[str, int]
-"""Host and port."""
 
 
 @attrs.frozen

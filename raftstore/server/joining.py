@@ -2,7 +2,7 @@
 
 One that joins learns from them which cluster it is and who it is itself; they must have been told
 of it before (``member add``). One that founds a cluster with the others must be sure that it has
-not done so before: a member that begins anew with an empty log has forgotten its votes and what it
+not done so before: a member that begins again with an empty log has forgotten its votes and what it
 acknowledged, and could elect a second leader.
 """
 
@@ -28,8 +28,8 @@ from raftstore.server.peers.protocol import (
 )
 
 ASK_TIMEOUT_S: Final = 2.0
+# How long one that joins waits for a member that has heard of it.
 JOIN_TIMEOUT_S: Final = 2.0
-"""How long one that joins waits for a member that has heard of it."""
 PAUSE_S: Final = 0.1
 
 Tls = ssl.SSLContext | None
@@ -42,8 +42,8 @@ class RunningCluster:
     teller: Address
     cluster_id: int
     members: dict[int, MemberRecord]
+    # Where the members are, in numbers.
     addresses: dict[int, Address]
-    """Where the members are, in numbers."""
 
     def at(self, address: Address) -> MemberRecord | None:
         """The member with this peer address, which is in numbers."""
@@ -60,7 +60,7 @@ async def in_numbers(address: Address) -> Address:
         found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
     except OSError:
         return address
-    # Of several the same one for everybody.
+    # Of several the same one for all members.
     return min(str(place[0]) for *_, place in found), port
 
 
@@ -70,7 +70,7 @@ async def ask(address: Address, tls: Tls) -> RunningCluster:
     Raises:
         OSError, trio.BrokenResourceError: there is no connection.
         PeerProtocolError, StoreError: no member answers, or it refuses.
-        trio.TooSlowError: nobody answers in time.
+        trio.TooSlowError: no member answers in time.
     """
     with trio.fail_after(ASK_TIMEOUT_S):
         stream = await dial(address, tls)
@@ -129,7 +129,7 @@ async def find_place(
     """The running cluster, and this member in it.
 
     Raises:
-        ConfigurationError: nobody answers, or the member has no place there.
+        ConfigurationError: no member answers, or the member has no place there.
     """
     own = cluster.address(name)
     others = [address for address in cluster.addresses.values() if address != own]
@@ -176,7 +176,7 @@ async def check_new(name: str, cluster: InitialCluster, tls: Tls) -> None:
         if record is None:
             raise ConfigurationError(
                 f"member {name} is no member of the cluster any more, says the one at {where}: "
-                "add it anew with etcdctl member add and give --initial-cluster-state existing"
+                "add it again with etcdctl member add and give --initial-cluster-state existing"
             )
         if record.client_urls:
             raise ConfigurationError(_begun_before(record))
@@ -221,7 +221,7 @@ def _begun_before(record: MemberRecord) -> str:
     return (
         f"member {record.name} ({record.id:x}) has already been bootstrapped, and an empty "
         "directory would let it forget its votes: give the --data-dir that it had, or remove it "
-        "with etcdctl member remove, add it anew, and give --initial-cluster-state existing"
+        "with etcdctl member remove, add it again, and give --initial-cluster-state existing"
     )
 
 

@@ -1,7 +1,7 @@
 """The leader's duty towards leases.
 
 Propose the revocation of what has expired, and only the leader's; write down now and then what is
-left of those that nobody renews (`raftstore.mvcc.lease`).
+left of those that no client renews (`raftstore.mvcc.lease`).
 
 A deposed leader that was paused may believe that leases have expired that its successor keeps alive
 (etcd issues 12528, 15247). Its proposals go into its own log in its own term, where they die with
@@ -9,17 +9,19 @@ it; they are never passed on to the successor, not even those that still wait wh
 (`Proposals.speak_as_leader`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
 from raftstore.mvcc import Store
 from raftstore.mvcc.lease import LEASE_CHECKPOINT, LeaseCheckpoints
 from raftstore.raft import RawNode, Role
+from raftstore.server.config import MemberConfig
+from raftstore.units import SECOND
 
-from .config import SECOND_NS, MemberConfig
-
+# A revocation that has not happened after so long is proposed again.
 REPROPOSE_TICKS = 50
-"""A revocation that has not happened after so long is proposed again."""
 
 
 class LeaseKeeper:
@@ -29,12 +31,12 @@ class LeaseKeeper:
         self._store = store
         self._now_ns = now_ns
         self._proposed: dict[int, int] = {}
+        # Leases that this member has let expire, since the start.
         self.expired_count = 0
-        """Leases that this member has let expire, since the start."""
+        # Whether this member leads, and keeps no time yet.
         self.begins = False
-        """Whether this member leads, and keeps no time yet."""
         self._extend_ns = config.election_ticks * config.tick_ns
-        self._interval_ns = config.lease_checkpoint_interval_s * SECOND_NS
+        self._interval_ns = config.lease_checkpoint_interval_s * SECOND
         section = LeaseCheckpoints(lambda: store.leases, store.header)
         store.extend(section, frozenset((LEASE_CHECKPOINT,)))
 

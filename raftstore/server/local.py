@@ -22,7 +22,7 @@ import trio
 
 from raftstore.client import StoreClient
 from raftstore.raft import RaftMonitor
-from raftstore.server.config import MemberConfig, Peer
+from raftstore.server.config import DEFAULT_MEMBERS, MemberConfig, Peer
 from raftstore.server.credentials import Credentials
 from raftstore.server.disk import SimulatedDisk, TaskDisk
 from raftstore.server.local_member import MemberTask
@@ -44,13 +44,13 @@ class LocalCluster:
     """Members 1 to `members`, each with a disk; an async context manager.
 
     Without `open_disk` the disks are simulated. A member whose disk fails stops, and `on_failure`
-    is told; one that the cluster goes on without stops as well, and `on_removed` is told. Of the
+    is told; a removed one stops as well, and `on_removed` is told. Of the
     first `members`, those that are `former` are not started.
     """
 
     def __init__(
         self,
-        members: int = 3,
+        members: int = DEFAULT_MEMBERS,
         *,
         seed: int = 0,
         sync_latency_ns: int = 0,
@@ -203,7 +203,7 @@ class LocalCluster:
         await self._change_client().member_promote(member_id)
 
     async def remove_member(self, member_id: int) -> None:
-        """Go on without a member; it stops.
+        """Continue without a member; it stops.
 
         Raises:
             StoreError: the cluster needs it, or does not know it.

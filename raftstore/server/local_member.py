@@ -1,10 +1,10 @@
 """A member in a trio program: drain what has arrived, handle it as one batch, send one frame each.
 
-A leader tells its followers how far the log is committed. Whoever writes one key after another
-sends the next one as soon as the last is committed, so that news would cost every follower a turn
-of its own for each write. It lingers until those tasks have run, therefore: the next append carries
-it as well. Only where answers have just left to clients of the leader, though: nobody else's wait
-gets longer.
+A leader tells its followers how far the log is committed. A client that writes one key after
+another sends the next one as soon as the last is committed, so that news would cost every follower
+a turn of its own for each write. It lingers until those tasks have run, therefore: the next append
+carries it as well. Only where answers have just left to clients of the leader, though: no other
+client's wait gets longer.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from raftstore.wire import EVENTS, REQUEST, RESPONSE, WATCH, WATCH_CANCEL
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
+# A follower that takes up a backlog does so between turns of the others, a millisecond each.
 APPLIED_AT_ONCE: Final = 128
-"""A follower that takes up a backlog does so between turns of the others, a millisecond each."""
 
 Item = bytes | LocalConnection | Handed | Callable[[], None]
 Answers = list[tuple[str, int, list[Any]]]
@@ -68,8 +68,8 @@ class MemberTask:
         self._answers = 0
         self._tick_ns = config.tick_ns
         self._disk = disk
+        # Why it ended, if it was not killed.
         self.failure: DiskFailedError | None = None
-        """Why it ended, if nobody killed it."""
         disk.attach(self.after)
         credentials = credentials or Credentials()
         self._offload = credentials.offload
@@ -156,7 +156,7 @@ class MemberTask:
             self.deliver(self.member.tick)
 
     async def live(self) -> None:
-        """Let the disk work beside until killed or until the disk fails (`failure`)."""
+        """Let the disk work next to the member until killed or until the disk fails (`failure`)."""
         try:
             with self.scope:
                 await self._disk.run(self.deliver)
@@ -178,7 +178,7 @@ class MemberTask:
                 handle(item)
             self.member.finish_batch()
             if self.member.unfinished:
-                self.deliver(_go_on)
+                self.deliver(_resume)
         except DiskFailedError as failure:
             self.failure = failure
             self.kill()
@@ -253,8 +253,8 @@ class MemberTask:
     def _linger(self, raft: Raft) -> None:
         """Keep what no commit waits for while those who have their answers now may write again.
 
-        If something else leaves for a member that lacks it, or if nobody here was answered, clients
-        of other members may wait for it.
+        If something else leaves for a member that lacks it, or if no client here was answered,
+        clients of other members may wait for it.
         """
         are_back = None
         if raft.commit_unsent:
@@ -278,5 +278,5 @@ class MemberTask:
             self.deliver(self.member.send_withheld)
 
 
-def _go_on() -> None:
-    """Nothing has arrived: the member takes its turn to go on with what it has."""
+def _resume() -> None:
+    """Nothing has arrived: the member takes its turn to continue with what it has."""

@@ -12,18 +12,18 @@ from typing import Any, Final, Protocol
 
 import msgpack
 
+from raftstore.gate import Gate
 from raftstore.raft import Message
-from raftstore.server.local_timers import Gate
 
 CLOSE: Final = "store.close"
+# How much may wait for a member.
 MAX_QUEUED_FRAMES: Final = 10_000
-"""How much may wait for a member."""
 
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
 
+# Raft's messages from a member of the same program, by reference.
 Handed = tuple[int, list[Message]]
-"""Raft's messages from a member of the same program, by reference."""
 
 
 class Receiver(Protocol):
@@ -73,7 +73,7 @@ class LocalConnection:
             self.outbox.append((kind, message_id, payload))
         return message_id
 
-    def stream(self, kind: str, payload: Any, on_item: Callable[[Any], None]) -> int:
+    def subscribe(self, kind: str, payload: Any, on_item: Callable[[Any], None]) -> int:
         """Queue a message whose answers go to `on_item`."""
         message_id = self.send(kind, payload)
         self._streams[message_id] = on_item
@@ -118,13 +118,13 @@ class LocalConnection:
                 on_item(Answer(payload, cause))
 
 
+# Takes a frame to a member that is not of this program: sender, recipient, frame, and whether
+# Raft's own messages may pass it: a part of a snapshot shall not keep a heartbeat waiting.
 Outside = Callable[[int, int, bytes, bool], None]
-"""Takes a frame to a member that is not of this program: sender, recipient, frame, and whether
-Raft's own messages may pass it: a part of a snapshot shall not keep a heartbeat waiting."""
 
 
 def _lost(_sender: int, _member: int, _frame: bytes, _behind: bool) -> None:
-    """There is nobody."""
+    """No member is there."""
 
 
 class Network:
@@ -216,12 +216,12 @@ class Network:
         self._connections.pop(connection.id, None)
 
     def _refuse(self, connection: LocalConnection, reason: str) -> None:
-        # Not now: whoever sends does not expect its connection to close under it.
+        # Not now: the sender does not expect its connection to close under it.
         self._refused.append((connection, reason))
         self._gate.open()
 
     async def break_refused(self) -> None:
-        """Close the connections to members that are gone or overloaded, for ever."""
+        """Close the connections to members that are gone or overloaded, forever."""
         while True:
             await self._gate.wait()
             refused, self._refused = self._refused, []

@@ -9,7 +9,7 @@ Two rules let a follower take what several writes ask of it in one turn. A leade
 before those of followers: it commits as soon as a quorum has answered. And when it has answered
 clients, their tasks run before the followers that were not needed for the quorum: the next write
 then reaches those together with the last. They come first among the followers that it concerns,
-so nobody is passed over twice.
+so no member is passed over twice.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from typing import Final
 
 from trio.lowlevel import cancel_shielded_checkpoint, checkpoint
 
-from raftstore.server.local_timers import Gate
+from raftstore.gate import Gate
 
+# After so many turns other tasks run, even if members have still something to say to each other.
+# A commit takes two turns of the leader and one of each follower.
 TURNS_AT_ONCE: Final = 16
-"""After so many turns other tasks run, even if members have still something to say to each other.
-
-A commit takes two turns of the leader and one of each follower."""
+# After so many of its requests that are answered at once, a client's task lets others run.
 ANSWERS_WITHOUT_OTHERS: Final = 8
-"""After so many of its requests that are answered at once, a client's task lets others run."""
 
 Turn = Callable[[], None]
 
@@ -59,14 +58,14 @@ class Turns:
         self._lingering: dict[Turn, None] = {}
 
     def add(self, turn: Turn, *, first: bool = False) -> None:
-        """Somebody has work for a turn; to be called once until the turn begins."""
+        """A member has work for a turn; to be called once until the turn begins."""
         (self._first if first else self._due).append(turn)
         if not self._awake:
             self._awake = True
             self._gate.open()
 
     def linger(self, callback: Turn, are_back: Callable[[], bool] | None) -> None:
-        """Call back once when nobody has work for a turn.
+        """Call back once when no member has work for a turn.
 
         If clients have been answered now, they run first: until they `are_back` with something
         else to ask, or have had the time for it.
@@ -77,7 +76,7 @@ class Turns:
         self._lingering[callback] = None
 
     async def run(self) -> None:
-        """Give turns, for ever; what a turn raises ends it."""
+        """Give turns forever; what a turn raises ends it."""
         while True:
             await self._gate.wait()
             self._raise_failure()
@@ -110,7 +109,7 @@ class Turns:
         """Give turns in the task that calls, if all whom a leader has answered are back with it.
 
         So the event loop is not asked for a switch of tasks by every write of a lone client. False
-        if other tasks must run now before the task that calls goes on.
+        if other tasks must run now before the calling task continues.
         """
         if not self._answered or not self._are_back():
             return False

@@ -5,24 +5,26 @@ million entries are too many to be looked at one by one each time, so that some 
 the log passes.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from typing import Final
 
 from raftstore.raft import Entry
 from raftstore.raft.log import RaftLog, entry_data
 
+# A place is noted after so many: no more, and those of one batch, must be looked at.
 NOTED_ENTRIES: Final = 1024
-"""A place is noted after so many: no more, and those of one batch, must be looked at."""
 
 
 class LogSizes:
     """The sizes of the entries that were applied."""
 
     def __init__(self) -> None:
+        # Index, and the bytes up to it, in order.
         self._noted: deque[tuple[int, int]] = deque()
-        """Index, and the bytes up to it, in order."""
+        # The same of the newest.
         self._end = (0, 0)
-        """The same of the newest."""
 
     def start_at(self, index: int) -> None:
         """A snapshot has taken the place of everything up to here."""

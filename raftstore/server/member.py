@@ -1,4 +1,4 @@
-"""A store member: Raft and the key space, driven by whoever delivers messages and time.
+"""A store member: Raft and the key space, driven by an environment of messages and time.
 
 It does no I/O of its own. The environment hands in what arrived (`receive_client`, `receive_peer`,
 `watch`, `tick`); all this only queues or steps. Then it calls `finish_batch` once, which proposes
@@ -6,6 +6,8 @@ everything that waits as one batch and carries out what Raft says until nothing 
 write, sync, answer, apply, push. So batches grow with the load by themselves (group commit), and an
 idle member has no delay.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,19 +33,18 @@ from raftstore.raft import (
     Snapshot,
     SoftState,
 )
-from raftstore.raft.messages import CONF_CHANGE, PRE_VOTE, PROPOSE, SNAPSHOT, VOTE
+from raftstore.raft.messages import CONF_CHANGE, PROPOSE, SNAPSHOT
 from raftstore.raft.state import Rng
-from raftstore.storage import DirectoryDisk, Durations, WalRecord
-
-from .auto_compaction import AutoCompaction
-from .backlog import Backlog
-from .changes import begin
-from .chores import STEPS_PER_BATCH, STEPS_PER_TICK, Chores
-from .config import MemberConfig
-from .credentials import Credentials
-from .desk import Desk
-from .disk import Disk
-from .forwarding import (
+from raftstore.server.auto_compaction import AutoCompaction
+from raftstore.server.background import STEPS_PER_BATCH, STEPS_PER_TICK, BackgroundWork
+from raftstore.server.backlog import Backlog
+from raftstore.server.changes import begin
+from raftstore.server.config import MemberConfig
+from raftstore.server.credentials import Credentials
+from raftstore.server.disk import Disk
+from raftstore.server.dispatcher import RequestDispatcher
+from raftstore.server.forwarded_proposals import ForwardedProposals
+from raftstore.server.forwarding import (
     ASK_LEADER,
     INQUIRY,
     LEADER_ANSWER,
@@ -51,20 +52,19 @@ from .forwarding import (
     REMOVED,
     MemberTransport,
 )
-from .membership import MEMBER_PUBLISH
-from .observing import Observer
-from .passing import PassedOn
-from .requests import KEY_SLICE, ClientHandle, Respond, split_keys
-from .snapshots import Snapshots
+from raftstore.server.membership import MEMBER_PUBLISH
+from raftstore.server.observing import Observer
+from raftstore.server.removal import Removal
+from raftstore.server.requests import KEY_SLICE, ClientHandle, Respond, split_keys
+from raftstore.server.snapshots import Snapshots
+from raftstore.storage import DirectoryDisk, Durations, WalRecord
 
 # What the constructor of a named tuple does, without its call: every write passes here.
 _new_tuple: Final = tuple.__new__
+# How long a member waits before it says again who it is.
 PUBLISH_TICKS: Final = 20
-"""How long a member waits before it says again who it is."""
-LINGER_ELECTIONS: Final = 2
-"""How many election timeouts a removed member stays after the last message of another one."""
+# How often idle watches that asked for it are told the revision (etcd: 10 minutes).
 PROGRESS_TICKS: Final = 6_000
-"""How often idle watches that asked for it are told the revision (etcd: 10 minutes)."""
 
 Receive = Callable[[ClientHandle, str, list[Any], Respond], None]
 
@@ -97,46 +97,41 @@ class Member:
         self._snapshots = Snapshots(config, self.store, disk, transport, session, now_ns)
         source = self._snapshots.source(lambda: self.node)
         self.node = RawNode(config.raft(), recovered, rng, source, now_ns)
-        self._chores = Chores(self.store)
+        self._background = BackgroundWork(self.store)
         self.watches = WatchHub(self.store)
-        self._desk = desk = Desk(
+        self._dispatcher = dispatcher = RequestDispatcher(
             config,
             self.store,
             self.node,
             transport,
-            self._chores,
+            self._background,
             session,
             rng,
             now_ns,
             monitor,
             credentials,
         )
-        self.receive_client: Receive = desk.receive_client
-        """Take a request; what it is given is called once, with the payload of the answer."""
-        self.alarms, self.access, self.auth = desk.alarms, desk.access, desk.auth
-        self.changes = desk.changes
-        self._proposals, self._reads = desk.proposals, desk.reads
-        self._quota, self._leases = desk.quota, desk.leases
+        # Take a request; what it is given is called once, with the payload of the answer.
+        self.receive_client: Receive = dispatcher.receive_client
+        self.alarms, self.access, self.auth = dispatcher.alarms, dispatcher.access, dispatcher.auth
+        self.changes = dispatcher.changes
+        self._proposals, self._reads = dispatcher.proposals, dispatcher.reads
+        self._quota, self._leases = dispatcher.quota, dispatcher.leases
         self._publish_tick = 0
         self._ticks = 0
-        self._needed_until_tick = 0
-        """When a removed member may go at the earliest."""
-        self._was_told = False
-        """Whether another one has told of the removal: so one that stays knows of it, and this one
-        must not ask for votes, nor keep another removed one from going."""
-        self._passed_on = PassedOn(self.node, transport)
-        self.changes.section.on_change.append(self._linger_if_removed)
+        self._removal = Removal(config, self.node, transport, self.changes)
+        self._forwarded_proposals = ForwardedProposals(self.node, transport)
+        self.changes.section.on_change.append(lambda: self._removal.linger(self._ticks))
         if recovered.snapshot.index:
             self._snapshots.installed(recovered.snapshot)
         self.store.raft_term = recovered.hard_state.term
-        self._former_members = self.changes.section.removed
         self._auto_compaction = AutoCompaction(config.auto_compaction, config.tick_ns)
         self._client_watches: dict[ClientHandle, dict[int, None]] = {}
         self._leaderless_ticks = 0
         self._leader_changes = 0
         self._last_leader = NO_MEMBER
+        # The record that must be durable before anything is promised.
         self._sync_position = disk.written
-        """The record that must be durable before anything is promised."""
         self._backlog = Backlog(config.applied_at_once)
         self._running = False
         self._observer = None if monitor is None else Observer(monitor, self.node)
@@ -150,12 +145,12 @@ class Member:
         kind = wire[0]
         if kind < ASK_LEADER:
             self.receive_message(sender_id, Message.from_wire(wire))
-        elif sender_id in self._former_members:
-            self._tell_removed(sender_id, kind)
+        elif sender_id in self._removal.former_members:
+            self._removal.tell(sender_id, kind)
         elif kind == ASK_LEADER:
-            self._desk.asked_by_peer(sender_id, wire)
+            self._dispatcher.asked_by_peer(sender_id, wire)
         elif kind == LEADER_ANSWER:
-            self._desk.forwarding.answered(wire)
+            self._dispatcher.forwarding.answered(wire)
         elif kind == PROPOSALS_REFUSED:
             _, keys, code, text = wire
             self._proposals.refuse(split_keys(keys), Status(code, text))
@@ -167,45 +162,28 @@ class Member:
     def receive_stray(self, sender_id: int, wire: list[Any]) -> None:
         """Take a message for a member that was at this one's address before.
 
-        Only a former member sends to one, or somebody who will soon know better.
+        Only a former member sends to one, or a member that will soon learn the new address.
         """
-        if sender_id in self._former_members:
-            self._tell_removed(sender_id, wire[0])
+        if sender_id in self._removal.former_members:
+            self._removal.tell(sender_id, wire[0])
 
     def receive_message(self, sender_id: int, message: Message) -> None:
         """Take a Raft message of another member; it stays as it is."""
-        if sender_id in self._former_members:
-            self._tell_removed(sender_id, message.kind)
+        if sender_id in self._removal.former_members:
+            self._removal.tell(sender_id, message.kind)
             return
-        if self._desk.guarded:
-            self._linger_if_removed()
+        if self._dispatcher.guarded:
+            self._removal.linger(self._ticks)
         if message.kind == PROPOSE:
-            self._passed_on.take(sender_id, message)
+            self._forwarded_proposals.take(sender_id, message)
         else:
             self.node.step(message)
 
     def leave(self) -> None:
-        """The cluster goes on without this member, as another one has told."""
-        self._was_told = True
-        if not self.changes.is_removed:
-            self.changes.is_removed = True
-            self._desk.update_guard()
-            self._linger_if_removed()
-
-    def _linger_if_removed(self) -> None:
-        """Stay for those who do not know yet that this member is removed.
-
-        To them it still counts: of two members, the other one cannot even be elected without the
-        vote of the one that is removed. (etcd leaves that to luck; its raft package advises against
-        clusters of two.)
-        """
-        if self.changes.is_removed:
-            self._needed_until_tick = self._ticks + LINGER_ELECTIONS * self.config.election_ticks
-
-    def _tell_removed(self, member_id: int, kind: int) -> None:
-        """A member that missed its removal would stand for election for ever."""
-        if kind in (PRE_VOTE, VOTE, INQUIRY):
-            self._transport.send_peer(member_id, [REMOVED])
+        """The cluster continues without this member, as another member has told."""
+        if self._removal.told():
+            self._dispatcher.update_guard()
+            self._removal.linger(self._ticks)
 
     # -- watches ------------------------------------------------------------------------------
 
@@ -217,7 +195,7 @@ class Member:
         Raises:
             StoreError: the request is refused.
         """
-        self._desk.check_watch(fields)
+        self._dispatcher.check_watch(fields)
         watch_id = self.watches.create(fields, push)
         self._client_watches.setdefault(client, {})[watch_id] = None
         return watch_id
@@ -239,18 +217,18 @@ class Member:
         self._ticks += 1
         self.node.tick()
         self._snapshots.tick(self.node)
-        if self._chores:
-            self._chores.work(STEPS_PER_TICK)
+        if self._background:
+            self._background.work(STEPS_PER_TICK)
         if self._snapshots.hold_dropped_history():
             # Where nothing is written any more, nothing else would let go of it.
             self._snapshots.advance(self.node)
             self.sync_disk(_nothing)
-        if self._anybody_waits():
-            self._desk.expire(self._now_ns(), self._ticks)
+        if self._has_work():
+            self._dispatcher.expire(self._now_ns(), self._ticks)
         self._refuse_without_leader()
         if self._leaderless_ticks or self.node.raft.election_elapsed > self.config.election_ticks:
-            self._inquire_after_silence()
-        if self._desk.unpublished and self._ticks >= self._publish_tick:
+            self._removal.inquire(self._leaderless_ticks)
+        if self._dispatcher.unpublished and self._ticks >= self._publish_tick:
             self._publish()
         expired = self._leases.expired(self.node, self._ticks)
         left = self._leases.checkpoint(self.node)
@@ -259,7 +237,7 @@ class Member:
             for op, fields in expired:
                 self.receive_client(None, op, fields, _ignore)
             if left:
-                self._desk.submit_own(LEASE_CHECKPOINT, [left], _ignore)
+                self._dispatcher.submit_own(LEASE_CHECKPOINT, [left], _ignore)
             self._proposals.speak_as_leader(position)
         if self._ticks % PROGRESS_TICKS == 0:
             self.watches.notify_progress()
@@ -280,25 +258,25 @@ class Member:
             self._publish_tick = self._ticks + PUBLISH_TICKS
             # If too much waits already, it is said again later.
             with suppress(StoreError):
-                self._desk.submit(MEMBER_PUBLISH, fields, _ignore)
+                self._dispatcher.submit(MEMBER_PUBLISH, fields, _ignore)
 
     def idle_ticks(self) -> int:
         """After how many ticks time alone can make a difference; at least 1.
 
-        A follower that hears its leader, with nobody waiting, has nothing to do before its
+        A follower that hears its leader, with no request waiting, has nothing to do before its
         election timeout. Its environment may then hand in the ticks of the meantime in one go,
         before whatever else arrives.
         """
         raft = self.node.raft
         if raft.role is not Role.FOLLOWER or raft.leader == NO_MEMBER:
             return 1
-        if self._anybody_waits():
+        if self._has_work():
             return 1
         return max(1, raft.election_timeout - raft.election_elapsed)
 
-    def _anybody_waits(self) -> bool:
-        chores = self._chores or self._snapshots.hold_dropped_history()
-        return bool(self._desk.anybody_waits() or chores)
+    def _has_work(self) -> bool:
+        works = self._background or self._snapshots.hold_dropped_history()
+        return bool(self._dispatcher.has_waiting() or works)
 
     def _refuse_without_leader(self) -> None:
         """Let clients try another member when an election takes longer than it should."""
@@ -307,22 +285,7 @@ class Member:
             return
         self._leaderless_ticks += 1
         if self._leaderless_ticks >= 2 * self.config.election_ticks:
-            self._desk.refuse_without_leader()
-
-    def _inquire_after_silence(self) -> None:
-        """Ask all that are known, now and then, whether the cluster goes on without this member.
-
-        One that may not vote stands for no election, by which it would be told, and takes a leader
-        that has fallen silent for its leader for ever.
-        """
-        raft = self.node.raft
-        if raft.role is Role.LEADER or self.changes.is_removed:
-            return
-        silent_ticks = max(self._leaderless_ticks, raft.election_elapsed)
-        if silent_ticks % (2 * self.config.election_ticks):
-            return
-        for number in self.changes.known_others():
-            self._transport.send_peer(number, [INQUIRY])
+            self._dispatcher.refuse_without_leader()
 
     # -- the batch ----------------------------------------------------------------------------
 
@@ -344,16 +307,16 @@ class Member:
         if messages:
             self._send(messages)
         if self._backlog.ready is not None:
-            self._go_on_applying(self._backlog.ready)
+            self._continue_applying(self._backlog.ready)
         while node.has_ready():
             self._carry_out(node.ready())
         if self._reads.confirmed:
             self._reads.serve(node.raft.log.applied)
         for push, payload in self.watches.collect():
             push(payload)
-        if self._chores:
-            self._chores.work(STEPS_PER_BATCH)
-        self._snapshots.go_on(node)
+        if self._background:
+            self._background.work(STEPS_PER_BATCH)
+        self._snapshots.resume(node)
         self._running = False
 
     @property
@@ -382,12 +345,12 @@ class Member:
             self._write(ready)
         if ready.committed_entries:
             if self._backlog.take_up(ready, self.node.raft.log):
-                self._go_on_applying(ready)
+                self._continue_applying(ready)
                 return
             self._apply(ready.committed_entries)
         self._applied(ready)
 
-    def _go_on_applying(self, ready: Ready) -> None:
+    def _continue_applying(self, ready: Ready) -> None:
         """Apply some of a backlog; the `Ready` is carried out when there is no more of it.
 
         Until then nothing of it is acknowledged, so that the leader waits with the next entries.
@@ -412,7 +375,7 @@ class Member:
             self.monitor.appended(self.id, ready.entries)
 
     def sync_disk(self, on_synced: Callable[[], None]) -> None:
-        """Wait for the disk before anything is promised to anybody."""
+        """Wait for the disk before any promise leaves this member."""
         self._disk.sync(on_synced)
 
     def _persisted(self, ready: Ready) -> None:
@@ -482,7 +445,7 @@ class Member:
         self._leases.set_leading(leading=leading)
         if leading and self._observer is not None:
             self._observer.leads()
-        self._desk.moves.leader_changed(state.leader)
+        self._dispatcher.leader_transfers.leader_changed(state.leader)
 
     # -- what is asked about it ---------------------------------------------------------------
 
@@ -493,19 +456,18 @@ class Member:
 
     @property
     def removed(self) -> bool:
-        """Whether the cluster goes on without this member, and nobody needs it any more.
+        """Whether the cluster continues without this member, and no member needs it any more.
 
         It serves no client from its removal on; now it can be stopped.
         """
-        is_needed = self._ticks < self._needed_until_tick and not self._was_told
-        return self.changes.is_removed and not is_needed
+        return self._removal.is_over(self._ticks)
 
     def statistics(self) -> dict[str, Any]:
-        """Sizes and positions, for metrics and for whoever watches."""
+        """Sizes and positions, for metrics."""
         return {
             **self.node.status(),
             **self.store.statistics(),
-            **self._desk.statistics(),
+            **self._dispatcher.statistics(),
             "leader_changes": self._leader_changes,
             "receiving_snapshot": int(bool(self._snapshots.receiving)),
             **_disk_statistics(self._disk),
@@ -523,7 +485,7 @@ def _disk_statistics(disk: Disk) -> dict[str, Any]:
 
 
 def _nothing() -> None:
-    """Nobody waits for this."""
+    """No request waits for this."""
 
 
 def _ignore(_payload: list[Any]) -> None:

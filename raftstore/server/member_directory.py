@@ -2,7 +2,7 @@
 
 ``DIR/member.json`` says whose it is; ``DIR/member/`` is the member's disk. The file is written
 first, so that a member whose start was interrupted comes back with the same ids: a member with new
-ids and an old log, or the other way round, would be somebody else's.
+ids and an old log, or the other way round, would belong to another member.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class MemberDirectory:
     path: Path
     name: str
     identity: Identity
+    # Where others reach the member.
     address: Address
-    """Where others reach the member."""
+    # The members that founded the cluster together; none: this one was added later.
     founders: dict[str, Address]
-    """The members that founded the cluster together; none: this one was added later."""
 
     def disk(self, notice: Callable[[str], None]) -> DirectoryDisk:
         """The member's disk, not yet open; `notice` is told of repairs."""

@@ -2,7 +2,7 @@
 
 The rules are those of etcd's ``server/etcdserver/api/membership`` and of ``mayAddMember`` and its
 like in ``server/etcdserver/server.go``. Ids are numbers from 1 on, one more for each new member,
-and never used again: a removed member can be told from a new one for ever. What a member says about
+and never used again: a removed member can be told from a new one forever. What a member says about
 itself, its name and its clients' addresses, comes through the log as well when it has started;
 until then its name is empty.
 """
@@ -25,25 +25,24 @@ from raftstore.errors import (
 )
 from raftstore.mvcc.store import Applier
 from raftstore.raft import ChangeKind, ConfChange, MemberChange, Transition, simple_change
-
-from .config import Peer
+from raftstore.server.config import Peer
 
 MEMBER_ADD: Final = "member_add"
 MEMBER_REMOVE: Final = "member_remove"
 MEMBER_UPDATE: Final = "member_update"
 MEMBER_PROMOTE: Final = "member_promote"
+# ``[new id, peer URLs, old id]``: a voter goes and another comes, in one step; etcd has no such
+# request. The old one goes when the joint configuration ends.
 MEMBER_REPLACE: Final = "member_replace"
-"""``[new id, peer URLs, old id]``: a voter goes and another comes, in one step; etcd has no such
-request. The old one goes when the joint configuration ends."""
+# Requests that change who belongs to the cluster.
 MEMBER_OPS: Final = frozenset(
     (MEMBER_ADD, MEMBER_REMOVE, MEMBER_UPDATE, MEMBER_PROMOTE, MEMBER_REPLACE)
 )
-"""Requests that change who belongs to the cluster."""
+# ``[id, name, client URLs, peer URLs]``: what a member says about itself; the last only from
+# those whose peer addresses are others at every start.
 MEMBER_PUBLISH: Final = "member_publish"
-"""``[id, name, client URLs, peer URLs]``: what a member says about itself; the last only from those
-whose peer addresses are others at every start."""
+# etcd: --max-learners.
 MAX_LEARNERS: Final = 1
-"""etcd: --max-learners."""
 MAX_URLS: Final = 16
 SCHEMES: Final = frozenset(("http", "https", "unix", "unixs"))
 
@@ -84,8 +83,8 @@ class Membership:
     def __init__(self, founders: Iterable[Peer] = ()) -> None:
         self._founders = founding_records(founders)
         self.by_id: dict[int, MemberRecord] = {}
+        # Ids of former members.
         self.removed: dict[int, None] = {}
-        """Ids of former members."""
         self.last_id = 0
         self.on_change: list[Callable[[], None]] = []
         self.writers: dict[str, Applier] = {MEMBER_PUBLISH: self._publish}

@@ -1,4 +1,6 @@
-"""What a member tells the monitor of Raft's invariants; nothing where nobody watches."""
+"""What a member tells the monitor of Raft's invariants; nothing without a monitor."""
+
+from __future__ import annotations
 
 from raftstore.raft import RaftMonitor, RawNode, Ready, Role
 from raftstore.raft.messages import CONF_CHANGE, Entry
@@ -11,8 +13,8 @@ class Observer:
         self._monitor = monitor
         self._node = node
         self._id = node.raft.id
+        # Up to where the log was committed when the last Ready was taken.
         self._commit = 0
-        """Up to where the log was committed when the last Ready was taken."""
 
     def restarted(self, founded: list[Entry]) -> None:
         """The member begins with what its disk has; `founded`: entries written just now."""

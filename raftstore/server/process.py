@@ -31,7 +31,7 @@ POLL_S: Final = 0.01
 
 
 class MemberRemovedError(StorageError):
-    """The cluster goes on without this member."""
+    """The cluster continues without this member."""
 
 
 class MemberProcess:
@@ -68,7 +68,7 @@ class MemberProcess:
         """Be a member until cancelled, or until `scope` is.
 
         Raises:
-            MemberRemovedError: the cluster goes on without the member.
+            MemberRemovedError: the cluster continues without the member.
             StorageError: its directory cannot be used, or its disk has failed.
         """
         config = self._config
@@ -100,7 +100,7 @@ class MemberProcess:
         if task.member.removed:
             raise MemberRemovedError(
                 f"member {self._config.id:x} has been permanently removed from the cluster; its "
-                "data directory is of no use any more. To come back it has to be added anew: "
+                "data directory is of no use any more. To come back it has to be added again: "
                 "etcdctl member add, then serve --initial-cluster-state existing with a new "
                 "--data-dir"
             )

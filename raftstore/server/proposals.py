@@ -5,6 +5,8 @@ answered when its entry is applied here. What is told to a client whose write fa
 far it got: before the proposal it certainly did not happen; after it only the log knows.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from typing import Any, Final, NamedTuple
 
@@ -19,9 +21,8 @@ from raftstore.errors import (
     StoreError,
 )
 from raftstore.raft import ProposalDroppedError, RawNode, UncommittedLimitError
-
-from .config import MemberConfig
-from .requests import Request, RequestKeys, Respond, encode
+from raftstore.server.config import MemberConfig
+from raftstore.server.requests import Request, RequestKeys, Respond, encode
 
 # What the constructor of a named tuple does, without its call: every write passes here.
 _new_tuple: Final = tuple.__new__
@@ -41,25 +42,25 @@ class Proposals:
     """The waiting and the proposed writes of one member."""
 
     def __init__(self, keys: RequestKeys, config: MemberConfig) -> None:
+        # Writes that were refused after they were taken, since the start.
         self.failed_count = 0
-        """Writes that were refused after they were taken, since the start."""
+        # All writes without an answer, oldest first; the application of entries takes them out.
         self.pending: dict[bytes, Request] = {}
-        """All writes without an answer, oldest first; the application of entries takes them out."""
+        # In their entries; the code that takes one out counts it out.
         self.pending_bytes = 0
-        """In their entries; whoever takes one out counts it out."""
         self._keys = keys
         self._max_batch = config.max_proposal_batch
         self._max_requests = config.max_pending_requests
         self._max_bytes = config.max_pending_bytes
         self._max_request_bytes = config.max_request_bytes
         self._waiting_keys: list[bytes] = []
+        # What is to be proposed.
         self.waiting: list[bytes] = []
-        """What is to be proposed."""
         self._own: deque[OwnBatch] = deque()
         self._doubtful: deque[OwnBatch] = deque()
         self._last_key_before_change = b""
+        # What waits on this member's word as the leader only.
         self._leaders: dict[bytes, None] = {}
-        """What waits on this member's word as the leader only."""
 
     def submit(self, op: str, fields: list[Any], respond: Respond, deadline_ns: int) -> None:
         """Take a write.
@@ -91,7 +92,7 @@ class Proposals:
         """What waits from this position on is what only a leader may ask for.
 
         It is forgotten when this member leads no more: passed on to the successor it would be the
-        word of somebody whose time is over.
+        word of a leader whose time is over.
         """
         self._leaders.update(dict.fromkeys(self._waiting_keys[position:]))
 
@@ -150,7 +151,7 @@ class Proposals:
         self._last_key_before_change = next(reversed(self.pending), b"")
 
     def fate_unknown(self) -> None:
-        """A snapshot took the place of the entries: nobody can tell what became of the doubtful."""
+        """A snapshot took the place of the entries: the outcome of the others is unknown."""
         self._own.clear()
         self._doubtful.clear()
 
@@ -205,7 +206,7 @@ class Proposals:
         self._forget_answered()
 
     def _forget_answered(self) -> None:
-        """Do not propose what nobody waits for any more."""
+        """Do not propose what no client waits for any more."""
         kept = [
             (key, data)
             for key, data in zip(self._waiting_keys, self.waiting, strict=True)

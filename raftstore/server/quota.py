@@ -15,12 +15,11 @@ from raftstore.auth import AS_USER
 from raftstore.errors import NO_SPACE, StoreError
 from raftstore.mvcc import Store
 from raftstore.raft import Entry
+from raftstore.server.alarms import ACTIVATE, ALARM_SET, NO_SPACE_ALARM, Alarms, cost_bytes
+from raftstore.server.requests import Respond, decode
 
-from .alarms import ACTIVATE, ALARM_SET, NO_SPACE_ALARM, Alarms, cost_bytes
-from .requests import Respond, decode
-
+# So many refusals wait until all members know of the lack of room; others are told at once.
 MAX_WAITING = 1_000
-"""So many refusals wait until all members know of the lack of room; others are told at once."""
 
 Submit = Callable[[str, list[Any], Respond], None]
 
@@ -54,7 +53,7 @@ class Quota:
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether there is less room than none, and nobody has been told."""
+        """Whether there is less room than none, and no alarm tells of it."""
         return (
             self._store.allocated_bytes > self.limit_bytes and self._own_alarm not in self._alarms
         )

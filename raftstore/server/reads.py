@@ -5,6 +5,8 @@ A read *waits* until a round starts, is *asked* while the quorum confirms the le
 local state.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -20,11 +22,10 @@ from raftstore.errors import (
     StoreError,
 )
 from raftstore.raft import RawNode, ReadState
+from raftstore.server.requests import Request, RequestKeys
 
-from .requests import Request, RequestKeys
-
+# A round without an answer is asked again after so long (etcd: readIndexRetryTime, 500 ms).
 RETRY_TICKS = 5
-"""A round without an answer is asked again after so long (etcd: readIndexRetryTime, 500 ms)."""
 
 
 @attrs.define(eq=False)
@@ -48,16 +49,16 @@ class ReadQueue:
         max_requests: int,
     ) -> None:
         self.waiting: list[Request] = []
+        # Reads that were refused, since the start.
         self.failed_count = 0
-        """Reads that were refused, since the start."""
+        # How often a round had to be asked again, since the start.
         self.slow_count = 0
-        """How often a round had to be asked again, since the start."""
         self._count = 0
         self._keys = keys
         self._answer = answer
         self._max_requests = max_requests
+        # What an answer to each context confirms.
         self._rounds: dict[bytes, list[Round]] = {}
-        """What an answer to each context confirms."""
         self.confirmed: list[tuple[int, list[Request]]] = []
 
     def __len__(self) -> int:
@@ -80,7 +81,7 @@ class ReadQueue:
             self.waiting = []
 
     def start(self, node: RawNode, rounds: list[Round]) -> bool:
-        """Ask for rounds, under a context never used before; False when there is nobody to ask.
+        """Ask for rounds, under a context never used before; False when no leader is known.
 
         An answer to a context that was used before might be one from before these reads.
         """
@@ -137,14 +138,14 @@ class ReadQueue:
                 del self._rounds[context]
 
     def leader_changed(self) -> None:
-        """Whoever was asked cannot answer any more (etcd answers the same)."""
+        """The leader that was asked cannot answer any more (etcd answers the same)."""
         rounds, self._rounds = self._rounds, {}
         for asked in chain.from_iterable(rounds.values()):
             requests, asked.requests = asked.requests, []
             self._refuse(requests, LEADER_CHANGED)
 
     def refuse_waiting(self) -> None:
-        """There is nobody to ask."""
+        """No leader is known."""
         requests, self.waiting = self.waiting, []
         self._refuse(requests, NO_LEADER)
 

@@ -5,23 +5,25 @@ were ever proposed: member, session of that member (counted durably), number wit
 Where the member that took a request applies its entry, the key finds the request again, decoded.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple
 
 import msgpack
 
+# Takes a ``store.response`` payload: ``[0, fields]`` or ``[code, message]``.
 Respond = Callable[[list[Any]], None]
-"""Takes a ``store.response`` payload: ``[0, fields]`` or ``[code, message]``."""
 
+# Whatever names a client's connection; its watches end with it.
 ClientHandle = Hashable
-"""Whatever names a client's connection; its watches end with it."""
 
 _KEY_BYTES: Final = 14
 _HEADER_BYTES: Final = 3
 _KEY_END: Final = _HEADER_BYTES + _KEY_BYTES
+# Where the key lies in an entry's data: behind the headers of the list and of the key itself.
 KEY_SLICE: Final = slice(_HEADER_BYTES, _KEY_END)
-"""Where the key lies in an entry's data: behind the headers of the list and of the key itself."""
 
 
 class Request(NamedTuple):
@@ -31,8 +33,8 @@ class Request(NamedTuple):
     fields: list[Any]
     respond: Respond
     deadline_ns: int
+    # Of its entry, if it is a write.
     size_bytes: int = 0
-    """Of its entry, if it is a write."""
 
 
 def split_keys(joined: bytes) -> list[bytes]:
@@ -64,8 +66,8 @@ class RequestKeys:
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
 
+# An entry's data of ``(key, op, fields)``.
 encode: Final[Callable[[tuple[bytes, str, list[Any]]], bytes]] = _pack
-"""An entry's data of ``(key, op, fields)``."""
 
 
 def decode(data: bytes) -> tuple[str, list[Any]]:

@@ -1,7 +1,7 @@
 """New members from a snapshot file: the state of one cluster becomes the beginning of another.
 
 Every member gets the same state, as a snapshot of Raft at index 1, and an identity that no member
-of the old cluster has: should one of those still run, nobody takes it for one of the new.
+of the old cluster has: should one of those still run, no member takes it for one of the new.
 """
 
 from __future__ import annotations

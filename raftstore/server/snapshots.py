@@ -1,9 +1,11 @@
 """When a member makes a snapshot of its state, what of the log stays behind it, who gets one.
 
 A snapshot is a view of the state at a moment (versions never change, see `raftstore.mvcc.history`),
-so that making one costs next to nothing. It is packed bit by bit by whoever needs the bytes: a disk
+so that making one costs next to nothing. It is packed bit by bit by the user of the bytes: a disk
 that writes files, and the transfer to a member that lacks more than the log holds.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,13 +14,11 @@ from raftstore.mvcc import Store
 from raftstore.mvcc.snapshot import StateView, load
 from raftstore.raft import Entry, Message, RawNode, Role, Snapshot
 from raftstore.raft.progress import ProgressState
-from raftstore.storage import WalRecord
-
-from .config import MemberConfig
-from .disk import Disk
-from .forwarding import MemberTransport
-from .log_sizes import LogSizes
-from .transfer import (
+from raftstore.server.config import MemberConfig
+from raftstore.server.disk import Disk
+from raftstore.server.forwarding import MemberTransport
+from raftstore.server.log_sizes import LogSizes
+from raftstore.server.transfer import (
     SNAPSHOT_PART,
     WINDOW_PARTS,
     Pace,
@@ -26,18 +26,19 @@ from .transfer import (
     SnapshotSender,
     weight_of,
 )
+from raftstore.storage import WalRecord
 
+# A disk that writes snapshots to files gets one when so large a part of the state is new: the
+# cost per entry stays constant however large the store becomes.
 FILE_SHARE: Final = 4
-"""A disk that writes snapshots to files gets one when so large a part of the state is new: the
-cost per entry stays constant however large the store becomes."""
+# Entries of the log, per batch: a millisecond or two.
 RELEASED_AT_ONCE: Final = 4_096
-"""Entries of the log, per batch: a millisecond or two."""
+# Pieces of a former state: some milliseconds.
 FREED_PER_TICK: Final = 16
-"""Pieces of a former state: some milliseconds."""
 
 
+# A snapshot in memory is replaced when a sweep has passed so many of its revisions.
 OUTDATED_REVISIONS: Final = 8_192
-"""A snapshot in memory is replaced when a sweep has passed so many of its revisions."""
 
 
 class Snapshots:
@@ -52,30 +53,30 @@ class Snapshots:
         session: int,
         now_ns: Callable[[], int],
     ) -> None:
+        # Of the newest one that was given to the disk.
         self.index = 0
-        """Of the newest one that was given to the disk."""
+        # Up to where the store has applied the log.
         self.applied = 0
-        """Up to where the store has applied the log."""
         self.count = 0
         self._config = config
         self._store = store
         self._disk = disk
         self._interval_entries = config.snapshot_entries
         self._interval_bytes = config.snapshot_bytes
+        # Applied since the newest one.
         self._passed_bytes = 0
-        """Applied since the newest one."""
+        # What was applied since the start, as the transfer's pace counts it.
         self._written = 0
-        """What was applied since the start, as the transfer's pace counts it."""
         self._written_at_tick = 0
         self._sizes = LogSizes()
+        # Pieces of the state before a snapshot of the leader, to be let go of.
         self._former: list[list[Any]] = []
-        """Pieces of the state before a snapshot of the leader, to be let go of."""
+        # The log may go up to here: bit by bit, since a million entries are not freed at once.
         self._release_to = 0
-        """The log may go up to here: bit by bit, since a million entries are not freed at once."""
+        # Where the history begins that a snapshot in memory keeps alive; 0: there is none.
         self._log_base = 0
-        """Where the history begins that a snapshot in memory keeps alive; 0: there is none."""
+        # Of the newest one on the disk.
         self._position = 0
-        """Of the newest one on the disk."""
         pace = Pace(now_ns)
         self._sender = SnapshotSender(transport, session << 32, pace, transport.hand_part)
         self.receiver = SnapshotReceiver(transport)
@@ -138,7 +139,7 @@ class Snapshots:
         self._release(node)
 
     def _release(self, node: RawNode) -> None:
-        """Let go of some of the log that nobody needs."""
+        """Let go of some of the log that no member needs."""
         log = node.raft.log
         # What is being carried out may be in the state already, but not applied for Raft.
         end = min(self._release_to, log.offset + RELEASED_AT_ONCE, log.applied)
@@ -155,7 +156,7 @@ class Snapshots:
         return self._disk.synced < self._position or self._is_outdated()
 
     def _is_outdated(self) -> bool:
-        """While a sweep goes on, now and then: so what it frees is freed bit by bit."""
+        """While a sweep is under way, now and then: so what it frees is freed bit by bit."""
         if not self._log_base:
             return False
         space = self._store.space
@@ -195,10 +196,10 @@ class Snapshots:
         busy = self._written > self._written_at_tick
         self._sender.begin(message, self._written if busy else None)
 
-    def go_on(self, node: RawNode) -> None:
+    def resume(self, node: RawNode) -> None:
         """A batch is over: send the parts whose time has come, let go of some of the log."""
         if self._sender:
-            self._sender.go_on(self._written)
+            self._sender.resume(self._written)
         if self._release_to > node.raft.log.offset:
             self._release(node)
         if self._former:

@@ -16,6 +16,8 @@ state, then come the chunks. The answer is ``[SNAPSHOT_TAKEN, number, count]``: 
 the first on have arrived; REFUSED instead of the count ends the transfer.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -32,37 +34,36 @@ from raftstore.mvcc.snapshot import (
     pack_part,
 )
 from raftstore.raft import Message, RawNode
-
-from .forwarding import Transport
+from raftstore.server.forwarding import Transport
 
 SNAPSHOT_PART: Final = 102
 SNAPSHOT_TAKEN: Final = 103
+# The types of the fields: a peer port lets nothing else in.
 SHAPES: Final[dict[int, tuple[type, ...]]] = {
     SNAPSHOT_PART: (int, int, int, int, bytes, bool),
     SNAPSHOT_TAKEN: (int, int, int),
 }
-"""The types of the fields: a peer port lets nothing else in."""
 REFUSED: Final = -1
+# So many parts are under way at once: half a MiB.
 WINDOW_PARTS: Final = 8
-"""So many parts are under way at once: half a MiB."""
+# A part may leave for so many new writes: to take them up costs a leader about twice as much time
+# as to send the part, also if the taker shares its core. And what is sent is several times as
+# much as what is written meanwhile, so that there is an end.
 WRITES_PER_PART: Final = 16
-"""A part may leave for so many new writes: to take them up costs a leader about twice as much time
-as to send the part, also if the taker shares its core. And what is sent is several times as much as
-what is written meanwhile, so that there is an end."""
+# A large write counts once more for each so many bytes.
 WRITE_BYTES: Final = 2 << 10
-"""A large write counts once more for each so many bytes."""
+# So many may leave for the writes of one batch.
 MAX_SAVED_PARTS: Final = 64
-"""So many may leave for the writes of one batch."""
+# Between two parts at most, 8 MB/s: where little is written there is time, and the transfer shall
+# end. No less, for little is written too where the machine has no time for this process.
 SPACING_NS: Final = 8_000_000
-"""Between two parts at most, 8 MB/s: where little is written there is time, and the transfer shall
-end. No less, for little is written too where the machine has no time for this process."""
+# So long after a write there may be another one.
 IDLE_NS: Final = 20_000_000
-"""So long after a write there may be another one."""
 RESEND_TICKS: Final = 3
+# Without any answer; earlier than Raft itself would give the snapshot up.
 GIVE_UP_TICKS: Final = 20
-"""Without any answer; earlier than Raft itself would give the snapshot up."""
+# So many answers that repeat a count tell that the next part is lost.
 REPEATS_FOR_LOSS: Final = 3
-"""So many answers that repeat a count tell that the next part is lost."""
 
 
 @attrs.define
@@ -72,14 +73,14 @@ class Sending:
     number: int
     term: int
     rest: Iterator[Part]
+    # The parts under way, oldest first.
     unanswered: deque[list[Any]] = attrs.Factory(deque)
-    """The parts under way, oldest first."""
     taken: int = 0
     sent: int = 0
     repeats: int = 0
     silent_ticks: int = 0
+    # One ahead: a part says whether it is the last.
     upcoming: Part | None = None
-    """One ahead: a part says whether it is the last."""
 
 
 def weight_of(writes: int, size_bytes: int) -> int:
@@ -126,8 +127,8 @@ class Pace:
         return True
 
 
+# Hands a part to a member of the same program; False: it is elsewhere, and gets bytes.
 HandOver = Callable[[int, list[Any]], bool]
-"""Hands a part to a member of the same program; False: it is elsewhere, and gets bytes."""
 
 
 def _is_elsewhere(_member: int, _part: list[Any]) -> bool:
@@ -196,7 +197,7 @@ class SnapshotSender:
         if not sending.unanswered and sending.upcoming is None:
             self._end(sender, node, ok=True)
 
-    def go_on(self, written: int) -> None:
+    def resume(self, written: int) -> None:
         """Send what had to wait; to be called in every batch, with what was written (`Pace`)."""
         self._pace.note(written)
         for member, sending in self._sending.items():
@@ -258,20 +259,20 @@ class Receiving:
     head: Message | None = None
     loader: StateLoader = attrs.Factory(StateLoader)
     taken: int = 0
+    # Parts that have arrived, by place: no more than the window.
     waiting: dict[int, tuple[Part, bool]] = attrs.Factory(dict)
-    """Parts that have arrived, by place: no more than the window."""
     silent_ticks: int = 0
 
 
 class SnapshotReceiver:
-    """The follower's end: builds one state at a time, beside the present one."""
+    """The follower's end: builds one state at a time, next to the present one."""
 
     def __init__(self, transport: Transport) -> None:
         self.received_parts = 0
         self._transport = transport
         self.receiving: Receiving | None = None
+        # The number of the newest transfer of each sender, and what of it was answered last.
         self._newest: dict[int, tuple[int, int]] = {}
-        """The number of the newest transfer of each sender, and what of it was answered last."""
 
     def take(self, sender: int, wire: list[Any], own_term: int) -> None:
         """Take a part; `load` will look at it."""
@@ -358,7 +359,7 @@ class SnapshotReceiver:
         self._transport.send_peer(sender, [SNAPSHOT_TAKEN, number, count])
 
     def tick(self) -> None:
-        """Drop what nobody goes on sending."""
+        """Drop what is not sent any further."""
         receiving = self.receiving
         if receiving is not None:
             receiving.silent_ticks += 1

@@ -4,6 +4,8 @@ From the bytes up: `framing` (checked frames), `records` (what a member persists
 and `wal` (files), `directory` (the disk that a member uses).
 """
 
+from __future__ import annotations
+
 from raftstore.storage.directory import DirectoryDisk
 from raftstore.storage.durations import Durations
 from raftstore.storage.errors import (

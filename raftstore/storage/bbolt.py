@@ -1,10 +1,11 @@
 """Reading bbolt database files: the format of etcd's database and of its snapshots.
 
 A file is pages of one size. A page has a head ``id u64, flags u16, count u16, overflow u32`` (all
-numbers little-endian); a large one goes on over the next `overflow` pages. Pages 0 and 1 are metas,
-of which the sound one with the newest transaction counts. It names the root bucket: a B+tree whose
-branch pages hold (first key, page) and whose leaf pages hold (key, value). A leaf value may be a
-bucket itself: a root page and a sequence, or, with root 0, a whole leaf page right behind those.
+numbers little-endian); a large one continues over the next `overflow` pages. Pages 0 and 1 are
+metas, of which the sound one with the newest transaction counts. It names the root bucket: a B+tree
+whose branch pages hold (first key, page) and whose leaf pages hold (key, value). A leaf value may
+be a bucket itself: a root page and a sequence, or, with root 0, a whole leaf page right behind
+those.
 
 Only metas have a checksum; pages are checked for what can be checked (number, kind, bounds, order).
 """
@@ -30,8 +31,8 @@ BRANCH: Final = 1
 LEAF: Final = 2
 IS_META: Final = 4
 FREELIST: Final = 16
+# Flag of a leaf element whose value is a bucket.
 NESTED: Final = 1
-"""Flag of a leaf element whose value is a bucket."""
 MIN_PAGE: Final = 512
 MAX_PAGE: Final = 1 << 16
 MAX_DEPTH: Final = 64
@@ -53,8 +54,8 @@ class Meta(NamedTuple):
     page_size: int
     root: int
     freelist: int
+    # So many pages belong to the database.
     high_water: int
-    """So many pages belong to the database."""
     transaction: int
 
 
@@ -165,7 +166,7 @@ class Database:
         if found != number:
             raise self._damaged(offset, f"page {number} says that it is page {found}")
         if number + overflow >= self.meta.high_water:
-            raise self._damaged(offset, f"page {number} goes on over {overflow} pages: too many")
+            raise self._damaged(offset, f"page {number} continues over {overflow} pages: too many")
         return self._data[offset : offset + (overflow + 1) * self._page_size], flags, count
 
     def _leaf(self, page: bytes, offset: int, name: str) -> Iterator[Item]:

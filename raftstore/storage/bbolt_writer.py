@@ -27,16 +27,16 @@ from raftstore.storage.bbolt import (
 )
 
 PAGE_SIZE: Final = 4096
+# A bucket up to this size lies within its parent's leaf, as bbolt does it.
 INLINE_BYTES: Final = PAGE_SIZE // 4
-"""A bucket up to this size lies within its parent's leaf, as bbolt does it."""
 FREELIST_PAGE: Final = 2
 FIRST_TREE_PAGE: Final = 3
+# An even transaction stands in the first meta, the one before it in the second.
 TRANSACTION: Final = 2
-"""An even transaction stands in the first meta, the one before it in the second."""
 
 Pair = tuple[bytes, bytes]
+# The first key and the number of each page of one level of a tree.
 Children = list[tuple[bytes, int]]
-"""The first key and the number of each page of one level of a tree."""
 
 
 def write_database(file: BinaryIO, buckets: Iterable[tuple[bytes, Iterable[Pair]]]) -> int:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 POLYNOMIAL: Final = 0x82F63B78
+# Shorter data is worked off byte by byte.
 LANE_BYTES: Final = 512
-"""Shorter data is worked off byte by byte."""
 ALL: Final = 0xFFFFFFFF
 
 Words = npt.NDArray[np.uint32]

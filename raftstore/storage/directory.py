@@ -1,9 +1,9 @@
 """A member's disk in a real directory: every promise waits for an fsync.
 
 The member appends and asks for a sync in its own turn, which only queues. A task writes what is
-queued and syncs it in a worker thread, off the event loop; whoever asks meanwhile shares the next
-fsync (group commit). Snapshots that the member makes of itself are written by a second thread, and
-enter the log when their file is durable: nobody waits for them.
+queued and syncs it in a worker thread, off the event loop; callers that ask meanwhile share the
+next fsync (group commit). Snapshots that the member makes of itself are written by a second thread,
+and enter the log when their file is durable: no request waits for them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from raftstore.storage.records import SnapshotReference, WalItem, WalRecord, ref
 from raftstore.storage.snapshot_file import Identity
 from raftstore.storage.wal import SEGMENT_BYTES, Wal
 
+# So many records without a promise wait for the next sync; then they are written without one.
 MAX_UNSYNCED_RECORDS: Final = 1_000
-"""So many records without a promise wait for the next sync; then they are written without one."""
 RETRY_S: Final = 0.001
 
+# Runs a callback in the member's turn; False if its inbox is full now.
 InTurn = Callable[[Callable[[], None]], bool]
-"""Runs a callback in the member's turn; False if its inbox is full now."""
 
 
 class DirectoryDisk:
-    """A `Disk` of one member. `open` it, then let `run` go on as long as the member lives."""
+    """A `Disk` of one member. `open` it, then let `run` run as long as the member lives."""
 
     keeps_references = False
 
@@ -49,8 +49,8 @@ class DirectoryDisk:
         self.written = 0
         self.synced = 0
         self.sync_count = 0
+        # Of writes and syncs together, as who waits for them sees it.
         self.sync_durations = Durations()
-        """Of writes and syncs together, as who waits for them sees it."""
         self._identity = identity
         self._files = files or FileSystem()
         self._notice = notice
@@ -106,7 +106,7 @@ class DirectoryDisk:
         return self._wal.session, state
 
     def append(self, record: WalRecord) -> None:
-        """Take a record for the next sync; a snapshot made locally is written beside."""
+        """Take a record for the next sync; a snapshot made locally is written next to it."""
         self.written += 1
         if record.snapshot is not None and record.hard_state is None:
             self._local = record.snapshot
@@ -192,7 +192,7 @@ class DirectoryDisk:
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         return DiskFailedError(
-            f"{self.path}: {error}; the member stops, since nobody can tell what the disk holds "
+            f"{self.path}: {error}; the member stops, since it cannot know what the disk holds "
             "now: look after the disk (space, health), then start the member again"
         )
 

@@ -25,7 +25,8 @@ from typing import Any, BinaryIO, Final
 
 import attrs
 
-from raftstore.mvcc.history import FIRST_REVISION, KV
+from raftstore.mvcc.base import KV
+from raftstore.mvcc.history import FIRST_REVISION
 from raftstore.mvcc.keyspace import MOD_REVISION
 from raftstore.mvcc.snapshot import PlainState, unpack
 from raftstore.storage import protobuf
@@ -43,8 +44,8 @@ TOMBSTONE: Final = b"t"
 COMPACTED: Final = (b"finishedCompactRev", b"scheduledCompactRev")
 APPLIED: Final = b"consistent_index"
 TERM: Final = b"term"
+# How much is hashed in one go.
 HASH_BYTES: Final = 1 << 20
-"""How much is hashed in one go."""
 
 
 @attrs.frozen
@@ -54,8 +55,8 @@ class About:
     applied: int = 0
     term: int = 0
     version: str = ""
+    # Id, name, peer URLs, client URLs, whether a learner.
     members: tuple[tuple[int, str, tuple[str, ...], tuple[str, ...], bool], ...] = ()
-    """Id, name, peer URLs, client URLs, whether a learner."""
 
 
 # -- writing -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The parts of the state beside keys and leases, as buckets of etcd's database.
+"""The parts of the state next to keys and leases, as buckets of etcd's database.
 
 A section of the store that etcd's database has a place for gets a codec here, and `CODECS` names
 it: then it is written into snapshot files and restored from them.
@@ -18,17 +18,17 @@ AUTH_USERS: Final = b"authUsers"
 REVISION: Final = struct.Struct(">Q")
 FIRST_AUTH_REVISION: Final = 1
 
+# The items of buckets, by the bucket's name.
 Items = dict[bytes, list[Pair]]
-"""The items of buckets, by the bucket's name."""
 
 
 class SectionCodec(Protocol):
     """Between a section's `dump` and buckets."""
 
+    # The section's name.
     name: str
-    """The section's name."""
+    # The buckets that it owns: written even if they are empty.
     buckets: tuple[bytes, ...]
-    """The buckets that it owns: written even if they are empty."""
 
     def to_items(self, data: Any) -> Items:
         """What the section's `dump` gave (None: a store without the section) as items."""

@@ -8,8 +8,8 @@ from typing import Final
 
 from raftstore.storage.errors import CorruptFileError, StorageError
 
+# A database's size is a multiple of it, so that a hash behind it shows in the size.
 SECTOR_BYTES: Final = 512
-"""A database's size is a multiple of it, so that a hash behind it shows in the size."""
 HASH_BYTES: Final = hashlib.sha256().digest_size
 
 

@@ -21,7 +21,7 @@ TEMPORARY: Final = ".tmp"
 class FileSystem:
     """The calls of the operating system that put bytes on a disk.
 
-    All raise OSError; after a failure nobody knows what the disk holds.
+    All raise OSError; after a failure the contents of the disk are unknown.
     """
 
     def write(self, descriptor: int, data: bytes) -> None:

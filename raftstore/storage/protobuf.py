@@ -12,10 +12,10 @@ LENGTH: Final = 2
 MAX_SHIFT: Final = 63
 _WORD: Final = (1 << 64) - 1
 _SIGN: Final = 1 << 63
+# Seven bits of a number stand in each byte, the lowest first.
 LOW: Final = 0x7F
-"""Seven bits of a number stand in each byte, the lowest first."""
+# More bytes follow.
 HIGH: Final = 0x80
-"""More bytes follow."""
 _SHORT: Final = [
     bytes((number,)) if number <= LOW else bytes((number & LOW | HIGH, number >> 7))
     for number in range(1 << 14)

@@ -29,14 +29,14 @@ class WalRecord(NamedTuple):
 
 
 class SnapshotReference(NamedTuple):
-    """A snapshot's place in the log; its data lies in a file beside."""
+    """A snapshot's place in the log; its data lies in a file next to the log."""
 
-    index: int  # type: ignore[assignment]  # Raft's own word; nobody searches the tuple
+    index: int  # type: ignore[assignment]  # Raft's own word; the tuple is never searched
     term: int
+    # It came from the leader and replaced the log, instead of trailing it.
     installed: bool
-    """It came from the leader and replaced the log, instead of trailing it."""
+    # The check of the last frame of its file.
     file_check: int
-    """The check of the last frame of its file."""
 
 
 class WalItem(NamedTuple):

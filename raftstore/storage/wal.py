@@ -26,8 +26,8 @@ from raftstore.storage.snapshot_file import Identity
 
 SUFFIX: Final = ".wal"
 FORMAT: Final = 1
+# A segment is closed when it is larger (etcd: 64 MB).
 SEGMENT_BYTES: Final = 64 << 20
-"""A segment is closed when it is larger (etcd: 64 MB)."""
 HEAD: Final = 8
 FLUSH: Final = 9
 SALT_BYTES: Final = 4
@@ -39,8 +39,8 @@ class Segment:
 
     path: Path
     sequence: int
+    # The largest index of an entry in it.
     max_index: int = 0
-    """The largest index of an entry in it."""
 
 
 class Wal:
@@ -56,8 +56,8 @@ class Wal:
     ) -> None:
         self.session = 0
         self.size_bytes = 0
+        # Of all segments, since the start.
         self.appended_bytes = 0
-        """Of all segments, since the start."""
         self._directory = directory
         self._identity = identity
         self._files = files
@@ -68,8 +68,8 @@ class Wal:
         self._salt = 0
         self._hard_state = HardState()
         self._newest: SnapshotReference | None = None
+        # The newest reference, and the sequence of its segment: what lies before may go.
         self._covering: tuple[SnapshotReference, int] | None = None
-        """The newest reference, and the sequence of its segment: what lies before may go."""
         self._descriptor = -1
         self._torn = ""
 
@@ -86,7 +86,7 @@ class Wal:
         names = sorted(self._directory.glob(f"*{SUFFIX}"))
         snapshots = sorted(self._directory.glob(f"*{snapshot_file.SUFFIX}"))
         if snapshots and not names:
-            raise CorruptWalError(snapshots[0], 0, "there is a snapshot, but no log beside it")
+            raise CorruptWalError(snapshots[0], 0, "there is a snapshot, but no log next to it")
         items: list[WalItem] = []
         end = 0
         for place, path in enumerate(names):

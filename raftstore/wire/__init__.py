@@ -1,7 +1,7 @@
 """Requests and responses of the store, and their positional form on the wire.
 
 Names and fields are those of ``etcdserverpb`` in snake case; on the wire a message is the list of
-its fields in the order in which they are declared here (packed with msgpack by whoever owns the
+its fields in the order in which they are declared here (packed with msgpack by the owner of the
 connection). The member applies straight from those lists (`raftstore.mvcc.Store.apply_wire`); the
 classes are for callers.
 
@@ -15,6 +15,8 @@ Message kinds between client and member:
 ``store.watch_cancel``  fields of `WatchCancelRequest`
 ==================  =========================================================================
 """
+
+from __future__ import annotations
 
 from raftstore.wire.base import (
     COMPARE_CREATE,

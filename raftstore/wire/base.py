@@ -13,8 +13,8 @@ WATCH: Final = "store.watch"
 EVENTS: Final = "store.events"
 WATCH_CANCEL: Final = "store.watch_cancel"
 
+# The request ``[token, op, fields]``: another one, made by the user whom the token stands for.
 WITH_TOKEN: Final = "with_token"  # noqa: S105 - the name of a request
-"""The request ``[token, op, fields]``: another one, made by the user whom the token stands for."""
 
 # Event types.
 PUT: Final = 0

@@ -155,7 +155,7 @@ class LeaseRevokeRequest(Wire):
 
 @attrs.define
 class LeaseKeepAliveRequest(Wire):
-    """Start a lease's time anew."""
+    """Start a lease's time again."""
 
     op = "lease_keep_alive"
     id: int
@@ -196,7 +196,7 @@ class MemberAddRequest(Wire):
 
 @attrs.define
 class MemberRemoveRequest(Wire):
-    """The cluster goes on without a member."""
+    """The cluster continues without a member."""
 
     op = "member_remove"
     id: int

@@ -1,5 +1,7 @@
 """What crosses between actors, and what happens when a mailbox is full."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import msgpack

@@ -1,5 +1,7 @@
 """YAML is read as Kubernetes reads it, and every part knows its place."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

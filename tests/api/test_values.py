@@ -1,5 +1,8 @@
 """Quantities, selectors, patches, codec, errors and metadata."""
 
+from __future__ import annotations
+
+import json
 import random  # noqa: TID251 - a seeded stream of its own
 from fractions import Fraction
 from typing import Any
@@ -8,17 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8sactors.api import (
-    codec,
-    errors,
-    manifest,
-    meta,
-    patch,
-    quantity,
-    schema,
-    scheme,
-    selectors,
-)
+from k8sactors.api import codec, errors, manifest, meta, patch, quantity, schema, scheme, selectors
 
 _TEXT = st.text("abc", max_size=3)
 _JSON = st.recursive(
@@ -125,7 +118,7 @@ def test_the_codec_keeps_everything_but_the_resource_version() -> None:
 
 
 def test_messages_are_worded_as_by_the_real_server() -> None:
-    info = scheme.resource("deployments.apps")
+    info = scheme.builtin().resource("deployments.apps")
     cause = errors.Cause("spec.selector", errors.FIELD_VALUE_REQUIRED, "Required value")
     invalid = errors.invalid(info, "x", [cause])
     assert str(invalid) == 'Deployment.apps "x" is invalid: spec.selector: Required value'
@@ -145,13 +138,14 @@ def test_unknown_fields_and_wrong_types_are_named_by_path() -> None:
 
 
 def test_every_built_in_kind_has_a_schema() -> None:
-    for info in scheme.resources():
+    for info in scheme.builtin().resources():
         assert schema.validate({"apiVersion": info.api_version, "kind": info.kind}) == []
 
 
 def test_resources_are_found_by_what_people_type() -> None:
-    assert scheme.lookup("deploy") is scheme.resource("deployments.apps")
-    assert scheme.lookup("Pod") is scheme.kind("v1", "Pod")
+    served = scheme.builtin()
+    assert served.lookup("deploy") is served.resource("deployments.apps")
+    assert served.lookup("Pod") is served.kind("v1", "Pod")
 
 
 def test_generated_names_and_times() -> None:
@@ -181,3 +175,20 @@ def test_lists_are_flattened_and_other_things_refused() -> None:
     assert [entry.obj["kind"] for entry in manifest.load(text)] == ["ConfigMap"]
     with pytest.raises(errors.ManifestError, match="apiVersion"):
         manifest.load("kind: Pod\n")
+
+
+@pytest.mark.parametrize("kind", ["ConfigMapList", "List"])
+def test_the_items_of_a_saved_list_are_taken(kind: str) -> None:
+    items = [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}]
+    if kind == "List":
+        items = [{"apiVersion": "v1", "kind": "ConfigMap", **item} for item in items]
+    text = json.dumps({"apiVersion": "v1", "kind": kind, "items": items})
+    found = [entry.obj for entry in manifest.load(text)]
+    assert [(obj["apiVersion"], obj["kind"]) for obj in found] == [("v1", "ConfigMap")] * 2
+    assert [obj["metadata"]["name"] for obj in found] == ["a", "b"]
+
+
+def test_an_item_of_a_plain_list_must_say_its_kind() -> None:
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [{"metadata": {"name": "a"}}]})
+    with pytest.raises(errors.ManifestError, match="expected a non-empty string in 'apiVersion'"):
+        manifest.load(text)

@@ -12,11 +12,16 @@ from typing import Any
 import msgpack
 import pytest
 
-from k8sactors.actors import Message
-from k8sactors.api import codec, errors
+from k8sactors.actors import Message, Stream
+from k8sactors.actors.stream import CREDIT, STOP
+from k8sactors.api import codec, errors, protocol
+from k8sactors.api.effects import KeyState
+from k8sactors.api.protocol import AUTHENTICATE, EVENTS, REQUEST, WATCH, request
+from k8sactors.api.scheme import Scheme
+from k8sactors.api.user import UserInfo
 from k8sactors.apiserver import APIServer, APIServerConfig
 from k8sactors.apiserver.errors import CompactedError, StoreError, StoreUnavailableError
-from k8sactors.apiserver.store import Committed, KeyState, Page, StoreEvent
+from k8sactors.apiserver.store import Committed, Page, StoreEvent
 
 EPOCH_NS = 1_735_689_600_000_000_000
 
@@ -191,8 +196,8 @@ class Context:
         self.logged: list[str] = []
         self.log = self
 
-    def exception(self, _text: str, **_fields: Any) -> None:
-        raise  # noqa: PLE0704 - a malformed request in a test is a mistake of the test
+    def error(self, text: str, **fields: Any) -> None:
+        self.logged.append(f"{text}: {fields.get('request')}")
 
     def now_ns(self) -> int:
         return self.clock.now
@@ -208,14 +213,42 @@ class Context:
 class Peer:
     """The client's end of a connection."""
 
-    def __init__(self) -> None:
-        self.received: dict[int, list[Any]] = {}
+    def __init__(self, received: dict[int, list[Any]] | None = None) -> None:
+        self.received: dict[int, list[Any]] = {} if received is None else received
         self.closed = False
+        self.close_reason = ""
+        # A client that does not read returns no credit.
+        self.stalled = False
+        self.streams: dict[int, Stream] = {}
+        self.ended_streams: list[int] = []
+
+    def close(self, reason: str = "") -> None:
+        self.closed = True
+        self.close_reason = reason
 
     def send(self, kind: str, payload: Any, cause: int = 0) -> int:
-        del kind
-        self.received.setdefault(cause, []).append(msgpack.unpackb(msgpack.packb(payload)))
+        data = msgpack.unpackb(msgpack.packb(payload))
+        if kind == STOP:
+            data = [["ERROR", *data[1]]] if data[1] is not None else []
+        self.received.setdefault(cause, []).append(data)
+        if kind == EVENTS and not self.stalled:
+            self.read(cause, len(payload) or 1)
         return 0
+
+    def read(self, number: int, weight: int) -> None:
+        """Return credit for what a watch has sent."""
+        self.streams[-number].receive(Message(CREDIT, 0, -number, weight, None, "test"))
+
+    def accept_stream(self, message_id: int, **settings: Any) -> Stream:
+        stream = self.streams[-message_id] = Stream(self, -message_id, **settings)
+        return stream
+
+    def break_(self, reason: str) -> None:
+        for stream in self.streams.values():
+            stream.break_(reason)
+
+    def forget_stream(self, key: int) -> None:
+        self.ended_streams.append(key)
 
 
 class Answer:
@@ -273,8 +306,8 @@ class OpenedWatch:
         return [codec.decode(data, revision) for _, revision, data in self.raw]
 
     def cancel(self) -> None:
-        message = Message("api.watch_cancel", 0, 0, [self.number], self.world.peer, "test")  # type: ignore[arg-type]
-        self.server.on_message(message)
+        stop = Message(STOP, 0, -self.number, ["cancelled", None], None, "test")
+        self.world.peer.streams[-self.number].receive(stop)
 
 
 class World:
@@ -284,13 +317,16 @@ class World:
         self.memory = MemoryStore()
         self.clock = Clock()
         self.peer: Any = Peer()
+        self.peers: dict[tuple[APIServer, str], Any] = {}
         self.servers: list[APIServer] = []
         self.numbers = itertools.count(1)
 
-    def add_server(self, **settings: Any) -> APIServer:
+    def add_server(self, scheme: Scheme | None = None, **settings: Any) -> APIServer:
         settings.setdefault("service_account_must_exist", False)
         server = APIServer(
-            APIServerConfig(**settings), open_store=lambda _context, _config: self.memory.handle()
+            APIServerConfig(**settings),
+            open_store=lambda _context, _config: self.memory.handle(),
+            scheme=scheme,
         )
         server.ctx = Context(self.clock, f"apiserver-{len(self.servers)}")  # type: ignore[assignment]
         self.servers.append(server)
@@ -341,15 +377,36 @@ class World:
         subresource: str | None = None,
         body: Any = None,
         server: APIServer | None = None,
+        user: str | UserInfo = "test",
+        stated: UserInfo | None = None,
         **options: Any,
     ) -> int:
         number = next(self.numbers)
         data = None if body is None else codec.encode_value(body)
-        options.setdefault("user", "test")
-        payload = [verb, resource, namespace, name, subresource, data, options]
-        message = Message("api.request", number, 0, payload, self.peer, "test")
-        (server or self.server).on_message(message)
+        payload = request(verb, resource, namespace, name, subresource, data, options, stated)
+        chosen = server or self.server
+        peer = self.connect(chosen, UserInfo(user) if isinstance(user, str) else user)
+        chosen.on_message(Message(REQUEST, number, 0, payload, peer, "test"))
         return number
+
+    def ask(self, payload: list[Any], user: UserInfo) -> Answer:
+        """The answer to a payload as it is."""
+        number = next(self.numbers)
+        peer = self.connect(self.server, user)
+        self.server.on_message(Message(REQUEST, number, 0, payload, peer, "test"))
+        self.run()
+        return Answer(self.peer.received[number][0])
+
+    def connect(self, server: APIServer, user: UserInfo) -> Any:
+        """The connection of a user, who presents credentials with its first use."""
+        peer = self.peers.get((server, str(user)))
+        if peer is None:
+            peer = self.peers[server, str(user)] = Peer(self.peer.received)
+            self.present(server, peer, user.to_wire())
+        return peer
+
+    def present(self, server: APIServer, peer: Any, credentials: Any) -> None:
+        server.on_message(Message(AUTHENTICATE, 0, 0, credentials, peer, "test"))
 
     def do(self, *args: Any, **kwargs: Any) -> Answer:
         number = self.submit(*args, **kwargs)
@@ -367,12 +424,13 @@ class World:
         resource: str,
         namespace: str | None = None,
         server: APIServer | None = None,
+        stated: UserInfo | None = None,
         **options: Any,
     ) -> OpenedWatch:
         number = next(self.numbers)
         chosen = server or self.server
-        payload = [resource, namespace, options]
-        chosen.on_message(Message("api.watch", number, 0, payload, self.peer, "test"))
+        payload = protocol.watch(resource, namespace, options, stated)
+        chosen.on_message(Message(WATCH, number, 0, payload, self.peer, "test"))
         self.run()
         return OpenedWatch(self, chosen, number)
 

@@ -1,5 +1,7 @@
 """What a client may rely on when it creates, reads, updates, patches and deletes."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
@@ -196,7 +198,7 @@ def test_equal_pods_share_what_was_found_out_about_the_first(world: Any, make: A
     first = world.do("create", "pods", "default", body=make.pod("a")).obj
     second = world.do("create", "pods", "default", body=make.pod("b")).obj
     assert first["spec"] == second["spec"]
-    assert world.server.registry.forms.hits == 1
+    assert world.server.registry.created.hits == 1
     assert world.do("create", "pods", "default", body=make.pod("Bad_Name")).code == 422
 
 

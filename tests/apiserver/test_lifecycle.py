@@ -1,5 +1,7 @@
 """Deletion, finalizers, binding, eviction, scale and addresses of Services."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
@@ -196,6 +198,14 @@ def test_an_eviction_asks_the_budget_and_charges_it(world: Any, make: Any) -> No
     assert "deletionTimestamp" not in world.do("get", "pods", "default", "y").obj["metadata"]
     world.do("create", "pods", "default", body=make.pod("z", labels={"app": "a"}))
     assert evict(world, "z").code == 201
+
+
+def test_an_eviction_of_the_earlier_version_is_carried_out(world: Any, make: Any) -> None:
+    running(world, make, "x")
+    body = {"apiVersion": "policy/v1beta1", "kind": "Eviction", "metadata": {"name": "x"}}
+    done = world.do("create", "pods", "default", "x", subresource="eviction", body=body)
+    assert done.code == 201
+    assert "deletionTimestamp" in world.do("get", "pods", "default", "x").obj["metadata"]
 
 
 def test_scale_shows_and_sets_the_replicas(world: Any, make: Any) -> None:

@@ -1,5 +1,7 @@
 """API servers on a three-member Raft store, in one simulation."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
@@ -8,8 +10,9 @@ import trio
 from k8sactors import fabric, simulation
 from k8sactors.actors import Actor
 from k8sactors.api import codec
+from k8sactors.api.protocol import REQUEST, WATCH, request, watch
 from k8sactors.apiserver import APIServer, APIServerConfig
-from k8sactors.storehost import StoreHost
+from k8sactors.store.member import StoreHost
 from raftstore.server import MemberConfig
 from raftstore.server.config import Peer
 
@@ -27,17 +30,15 @@ class Script(Actor):
         first, second, third = (self.ctx.connect(f"cp-{number}/apiserver") for number in (1, 2, 3))
 
         async def do(connection: Any, resource: str, name: str, sub: str, body: Any) -> Any:
-            payload = ["create", resource, "default", name, sub, codec.encode_value(body), {}]
-            message = await connection.ask("api.request", payload, timeout_ns=TIMEOUT_NS)
+            data = codec.encode_value(body)
+            payload = request("create", resource, "default", name, sub, data)
+            message = await connection.ask(REQUEST, payload, timeout_ns=TIMEOUT_NS)
             return message.payload
 
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
         assert (await do(first, "serviceaccounts", "", "", account))[0] == 201
-        third.stream(
-            "api.watch",
-            ["pods", None, {}],
-            lambda message: self.seen.extend(item[0] for item in message.payload),
-        )
+        stream = third.open_stream(WATCH, watch("pods"))
+        stream.on_item = lambda message: self.seen.extend(item[0] for item in message.payload)
         spec = {"containers": [{"name": "c", "image": "registry.example/app:1"}]}
         for number in range(3):
             name = f"p{number}"

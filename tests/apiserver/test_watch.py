@@ -1,12 +1,18 @@
 """What a watcher may rely on; how reads and caches keep in step with the store."""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
 from typing import Any, cast
 
 import pytest
 
+from k8sactors.actors import Message
+from k8sactors.actors.stream import CREDIT, INITIAL_WINDOW
+from k8sactors.api import codec
 from k8sactors.apiserver.errors import CompactedError
-from k8sactors.chaos.bugs import BUGS
+from k8sactors.apiserver.keys import key_of
+from k8sactors.chaos.zoo.bugs import BUGS
 from k8sactors.client.reflector import Reflector
 
 
@@ -116,7 +122,7 @@ def test_a_cancelled_watch_and_a_lost_connection_get_nothing_more(world: Any, ma
     world.do("create", "configmaps", "default", body=make.config_map("a"))
     assert first.events == []
     assert second.events == [("ADDED", "a")]
-    world.server.on_disconnect(world.peer, "gone")
+    world.peer.break_("gone")
     assert world.server.metrics()["watches"] == 0
 
 
@@ -153,10 +159,10 @@ def test_compaction_under_a_lagging_server_ends_its_watches_and_lists_again(
 def test_bookmarks_tell_how_far_a_quiet_watch_has_come(world: Any, make: Any) -> None:
     quiet = world.watch("secrets", "default", allowWatchBookmarks=True)
     silent = world.watch("secrets", "default")
-    created = world.do("create", "configmaps", "default", body=make.config_map("a"))
+    world.do("create", "configmaps", "default", body=make.config_map("a"))
     world.advance(61)
     kinds = [(kind, revision) for kind, revision, _ in quiet.raw]
-    assert kinds == [("BOOKMARK", created.revision)]
+    assert kinds == [("BOOKMARK", world.memory.revision)]
     assert silent.raw == []
     world.advance(120)
     assert len(quiet.raw) == 1
@@ -295,3 +301,78 @@ def test_an_update_through_a_lagging_server_is_judged_by_the_store(world: Any, m
         "patch", "configmaps", "default", "a", body={"data": {"k": "2"}}, server=lagging
     )
     assert (same.code, same.revision) == (200, updated.revision)
+
+
+def test_a_watcher_that_does_not_read_is_held_and_then_continues(world: Any, make: Any) -> None:
+    watch = world.watch("configmaps", "default")
+    world.peer.stalled = True
+    for number in range(INITIAL_WINDOW + 3):
+        world.memory.handle().commit(
+            [],
+            [
+                (
+                    key_of("configmaps", "default", f"m{number}"),
+                    codec.encode(make.config_map("m")),
+                    0,
+                )
+            ],
+            [],
+            lambda _done: None,
+            lambda _error: None,
+        )
+        world.run()
+    assert len(watch.raw) == INITIAL_WINDOW
+    assert world.server.metrics()["watch_events_waiting"] == 3
+    world.peer.stalled = False
+    world.peer.read(watch.number, INITIAL_WINDOW)
+    assert len(watch.raw) == INITIAL_WINDOW + 3
+    revisions = [revision for _, revision, _ in watch.raw]
+    assert revisions == sorted(revisions)
+
+
+def test_a_watcher_that_never_reads_is_cut_and_others_are_unharmed(
+    empty_world: Any, make: Any
+) -> None:
+    world = empty_world
+    world.add_server(watch_buffer_events=5)
+    world.run()
+    world.do("create", "configmaps", "default", body=make.config_map("a"))
+    slow, swift = world.watch("configmaps", "default"), world.watch("configmaps", "default")
+    stream = world.peer.streams[-slow.number]
+    stream.receive(Message(CREDIT, 0, -slow.number, -stream.credit, None, "test"))
+    for number in range(7):
+        world.do("patch", "configmaps", "default", "a", body={"data": {"n": str(number)}})
+        # Five, and as many as there were objects when it began.
+        assert world.server.metrics()["watch_events_waiting"] <= 6
+    # It may resume where it is: nothing was lost but time.
+    assert slow.events == [("ADDED", "a"), ("ERROR", "0")]
+    assert len(swift.raw) == 8
+    metrics = world.server.metrics()
+    assert (metrics["watches"], metrics["watches_too_slow"]) == (1, 1)
+
+
+def test_a_bookmark_never_overtakes_events_that_wait(empty_world: Any, make: Any) -> None:
+    world = empty_world
+    world.add_server(bookmark_interval_ns=1_000_000_000)
+    world.run()
+    watch = world.watch("configmaps", "default", allowWatchBookmarks=True)
+    stream = world.peer.streams[-watch.number]
+    stream.receive(Message(CREDIT, 0, -watch.number, -stream.credit, None, "test"))
+    world.do("create", "configmaps", "default", body=make.config_map("a"))
+    world.do("create", "configmaps", "kube-system", body=make.config_map("b"))
+    world.advance(5)
+    assert watch.raw == []
+    world.peer.read(watch.number, 100)
+    world.advance(5)
+    assert [kind for kind, _, _ in watch.raw][:2] == ["ADDED", "BOOKMARK"]
+
+
+def test_a_watch_of_one_object_resumes_with_its_changes_alone(world: Any, make: Any) -> None:
+    start = world.do("create", "configmaps", "default", body=make.config_map("a")).revision
+    world.do("create", "configmaps", "default", body=make.config_map("b"))
+    world.do("patch", "configmaps", "default", "a", body={"data": {"k": "v"}})
+    world.do("delete", "configmaps", "default", "b")
+    world.do("delete", "configmaps", "default", "a")
+    options = {"fieldSelector": "metadata.name=a", "resourceVersion": str(start)}
+    watch = world.watch("configmaps", "default", **options)
+    assert watch.events == [("MODIFIED", "a"), ("DELETED", "a")]

@@ -1,5 +1,7 @@
 """Users, roles, passwords and tokens by themselves."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +116,7 @@ def test_permissions_follow_every_change() -> None:
     made.delete_role("more")
     assert not made.permits("ann", READ, b"d", b"")
     assert made.user_roles("ann") == ["reader"]
-    assert not made.permits("nobody", READ, b"d", b"")
+    assert not made.permits("stranger", READ, b"d", b"")
 
 
 def test_accounts_survive_a_snapshot() -> None:

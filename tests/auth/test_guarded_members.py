@@ -1,4 +1,6 @@
-"""A cluster whose requests are judged: who gets through, who does not, whoever fails meanwhile."""
+"""A cluster whose requests are judged, also while members fail."""
+
+from __future__ import annotations
 
 import random  # noqa: TID251  # seeded by each test
 from typing import Any
@@ -187,7 +189,7 @@ def test_members_proposals_are_not_for_clients(scene: Scene) -> None:
         assert scene.ask(request, root).code == "Unimplemented"
 
 
-def test_malformed_requests_harm_nobody(scene: Scene) -> None:
+def test_malformed_requests_harm_no_other_client(scene: Scene) -> None:
     root = scene.guard()
     for request in (
         ("with_token", ["t", "with_token", ["t", "status", []]]),
@@ -206,7 +208,7 @@ def test_a_password_opens_and_a_wrong_one_does_not(scene: Scene) -> None:
     root = scene.guard()
     scene.must("auth_user_add", "cert", "", True, token=root)
     assert scene.log_in("ann", "wrong") == refusals.AUTH_FAILED
-    assert scene.log_in("nobody") == refusals.AUTH_FAILED
+    assert scene.log_in("stranger") == refusals.AUTH_FAILED
     assert scene.log_in("cert", "") == refusals.AUTH_FAILED
     ann = scene.log_in("ann")
     scene.must("auth_user_change_password", "ann", "new", token=root)
@@ -292,7 +294,7 @@ def test_the_switch_and_the_accounts_survive_restarts_and_snapshots() -> None:
     assert scene.ask(get(b"a/1"), scene.log_in("ann"))[3] == 1
 
 
-def test_leases_expire_although_nobody_is_asked_who_revokes_them(scene: Scene) -> None:
+def test_leases_expire_although_no_client_revokes_them(scene: Scene) -> None:
     root = scene.guard()
     scene.must("lease_grant", 2, 7, token=root)
     scene.ask(put(b"a/1", lease=7), root)

@@ -1,5 +1,7 @@
 """Merged permission ranges against the plain meaning of a range."""
 
+from __future__ import annotations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ def holds(key: bytes, range_end: bytes, candidate: bytes) -> bool:
 def test_a_range_is_covered_exactly_if_each_of_its_keys_is(
     granted: list[tuple[bytes, bytes]], asked: tuple[bytes, bytes]
 ) -> None:
-    # Beside the keys, one for all that lie between two of them, and one for all behind the last.
+    # Next to the keys, one for all that lie between two of them, and one for all behind the last.
     universe = [*KEYS, *(key + b"\0\0" for key in KEYS), b"d"]
     expected = all(
         any(holds(*one, key) for one in granted) for key in universe if holds(*asked, key)

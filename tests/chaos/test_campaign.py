@@ -1,5 +1,7 @@
 """Campaigns: seeds over processes, exact replay, and what the command says about bad input."""
 
+from __future__ import annotations
+
 import json
 from functools import partial
 from pathlib import Path
@@ -8,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from k8sactors.chaos.campaign import run_campaign
+from k8sactors.chaos.cluster.scenario_run import run_scenario_seed
 from k8sactors.chaos.outcome import Outcome
-from k8sactors.chaos.scenario_run import run_scenario_seed
-from k8sactors.chaos.store_options import StoreChaos
-from k8sactors.chaos.store_run import run_store
+from k8sactors.chaos.store.options import StoreChaos
+from k8sactors.chaos.store.run import run_store
 from k8sactors.checkers.findings import Finding
 from k8sactors.cli import chaos as chaos_command
 from k8sactors.cli.main import cli
@@ -57,7 +59,8 @@ def _broken(seed: int) -> Outcome:
 
 
 @pytest.fixture
-def _one_bad_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+def _one_bad_seed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         chaos_command, "run_scenario_seed", lambda _file, _topology, seed: _broken(seed)
     )
@@ -65,7 +68,8 @@ def _one_bad_seed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_one_bad_seed")
 def test_json_tells_of_a_finding_and_how_to_replay_it() -> None:
-    result = _chaos(str(STACKED), "--seeds", "1..3", "--jobs", "1", "--json")
+    words = ("--seeds", "1..3", "--jobs", "1", "--no-shrink", "--json")
+    result = _chaos(str(STACKED), *words)
     assert result.exit_code == 1
     told = json.loads(result.output)
     assert told["seeds"] == 3
@@ -75,17 +79,31 @@ def test_json_tells_of_a_finding_and_how_to_replay_it() -> None:
             "seed": 2,
             "check": "linearizability",
             "message": "a write is lost",
-            "replay": f"k8sactors chaos {STACKED} --seeds 2..2",
+            "replay": "k8sactors chaos --replay chaos-report/seed-2.yaml",
         }
     ]
 
 
 @pytest.mark.usefixtures("_one_bad_seed")
 def test_the_terminal_shows_the_command_that_replays_a_finding() -> None:
-    words = ("--seeds", "1..3", "--jobs", "1", "--topology", "external")
+    words = ("--seeds", "1..3", "--jobs", "1", "--topology", "external", "--no-shrink")
     result = _chaos(str(STACKED), *words)
     assert result.exit_code == 1
     assert "linearizability: a write is lost" in result.output
+    assert "k8sactors chaos --replay chaos-report/seed-2.yaml" in result.output
+
+
+@pytest.mark.usefixtures("_one_bad_seed")
+def test_a_finding_that_cannot_be_written_is_told_with_the_command_that_finds_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(chaos_command, "write_replay", full)
+    words = ("--seeds", "1..3", "--jobs", "1", "--topology", "external", "--no-shrink")
+    result = _chaos(str(STACKED), *words)
+    assert result.exit_code == 1
     assert f"k8sactors chaos {STACKED} --seeds 2..2 --topology external" in result.output
 
 

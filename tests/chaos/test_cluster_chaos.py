@@ -1,14 +1,17 @@
 """Chaos on a whole cluster: seeds that once showed a defect, and fresh ones on both topologies."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
 from k8sactors import simulation
-from k8sactors.chaos.cluster_run import ClusterChaos, ClusterChaosRun, check_quiet
-from k8sactors.checkers.kubernetes import ClusterHistory, ObjectChange
+from k8sactors.chaos.cluster.options import ClusterChaos
+from k8sactors.chaos.cluster.run import ClusterChaosRun, check_quiet
+from k8sactors.checkers.cluster_history import ClusterHistory, ObjectChange
 from k8sactors.cluster import Cluster
-from k8sactors.topology import ClusterSpec
+from k8sactors.cluster.spec import ClusterSpec
 
 MANIFEST = Path(__file__).parents[2] / "scenarios" / "manifests" / "hello.yaml"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from k8sactors.chaos.store_options import StoreChaos
-from k8sactors.chaos.store_run import run_store
-from k8sactors.chaos.swarm import DRIFT_BOUND_PERCENT, draw_chaos, kinds_of
+from k8sactors.chaos.store.options import StoreChaos
+from k8sactors.chaos.store.run import run_store
+from k8sactors.chaos.store.swarm import DRIFT_BOUND_PERCENT, draw_chaos, kinds_of
 from k8sactors.faults import PlannedFault
-from k8sactors.faults.clock import LARGEST_DRIFT_PPM
-from k8sactors.faults.fault import LEADER
+from k8sactors.faults.injectors.clock_drift import LARGEST_DRIFT_PPM
+from k8sactors.faults.parameters import LEADER
 
 ALL = kinds_of(())
 HOSTS = ["etcd-1", "etcd-2", "etcd-3"]

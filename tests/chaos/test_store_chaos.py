@@ -1,10 +1,12 @@
 """Chaos on the store: seeds that once found a defect, and a few fresh ones."""
 
+from __future__ import annotations
+
 import pytest
 
 from k8sactors import simulation
-from k8sactors.chaos.store_options import StoreChaos
-from k8sactors.chaos.store_run import StoreChaosRun
+from k8sactors.chaos.store.options import StoreChaos
+from k8sactors.chaos.store.run import StoreChaosRun
 
 # A killed process left written but unsynced records; its successor acknowledged entries on them.
 UNSYNCED_AFTER_PROCESS_KILL = (41, 47, 62, 149)

@@ -1,15 +1,17 @@
 """Faults of the store itself: crashes at named points, lost answers, slow watchers, no room."""
 
+from __future__ import annotations
+
 import pytest
 
 import k8sactors.simulation as simulation_module
-from k8sactors.chaos.store_options import StoreChaos
-from k8sactors.chaos.store_run import run_store
-from k8sactors.chaos.store_watcher import StoreWatcher
-from k8sactors.chaos.swarm import QUOTA_BYTES
+from k8sactors.chaos.store.options import StoreChaos
+from k8sactors.chaos.store.run import run_store
+from k8sactors.chaos.store.swarm import QUOTA_BYTES
+from k8sactors.chaos.store.watcher import StoreWatcher
 from k8sactors.faults import PlannedFault
-from k8sactors.faults.answers import AUDIENCE_HOST
-from k8sactors.faults.crash_point import STEPS, WRITTEN
+from k8sactors.faults.crashes import STEPS, WRITTEN
+from k8sactors.faults.fault import WATCHER_HOST
 from raftstore.server import disk
 from raftstore.server.alarms import Alarms
 
@@ -79,12 +81,15 @@ def test_watchers_that_take_nothing_for_a_while_miss_nothing(
     sound = StoreWatcher._events
 
     def timed(watcher: StoreWatcher, events: list[list[object]], revision: int) -> None:
-        if watcher.name == AUDIENCE_HOST and events:
+        if watcher.name == WATCHER_HOST and events:
             times_s.append(simulation_module.current().now_ns() / simulation_module.SECOND)
         sound(watcher, events, revision)
 
     monkeypatch.setattr(StoreWatcher, "_events", timed)
-    plan = tuple(PlannedFault(3_000, 8_000, "slow-watcher", {"host": host}) for host in HOSTS)
+    plan = tuple(
+        PlannedFault(3_000, 8_000, "slow-watcher", {"host": host, "watcher": WATCHER_HOST})
+        for host in HOSTS
+    )
     outcome = run_store(StoreChaos(faults_ms=15_000, plan=plan, think_ms=200), 1)
     assert outcome.findings == ()
     assert [moment for moment in times_s if moment < 3]

@@ -1,10 +1,12 @@
 """What chaos clients ask for, and how they write down what they are told."""
 
+from __future__ import annotations
+
 import pytest
 
 from k8sactors import simulation
-from k8sactors.chaos.store_load import PREFIX
-from k8sactors.chaos.store_mix import FEATURES, KEYS, LEASES, RequestMix
+from k8sactors.chaos.store.load import PREFIX
+from k8sactors.chaos.store.mix import FEATURES, KEYS, LEASES, RequestMix
 from k8sactors.checkers.kv_history import ActionKind, History, Outcome, Request, get, put
 from k8sactors.checkers.kv_wire import to_message
 from raftstore.mvcc import check_request
@@ -37,9 +39,12 @@ def _shape(request: Request) -> object:
 
 
 def test_transactions_are_ones_that_the_store_takes() -> None:
-    for request in _drawn(FEATURES):
-        if request.compares or len(request.success) > 1:
-            check_request("txn", to_message(request, PREFIX).to_wire())
+    transactions = [
+        request for request in _drawn(FEATURES) if request.compares or len(request.success) > 1
+    ]
+    assert transactions
+    for request in transactions:
+        check_request("txn", to_message(request, PREFIX).to_wire())
 
 
 def test_a_lease_that_is_gone_is_not_used_again() -> None:

@@ -1,5 +1,7 @@
 """Members that come and go under load and faults: orders, judgement, shrinking, determinism."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -7,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from k8sactors.chaos.replay import read_replay, write_replay
 from k8sactors.chaos.shrink import shrink
-from k8sactors.chaos.store_cluster import StoreCluster
-from k8sactors.chaos.store_options import StoreChaos
-from k8sactors.chaos.store_run import run_store
-from k8sactors.chaos.swarm import kinds_of, run_swarm
+from k8sactors.chaos.store.cluster import StoreCluster
+from k8sactors.chaos.store.options import StoreChaos
+from k8sactors.chaos.store.replay import read_replay, write_replay
+from k8sactors.chaos.store.run import run_store
+from k8sactors.chaos.store.swarm import kinds_of, run_swarm
 from k8sactors.faults import PlannedFault
 from raftstore.server.member import Member
 
@@ -83,13 +85,13 @@ def test_a_removed_member_that_does_not_stop_is_found_shrinks_and_replays(
         outcome = run_store(drawn, 1)
         shrunk = shrink(lambda each: run_store(each, 1), drawn, outcome, "liveness", 30)
         file = tmp_path / "replay.yaml"
-        write_replay(file, 1, shrunk.chaos, shrunk.outcome)
+        write_replay(file, shrunk.options, shrunk.outcome)
         replay = read_replay(file)
-        again = run_store(replay.chaos, 1)
-    assert [fault.kind for fault in shrunk.chaos.plan or ()] == ["remove-member"]
+        again = run_store(replay.options, 1)
+    assert [fault.kind for fault in shrunk.options.plan or ()] == ["remove-member"]
     assert "runs" in shrunk.outcome.findings[0].message
     assert (again.findings, again.trace_hash) == (shrunk.outcome.findings, replay.trace_hash)
-    assert run_store(replay.chaos, 1).findings == ()
+    assert run_store(replay.options, 1).findings == ()
 
 
 def test_a_member_that_starts_on_a_rotten_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,11 +108,11 @@ def test_members_that_are_not_the_ones_asked_for_are_found(monkeypatch: pytest.M
 
 
 PROGRAM = """
-from k8sactors.chaos.swarm import GROUPS, run_swarm
-kinds = GROUPS["membership"] + GROUPS["network"] + GROUPS["process"]
+from k8sactors.chaos.store.swarm import kinds_of, run_swarm
+kinds = kinds_of(("membership", "network", "process"))
 for seed in (2, 5):
     print(seed, run_swarm(3, kinds, seed).trace_hash)
-print(run_swarm(5, GROUPS["membership"], 3).trace_hash)
+print(run_swarm(5, kinds_of(("membership",)), 3).trace_hash)
 """
 
 
@@ -131,7 +133,7 @@ def test_seeds_with_changing_members_have_one_trace_in_every_process() -> None:
 @pytest.mark.parametrize(
     ("members", "seed", "kinds"),
     [
-        # A member that was removed before it had heard of anybody ran for ever.
+        # A member that was removed before it had heard of any other ran forever.
         (3, 347, ("membership", "network", "process", "disk", "clock")),
         # A client's members were all replaced while it was asleep: it never found the others.
         (3, 1180, ("membership", "network", "process", "disk", "clock", "store")),
@@ -143,7 +145,7 @@ def test_seeds_with_changing_members_have_one_trace_in_every_process() -> None:
         (3, 350, ()),
         # Two removed members kept each other: one asked for votes, the other one stayed to vote.
         (5, 562, ()),
-        # The only voter was given a second one, nobody was told, and the operator did not start it.
+        # The only voter was given a second one without an answer; the operator did not start it.
         (3, 4318, ()),
     ],
 )

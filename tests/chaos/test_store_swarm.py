@@ -1,9 +1,11 @@
 """`raftstore chaos`: what a seed draws, what a broken build shows, and how small it gets."""
 
+from __future__ import annotations
+
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,25 +15,26 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from k8sactors.chaos import store_load
-from k8sactors.chaos.bugs import BUGS
 from k8sactors.chaos.campaign import run_campaign
 from k8sactors.chaos.outcome import Outcome
-from k8sactors.chaos.replay import BadReplayError, read_replay, write_replay
-from k8sactors.chaos.replay_check import check_faults
+from k8sactors.chaos.replay import BadReplayError, check_faults
 from k8sactors.chaos.shrink import shrink
-from k8sactors.chaos.store_mix import FEATURES
-from k8sactors.chaos.store_options import StoreChaos
-from k8sactors.chaos.store_run import run_store
-from k8sactors.chaos.store_watcher import StoreWatcher
-from k8sactors.chaos.swarm import GROUPS, draw_chaos, kinds_of, run_swarm
+from k8sactors.chaos.store import load as store_load
+from k8sactors.chaos.store.mix import FEATURES
+from k8sactors.chaos.store.options import StoreChaos
+from k8sactors.chaos.store.replay import read_replay, write_replay
+from k8sactors.chaos.store.run import run_store
+from k8sactors.chaos.store.swarm import draw_chaos, kinds_of, run_swarm
+from k8sactors.chaos.store.watcher import StoreWatcher
+from k8sactors.chaos.zoo.bugs import BUGS
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.kv_history import ActionKind, Request
 from k8sactors.checkers.kv_history import Outcome as Told
+from k8sactors.cli import campaign as campaign_module
 from k8sactors.cli import store_chaos as command_module
 from k8sactors.cli.store_chaos import chaos
 from k8sactors.fabric import Network
-from k8sactors.faults import PlannedFault
+from k8sactors.faults import PlannedFault, Strike, faults_of_groups
 from raftstore.cli import main as raftstore_main
 from raftstore.mvcc import lease as lease_module
 from raftstore.server.leases import LeaseKeeper
@@ -81,15 +84,15 @@ def test_a_broken_build_fails_shrinks_to_few_faults_and_replays(tmp_path: Path) 
         seed, drawn, outcome = _first_failure()
         shrunk = shrink(lambda each: run_store(each, seed), drawn, outcome, "single-vote", 60)
         file = tmp_path / "replay.yaml"
-        write_replay(file, seed, shrunk.chaos, shrunk.outcome)
+        write_replay(file, shrunk.options, shrunk.outcome)
         replay = read_replay(file)
-        again = run_store(replay.chaos, replay.seed)
+        again = run_store(replay.options, replay.seed)
     assert "single-vote" in shrunk.outcome.checks
-    assert len(shrunk.chaos.plan or ()) <= 3
+    assert len(shrunk.options.plan or ()) <= 3
     assert shrunk.runs <= 60
     assert again.findings == shrunk.outcome.findings
     assert again.trace_hash == replay.trace_hash
-    assert run_store(replay.chaos, replay.seed).findings == ()
+    assert run_store(replay.options, replay.seed).findings == ()
 
 
 def _fails_with_both(marks: tuple[int, ...]) -> Outcome:
@@ -106,10 +109,10 @@ def test_shrinking_leaves_exactly_the_faults_that_matter_and_makes_them_short() 
         return _fails_with_both(tuple(int(fault.parameters["host"]) for fault in tried.plan or ()))
 
     shrunk = shrink(run, start, run(start), "made-up")
-    assert [fault.parameters["host"] for fault in shrunk.chaos.plan or ()] == ["3", "17"]
-    assert all(fault.duration_ms <= 10 for fault in shrunk.chaos.plan or ())
-    assert shrunk.chaos.clients == 1
-    assert shrunk.chaos.faults_ms < start.faults_ms
+    assert [fault.parameters["host"] for fault in shrunk.options.plan or ()] == ["3", "17"]
+    assert all(fault.duration_ms <= 10 for fault in shrunk.options.plan or ())
+    assert shrunk.options.clients == 1
+    assert shrunk.options.faults_ms < start.faults_ms
 
 
 def test_shrinking_spends_no_more_runs_than_it_may() -> None:
@@ -129,9 +132,9 @@ def test_a_replay_file_gives_back_what_was_written(tmp_path: Path) -> None:
     drawn = draw_chaos(11, 5, ALL)
     outcome = Outcome(11, (Finding("check", "two\nlines", 1),), (), "abc", 1.0)
     file = tmp_path / "seed-11.yaml"
-    write_replay(file, 11, drawn, outcome)
+    write_replay(file, drawn, outcome)
     replay = read_replay(file)
-    assert replay.chaos == drawn
+    assert replay.options == drawn
     assert (replay.seed, replay.checks, replay.trace_hash) == (11, ("check",), "abc")
     assert len(yaml.safe_load(file.read_text())["faults"]) == len(drawn.plan or ())
 
@@ -163,12 +166,12 @@ def _fault(parameters: str, at_ms: int = 1) -> str:
         (_fault("kind: kill-host, host: etcd-1, why: x"), "does not know why"),
         (
             _fault("kind: slow-host, host: etcd-1, run_ms: x, stall_ms: 1"),
-            "run_ms of slow-host at 1 ms must be a int",
+            "slow-host at 1 ms: run_ms must be an int",
         ),
         (_fault("kind: kill-host, host: etcd-1", 99_999), "never strikes"),
         (
             "{format: 1, seed: 1, faults: [{kind: lost-disk, host: e, at_ms: 1, duration_ms: 1}]}",
-            "learner",
+            "there is no machine 'e'",
         ),
     ],
 )
@@ -186,8 +189,13 @@ def test_a_bad_replay_file_is_refused_with_what_is_wrong(
 
 @pytest.mark.parametrize("members", [3, 5])
 def test_whatever_is_drawn_can_stand_in_a_replay_file(members: int) -> None:
+    kinds = set()
     for seed in range(60):
-        check_faults(draw_chaos(seed, members, ALL))
+        drawn = draw_chaos(seed, members, ALL)
+        assert drawn.plan
+        check_faults(drawn.plan, drawn.faults_ms, drawn.hosts)
+        kinds |= {fault.kind for fault in drawn.plan}
+    assert {"slow-watcher", "partition", "lost-disk"} <= kinds
 
 
 @pytest.mark.parametrize("option", [("--seeds", "1..3"), ("--members", "5"), ("--faults", "disk")])
@@ -216,7 +224,7 @@ def test_a_finding_that_cannot_be_written_ends_no_campaign(
     finding = Finding("made-up", "wrong", 0)
     outcomes = [Outcome(1, (finding,), (), "", 1.0), Outcome(2, (), (), "a", 1.0)]
     monkeypatch.setattr(command_module, "write_replay", full)
-    monkeypatch.setattr(command_module, "run_campaign", lambda *_: iter(outcomes))
+    monkeypatch.setattr(campaign_module, "run_campaign", lambda *_: iter(outcomes))
     result = _command("--seeds", "1..2", "--report", str(tmp_path))
     assert result.exit_code == 1
     assert "No space left on device" in result.output
@@ -276,7 +284,7 @@ def test_wrong_usage_ends_with_status_two(words: tuple[str, ...]) -> None:
 
 def test_an_unknown_fault_is_answered_with_kinds_and_groups() -> None:
     output = _command("--faults", "flood").output
-    for name in ("kill-host", *GROUPS):
+    for name in ("kill-host", *faults_of_groups()):
         assert name in output
     assert "did you mean 'kill-leader'?" in _command("--faults", "kill-leder").output
     assert "names no fault" in _command("--faults", " ,").output
@@ -288,19 +296,19 @@ def test_an_interrupt_tells_what_was_done(monkeypatch: pytest.MonkeyPatch) -> No
         yield Outcome(2, (), (), "b", 10.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_module, "run_campaign", run_two)
+    monkeypatch.setattr(campaign_module, "run_campaign", run_two)
     result = _command("--seeds", "1..50", "--jobs", "1")
     assert result.exit_code == 130
     assert "2 of 50 seeds" in result.output
 
 
 def test_a_seed_that_never_ends_is_a_finding() -> None:
-    (outcome,) = run_campaign(_for_ever, [5], 1, limit_s=0.2)
+    (outcome,) = run_campaign(_forever, [5], 1, limit_s=0.2)
     assert outcome.seed == 5
     assert outcome.checks == ("time-limit",)
 
 
-def _for_ever(_seed: int) -> Outcome:
+def _forever(_seed: int) -> Outcome:
     while True:
         pass
 
@@ -321,13 +329,13 @@ def test_raftstore_has_the_command_and_explains_when_it_has_not(
 def test_a_store_that_does_not_serve_again_is_found_by_the_liveness_phase(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("k8sactors.chaos.store_run.heal_everything", _cut_everything)
+    monkeypatch.setattr("k8sactors.chaos.store.run.heal_everything", _cut_everything)
     outcome = run_store(StoreChaos(faults_ms=5_000, settle_ms=10_000, plan=()), 3)
     assert "liveness" in outcome.checks
     assert "leaders" in outcome.findings[0].message
 
 
-def _cut_everything(network: Network) -> None:
+def _cut_everything(network: Network, _strikes: Iterable[Strike]) -> None:
     network.partition([[name] for name in ("etcd-1", "etcd-2", "etcd-3")])
 
 
@@ -338,7 +346,7 @@ def test_a_lease_that_outlives_its_time_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_lease_that_ends_too_soon_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease_module, "SECOND_NS", 500_000_000)
+    monkeypatch.setattr(lease_module, "SECOND", 500_000_000)
     outcome = run_store(StoreChaos(faults_ms=2_000, plan=()), 3)
     assert "lease-early" in outcome.checks
 
@@ -386,7 +394,7 @@ def test_an_operator_transfers_the_leadership_under_load() -> None:
     assert outcome.exercised["done: transfer-leader"] == 6
 
 
-def test_a_violation_is_drawn_beside_its_replay_file(
+def test_a_violation_is_drawn_next_to_its_replay_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every read from now on sees what was before the newest write."""
@@ -408,9 +416,9 @@ def test_a_violation_is_drawn_beside_its_replay_file(
     assert {"linearizability", "exact-answer"} <= set(outcome.checks)
     (finding, *_) = [each for each in outcome.findings if each.check == "linearizability"]
     assert "no order explains" in finding.message
-    campaign = command_module.Campaign(3, (), tmp_path, None)
-    campaign._write(3, StoreChaos(plan=()), outcome)
+    campaign = campaign_module.Campaign(command_module.Store(3, ALL), tmp_path, None)
+    campaign._found(outcome)
     assert (tmp_path / "seed-3.yaml").exists()
     assert 'class="culprit"' in (tmp_path / "seed-3.svg").read_text(encoding="utf-8")
-    campaign._write(3, StoreChaos(plan=()), attrs.evolve(outcome, picture=""))
+    campaign._found(attrs.evolve(outcome, picture=""))
     assert not (tmp_path / "seed-3.svg").exists()

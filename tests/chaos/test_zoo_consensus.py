@@ -7,17 +7,18 @@ goes blind shows in a test that takes no time.
 from __future__ import annotations
 
 import random  # noqa: TID251  # seeded by each test
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import attrs
 import pytest
 
-from k8sactors.chaos.bugs import BUGS
-from k8sactors.chaos.store_judge import judge_states
-from k8sactors.chaos.store_record import RecordingMonitor
+from k8sactors.chaos.store.check import check_states
+from k8sactors.chaos.store.record import RecordingMonitor
+from k8sactors.chaos.zoo.bugs import BUGS
 from raftstore.raft import (
     ChangeKind,
+    Entry,
     Message,
     RaftMonitor,
     Role,
@@ -26,12 +27,6 @@ from raftstore.raft import (
 from raftstore.raft import messages as kinds
 from raftstore.server.bare import BareCluster
 from tests.raft.conftest import Network
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from raftstore.raft import Entry
 
 BOTH = pytest.mark.parametrize("defective", [False, True])
 UNGUARDED = {"pre_vote": False, "check_quorum": False}
@@ -129,7 +124,7 @@ def read_at_a_deposed_leader(network: Network) -> None:
 def read_at_a_leader_that_has_committed_nothing_yet(network: Network) -> None:
     """The entry of term 1 is committed, as 1 knows, but 2 does not; 3 confirms only that it leads.
 
-    Nobody syncs what 2 has appended, so that its own term has nothing committed.
+    No member syncs what 2 has appended, so that its own term has nothing committed.
     """
     network.elect(1)
     network.propose(1)
@@ -235,7 +230,7 @@ def snapshot_while_entries_wait(before: int) -> set[str]:
     put(cluster, 1)
     assert not monitor.violations
     stores = [member.store for member in cluster.members.values()]
-    return {finding.check for finding in judge_states(monitor.truth(), stores, 0)}
+    return {finding.check for finding in check_states(monitor.committed_log(), stores, 0)}
 
 
 @BOTH

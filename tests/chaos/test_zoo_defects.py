@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
-from k8sactors.chaos.bugs import BUGS
+from k8sactors.chaos.zoo.bugs import BUGS
 from raftstore.mvcc import Store, WatchHub
 from raftstore.raft import Message, RaftConfig, RawNode, ReadState, RecoveredState
 from raftstore.raft.messages import VOTE, VOTE_RESPONSE
@@ -17,9 +17,6 @@ from raftstore.server.proposals import Proposals
 from raftstore.server.reads import ReadQueue
 from raftstore.server.requests import Request, RequestKeys
 from raftstore.wire import WatchCreateRequest, WatchResponse
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
 
 BOTH = pytest.mark.parametrize("defective", [False, True])
 START = 2
@@ -72,7 +69,7 @@ def test_a_vote_of_an_older_term_elects_only_a_defective_candidate(*, defective:
 
 
 def _no_snapshot() -> Any:
-    raise AssertionError("nobody asks for a snapshot")
+    raise AssertionError("no member asks for a snapshot")
 
 
 @BOTH
@@ -135,7 +132,7 @@ def test_a_deposed_leader_passes_revocations_on_only_when_defective(*, defective
 
 
 def _ignore(_payload: list[Any]) -> None:
-    """Nobody asked."""
+    """No client asked."""
 
 
 def test_without_pre_vote_and_check_quorum_every_member_goes_without() -> None:

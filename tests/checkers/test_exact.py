@@ -1,8 +1,11 @@
 """The check against the log finds each of the things that it is there for, and names them."""
 
+from __future__ import annotations
+
 from typing import Any
 
-from k8sactors.chaos.store_judge import judge_states
+from k8sactors.chaos.store.check import check_states
+from k8sactors.checkers.committed_log import CommittedLog, LogEntry
 from k8sactors.checkers.exact import check_exactly
 from k8sactors.checkers.kv_history import (
     Operation,
@@ -17,10 +20,8 @@ from k8sactors.checkers.kv_history import (
     revoke,
 )
 from k8sactors.checkers.kv_wire import to_message
-from k8sactors.checkers.truth import LogEntry, Truth
+from k8sactors.simulation import SECOND
 from raftstore.mvcc import Store
-
-SECOND = 1_000_000_000
 
 
 def entry(index: int, time_s: int, request: Request) -> LogEntry:
@@ -50,7 +51,7 @@ WRITES = [op(ONE, 1, 3, 2), op(TWO, 4, 6, 3)]
 def check(
     log: list[LogEntry], operations: list[Operation], discarded: list[Operation] | None = None
 ) -> list[str]:
-    found = check_exactly(Truth.of(log), operations, discarded or ())
+    found = check_exactly(CommittedLog.of(log), operations, discarded or ())
     return [finding.check for finding in found.findings]
 
 
@@ -76,7 +77,7 @@ def test_more_than_the_value_is_compared_where_the_whole_answer_was_recorded() -
 
 
 def test_a_true_answer_of_another_time_breaks_the_order() -> None:
-    """It is what an old leader says: right once, and wrong for whoever asks now."""
+    """It is what an old leader says: right once, and wrong for a client that asks now."""
     assert check(LOG, [*WRITES, op(get("x"), 7, 8, 2, b"1")]) == ["exact-order"]
     old = op(get("x", serializable=True), 7, 8, 2, b"1")
     assert check(LOG, [*WRITES, old]) == []
@@ -138,9 +139,9 @@ def test_a_lease_is_not_renewed_when_it_is_gone() -> None:
     assert check(log, [GRANT, ended, op(keep_alive(7), 7, 8, 1, 9)]) == ["exact-answer"]
 
 
-def test_where_clocks_run_wrong_nobody_is_blamed_for_a_lease() -> None:
-    truth = Truth.of([GRANTED, entry(2, 4, revoke(7))])
-    assert check_exactly(truth, [GRANT], trust_clocks=False).findings == []
+def test_where_clocks_run_wrong_no_member_is_blamed_for_a_lease() -> None:
+    committed = CommittedLog.of([GRANTED, entry(2, 4, revoke(7))])
+    assert check_exactly(committed, [GRANT], trust_clocks=False).findings == []
 
 
 def test_the_past_can_be_read_until_it_is_compacted() -> None:
@@ -158,15 +159,15 @@ def test_the_past_can_be_read_until_it_is_compacted() -> None:
 
 
 def test_a_member_that_holds_something_else_than_the_log_gives_is_named() -> None:
-    truth = Truth.of(LOG)
+    committed = CommittedLog.of(LOG)
     sound, wrong = Store(1, 1), Store(1, 2)
     for store in (sound, wrong):
         for each in LOG:
             fields = each.fields if store is sound or each.index == 1 else LOG[0].fields
             store.apply_wire(each.op, [*fields])
-    assert judge_states(truth, [sound], 0) == []
-    found = judge_states(truth, [sound, wrong], 0)
+    assert check_states(committed, [sound], 0) == []
+    found = check_states(committed, [sound, wrong], 0)
     assert [finding.check for finding in found] == ["exact-state", "state-equality"]
     assert found[0].message.startswith("member 2: at revision 3 it holds")
     wrong.apply_wire(LOG[0].op, [*LOG[0].fields])
-    assert "the log ends at 3" in judge_states(truth, [wrong], 0)[0].message
+    assert "the log ends at 3" in check_states(committed, [wrong], 0)[0].message

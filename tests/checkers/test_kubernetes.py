@@ -1,11 +1,13 @@
 """Each cluster invariant accepts a healthy history and fails on the one defect it is there for."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
 
 from k8sactors.checkers import kubernetes as invariants
-from k8sactors.checkers.kubernetes import ClusterHistory, ContainerSpan, ObjectChange
+from k8sactors.checkers.cluster_history import ClusterHistory, ContainerSpan, ObjectChange
 from k8sactors.checkers.resources import Amounts, parse, requests_of
 
 Json = dict[str, Any]

@@ -1,9 +1,11 @@
 """The linearizability checker accepts every history that a correct store can produce, no other."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251 - the type only: hypothesis draws the seed
 
+import attrs
 import pytest
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -213,7 +215,7 @@ def test_the_recorder_orders_calls_and_returns_as_they_happen() -> None:
 
 def with_revision(operation: Operation, revision: int) -> Operation:
     assert operation.outcome is not None
-    return evolve(operation, outcome=evolve(operation.outcome, revision=revision))
+    return attrs.evolve(operation, outcome=attrs.evolve(operation.outcome, revision=revision))
 
 
 def test_an_answer_at_an_older_revision_than_one_seen_before_is_caught() -> None:
@@ -257,7 +259,7 @@ def concurrent_histories(draw: st.DrawFn) -> list[Operation]:
         operation, outcome = active[name]
         if outcome is None:
             if chance.random() < 0.1:
-                # Never served: the client gives up, and goes on under a new name.
+                # Never served: the client gives up, and continues under a new name.
                 del active[name]
                 names[names.index(name)] = name + "'"
                 continue
@@ -316,7 +318,7 @@ def test_every_history_of_a_sequential_map_with_overlap_is_accepted(
 
 @settings(max_examples=200, deadline=None)
 @given(concurrent_histories(), st.data())
-def test_an_answer_that_nobody_could_have_given_is_always_caught(
+def test_an_answer_that_no_member_could_have_given_is_always_caught(
     operations: list[Operation], data: st.DataObject
 ) -> None:
     reads = [
@@ -330,7 +332,7 @@ def test_an_answer_that_nobody_could_have_given_is_always_caught(
         return
     victim = data.draw(st.sampled_from(reads))
     assert victim.outcome is not None
-    victim.outcome = evolve(victim.outcome, results=(b"from nowhere",))
+    victim.outcome = attrs.evolve(victim.outcome, results=(b"from nowhere",))
     report = check_linearizable(operations)
     assert Verdict.VIOLATED is report.verdict
     assert report.culprit is not None

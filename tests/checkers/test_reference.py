@@ -1,5 +1,7 @@
 """The reference store says what etcd's rules say, and the members' store says the same."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from hypothesis import given, settings

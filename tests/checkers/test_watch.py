@@ -1,9 +1,11 @@
 """Each watch check accepts faithful streams and fails on the one defect that it is there for."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
+import attrs
 import pytest
-from attrs import evolve
 
 from k8sactors.checkers.findings import Finding
 from k8sactors.checkers.watch import (
@@ -31,7 +33,7 @@ A2 = Change(2, "/a/1", "PUT", b"one", 2, 1)
 A3 = Change(3, "/a/1", "PUT", b"two", 2, 2, previous=A2)
 A3B = Change(3, "/a/2", "PUT", b"both", 3, 1, lease=7)
 B4 = Change(4, "/b/1", "PUT", b"other", 4, 1)
-A5 = Change(5, "/a/1", "DELETE", previous=evolve(A3, previous=None))
+A5 = Change(5, "/a/1", "DELETE", previous=attrs.evolve(A3, previous=None))
 A6 = Change(6, "/a/1", "PUT", b"again", 6, 1)
 LOG = [A2, A3, A3B, B4, A5, A6]
 TIMES_NS = {change.revision: change.revision for change in LOG}
@@ -71,7 +73,7 @@ SOUND = {
     "without puts": history((A5,), bookmark=6, without=("PUT",)),
     "history is gone": history((A2,), compacted=4, due=6, compactions=(Compaction(LATE_NS, 4),)),
     "the state before is gone": history(
-        (evolve(A3, previous=None), A3B), start=3, compactions=(Compaction(5, 3),)
+        (attrs.evolve(A3, previous=None), A3B), start=3, compactions=(Compaction(5, 3),)
     ),
 }
 
@@ -84,8 +86,8 @@ def test_a_faithful_stream_passes_every_check(name: str) -> None:
 
 Check = Callable[[WatchHistory], list[Finding]]
 DEFECTS: dict[str, tuple[Check, WatchHistory]] = {
-    "a key nobody asked for": (check_filtered, history((A2,), (A3, A3B), (B4,))),
-    "a type nobody asked for": (
+    "a key that was not asked for": (check_filtered, history((A2,), (A3, A3B), (B4,))),
+    "a type that was not asked for": (
         check_filtered,
         history((A2,), (A3, A3B), (A5,), without=("DELETE",)),
     ),
@@ -105,30 +107,33 @@ DEFECTS: dict[str, tuple[Check, WatchHistory]] = {
         check_resumable,
         history((A2,), (A3, A3B), compacted=4, compactions=(Compaction(20, 4),)),
     ),
-    "a change that never was": (check_truthful, history((evolve(A2, key="/a/9"),))),
-    "a wrong value": (check_truthful, history((evolve(A2, value=b"wrong"),))),
+    "a change that never was": (check_truthful, history((attrs.evolve(A2, key="/a/9"),))),
+    "a wrong value": (check_truthful, history((attrs.evolve(A2, value=b"wrong"),))),
     "a wrong type": (check_truthful, history((Change(2, "/a/1", "DELETE"),))),
-    "a wrong lease": (check_truthful, history((A2,), (A3, evolve(A3B, lease=8)))),
+    "a wrong lease": (check_truthful, history((A2,), (A3, attrs.evolve(A3B, lease=8)))),
     "a wrong state before": (
         check_previous,
-        history((A2,), (evolve(A3, previous=evolve(A2, value=b"x")), A3B)),
+        history((A2,), (attrs.evolve(A3, previous=attrs.evolve(A2, value=b"x")), A3B)),
     ),
     "an old state before": (
         check_previous,
-        history((A2, A3, A3B), (evolve(A5, previous=A2),)),
+        history((A2, A3, A3B), (attrs.evolve(A5, previous=A2),)),
     ),
-    "no state before": (check_previous, history((A2,), (evolve(A3, previous=None), A3B))),
-    "a state before a creation": (check_previous, history((evolve(A2, previous=B4),))),
+    "no state before": (check_previous, history((A2,), (attrs.evolve(A3, previous=None), A3B))),
+    "a state before a creation": (check_previous, history((attrs.evolve(A2, previous=B4),))),
     "no state before, long after the compaction": (
         check_previous,
-        history((evolve(A3, previous=None), A3B), start=3, compactions=(Compaction(5, 2),)),
+        history((attrs.evolve(A3, previous=None), A3B), start=3, compactions=(Compaction(5, 2),)),
     ),
     "a change called a creation": (
         check_is_create,
-        history((A2,), (evolve(A3, created=3, version=1), A3B)),
+        history((A2,), (attrs.evolve(A3, created=3, version=1), A3B)),
     ),
-    "a creation called a change": (check_is_create, history((evolve(A2, created=1, version=2),))),
-    "a wrong version": (check_is_create, history((A2,), (evolve(A3, version=3), A3B))),
+    "a creation called a change": (
+        check_is_create,
+        history((attrs.evolve(A2, created=1, version=2),)),
+    ),
+    "a wrong version": (check_is_create, history((A2,), (attrs.evolve(A3, version=3), A3B))),
 }
 
 
@@ -177,7 +182,7 @@ def test_a_change_that_is_told_before_it_happened_is_seen_by_the_exact_check() -
     assert "before it had happened" in found[0].message
 
 
-def test_a_stream_goes_on_where_it_was_across_connections() -> None:
+def test_a_stream_continues_where_it_was_across_connections() -> None:
     stream = Stream("w", 2, "/a/", with_previous=True)
     stream.batches = [Batch(10, (A2,), 2), Batch(20, (A3, A3B), 4), Batch(30, (), 4)]
     sound = WatchHistory(LOG, [stream])

@@ -1,5 +1,7 @@
 """DeltaFIFO: what waits for one key, and what a replacement says about the missing."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

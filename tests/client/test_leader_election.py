@@ -1,5 +1,7 @@
 """Leader election: one leader at a time, whatever happens to it."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
@@ -7,9 +9,10 @@ import trio
 
 from k8sactors import fabric, simulation
 from k8sactors.actors import Actor
+from k8sactors.api.user import UserInfo
 from k8sactors.client import Client, LeaderElector
 from k8sactors.simulation import MILLISECOND
-from tests.controllers.fake_api import FakeAPI, FakeStore
+from k8sactors.testing import ControlPlane
 
 LEASES = "leases.coordination.k8s.io"
 
@@ -23,7 +26,7 @@ class Candidate(Actor):
 
     def on_start(self) -> None:
         self.elector = LeaderElector(
-            Client(self.ctx, ["cp-1/apiserver", "cp-2/apiserver"], self.name),
+            Client(self.ctx, ["cp-1/apiserver", "cp-2/apiserver"], UserInfo(self.name)),
             lease_name="test",
             identity=self.name,
             on_started_leading=lambda: self.note("started"),
@@ -42,16 +45,16 @@ def run(body: Any) -> list[tuple[str, str, float]]:
     log: list[tuple[str, str, float]] = []
 
     async def main() -> None:
-        store = FakeStore()
+        plane = ControlPlane()
         async with fabric.open_fabric(default_latency_ns=MILLISECOND) as network:
             for name in ("cp-1", "cp-2"):
-                network.add_host(name).spawn("apiserver", lambda: FakeAPI(store))
+                plane.add_server(network.add_host(name))
             for name in ("a", "b"):
                 network.add_host(name).spawn("candidate", lambda name=name: Candidate(name, log))
             await trio.sleep(10)
             [(leader, what, _)] = log
             assert what == "started"
-            await body(network, store, leader)
+            await body(network, plane, leader)
             assert not network.crashes
 
     simulation.run(main)
@@ -70,12 +73,12 @@ def never_two(log: list[tuple[str, str, float]]) -> None:
 
 @pytest.mark.covers("CT-33")
 def test_a_leader_cut_off_stops_before_the_other_starts() -> None:
-    async def body(network: Any, store: FakeStore, leader: str) -> None:
+    async def body(network: Any, plane: ControlPlane, leader: str) -> None:
         network.partition([[leader], ["cp-1", "cp-2", *({"a", "b"} - {leader})]])
         await trio.sleep(60)
         network.heal()
         await trio.sleep(60)
-        assert store.get(LEASES, "test", "kube-system")["spec"]["leaseTransitions"] == 1
+        assert plane.objects.get(LEASES, "test", "kube-system")["spec"]["leaseTransitions"] == 1
 
     log = run(body)
     never_two(log)
@@ -84,7 +87,7 @@ def test_a_leader_cut_off_stops_before_the_other_starts() -> None:
 
 
 def test_a_frozen_leader_may_not_act_when_it_wakes() -> None:
-    async def body(network: Any, _store: FakeStore, leader: str) -> None:
+    async def body(network: Any, _plane: ControlPlane, leader: str) -> None:
         host = network.hosts[leader]
         host.pause()
         await trio.sleep(60)
@@ -100,7 +103,7 @@ def test_a_frozen_leader_may_not_act_when_it_wakes() -> None:
 
 
 def test_a_leader_that_stops_in_order_releases_the_lease() -> None:
-    async def body(network: Any, _store: FakeStore, leader: str) -> None:
+    async def body(network: Any, _plane: ControlPlane, leader: str) -> None:
         network.hosts[leader].remove("candidate")
         await trio.sleep(8)
 
@@ -111,7 +114,7 @@ def test_a_leader_that_stops_in_order_releases_the_lease() -> None:
 
 
 def test_a_leader_survives_the_death_of_its_api_server() -> None:
-    async def body(network: Any, _store: FakeStore, _leader: str) -> None:
+    async def body(network: Any, _plane: ControlPlane, _leader: str) -> None:
         network.hosts["cp-1"].kill_actor("apiserver")
         await trio.sleep(60)
 

@@ -1,5 +1,7 @@
 """The workqueue's promises, on virtual time."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import pytest

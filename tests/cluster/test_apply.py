@@ -1,6 +1,8 @@
 """The three-way merge of apply."""
 
-from k8sactors.apply import three_way_patch
+from __future__ import annotations
+
+from k8sactors.client.apply import three_way_patch
 
 
 def test_what_only_the_former_manifest_had_is_removed() -> None:

@@ -1,5 +1,7 @@
 """A whole cluster, from manifests to probes, and what it does when parts of it fail."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

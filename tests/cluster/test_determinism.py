@@ -1,5 +1,7 @@
 """Same seed, same hash: whole clusters, in different processes, under different hash seeds."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
@@ -11,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def _start(scenario: str, hash_seed: str) -> "subprocess.Popen[str]":
+def _start(scenario: str, hash_seed: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "k8sactors", "run", f"scenarios/{scenario}.yaml", "--json"]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     return subprocess.Popen(

@@ -13,11 +13,12 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
+from benches.ports import unused_ports
 from k8sactors import simulation
 from k8sactors.cli.main import cli
 from k8sactors.cluster import Cluster, ClusterSpec
 from k8sactors.simulation import RealClock
-from tests.gateway.real import ETCD, WITHOUT_ETCD, Etcd, real_etcd, unused_ports
+from tests.gateway.real import ETCD, WITHOUT_ETCD, Etcd, real_etcd
 from tests.gateway.served import start
 
 ETCDCTL = shutil.which("etcdctl")
@@ -109,7 +110,7 @@ def test_a_deployment_becomes_available_and_is_kept_in_the_store(
     assert "etcdctl del --prefix /registry/" in again.output
 
 
-def test_the_cluster_goes_on_when_an_endpoint_of_three_dies(tmp_path: Path) -> None:
+def test_the_cluster_continues_when_an_endpoint_of_three_dies(tmp_path: Path) -> None:
     if ETCD is None:
         pytest.skip(WITHOUT_ETCD)
 
@@ -183,7 +184,15 @@ def test_certificates_that_cannot_be_meant_are_refused(
 
 
 @pytest.mark.parametrize(
-    "fault", ["kill: store-leader", "kill: etcd-1", "pause: store-members", "restart: cp-1/etcd"]
+    "fault",
+    [
+        "kill-actor: store-leader",
+        "kill-host: etcd-1",
+        "pause-host: store-members",
+        "restart-actor: cp-1/etcd",
+        "kill-leader: {}",
+        "disk-full: cp-1",
+    ],
 )
 def test_faults_of_members_that_are_not_ours_are_refused_before_the_start(
     tmp_path: Path, fault: str

@@ -35,7 +35,7 @@ SETTINGS: dict[str, Any] = {
     "data": {"colour": "blue"},
 }
 PASSING = {"events", "leases.coordination.k8s.io"}
-"""What components write anew all the time."""
+"""What components write again all the time."""
 
 
 def stored(cluster: Cluster) -> dict[str, dict[str, Any]]:
@@ -54,7 +54,7 @@ def stored(cluster: Cluster) -> dict[str, dict[str, Any]]:
 async def listed(cluster: Cluster) -> dict[str, str]:
     """The uid of every object that the API shows, by the key that it should have."""
     found: dict[str, str] = {}
-    for name in {info.name for info in builtin().resources()} - PASSING:
+    for name in {info.name for info in builtin().stored()} - PASSING:
         try:
             items = (await cluster.client.list(name))["items"]
         except StatusError as error:

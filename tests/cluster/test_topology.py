@@ -1,9 +1,12 @@
 """Which hosts each topology has, and which clusters are refused."""
 
+from __future__ import annotations
+
 import pytest
 
-from k8sactors.errors import ImpossibleClusterError
-from k8sactors.topology import ClusterSpec, plan, store_endpoints
+from k8sactors.cluster.errors import ImpossibleClusterError
+from k8sactors.cluster.spec import ClusterSpec
+from k8sactors.cluster.topology import plan, store_endpoints
 
 pytestmark = pytest.mark.covers("ST-25", "ST-26")
 

@@ -1,8 +1,13 @@
 """What a user of Deployments and Services relies on, seen from outside."""
 
+from __future__ import annotations
+
+import copy
 from typing import Any
 
 import pytest
+import trio
+import yaml
 
 from k8sactors import simulation
 from k8sactors.cluster import Cluster, ClusterSpec
@@ -77,3 +82,34 @@ def test_a_replica_set_reports_its_pods_owns_them_and_takes_them_along() -> None
             await cluster.wait_for(missing, "everything is gone", timeout_s=60)
 
     simulation.run(main, seed=2)
+
+
+def test_explicit_zeros_make_neither_a_generation_nor_a_replica_set() -> None:
+    async def main() -> None:
+        async with Cluster(SPEC) as cluster:
+            await cluster.apply(WEB)
+            await cluster.wait_available("deployments.apps/web")
+            before = await cluster.client.get("deployments.apps", "web", "default")
+            for pod, container in (
+                ({"tolerations": []}, {}),
+                ({"hostNetwork": False}, {"workingDir": ""}),
+                ({"restartPolicy": "", "dnsPolicy": ""}, {"imagePullPolicy": "", "command": []}),
+            ):
+                body = copy.deepcopy(before)
+                template = body["spec"]["template"]["spec"]
+                template.update(pod)
+                template["containers"][0].update(container)
+                del body["metadata"]["resourceVersion"]
+                await cluster.client.update("deployments.apps", body)
+            applied = yaml.safe_load(WEB.split("---", maxsplit=1)[0])
+            applied["spec"]["template"]["spec"].update({"tolerations": [], "hostNetwork": False})
+            await cluster.apply([applied])
+            await trio.sleep(10)
+            sets = (await cluster.client.list("replicasets.apps", "default"))["items"]
+            after = await cluster.client.get("deployments.apps", "web", "default")
+            assert len(sets) == 1
+            assert after["spec"] == before["spec"]
+            # The apply has changed the annotation with what was applied last.
+            assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
+
+    simulation.run(main, seed=3)

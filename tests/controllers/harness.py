@@ -1,5 +1,8 @@
-"""Runs controllers against the API server in memory, with a kubelet that obeys at once."""
+"""Runs controllers against an API server over a store in memory; a kubelet obeys at once."""
 
+from __future__ import annotations
+
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,18 +10,21 @@ import trio
 
 from k8sactors import fabric, simulation
 from k8sactors.api.meta import format_time
-from k8sactors.controllers.base import ControllerConfig
-from k8sactors.controllers.manager import ControllerManager
-from tests.controllers.fake_api import FakeAPI, FakeStore
+from k8sactors.cluster.operator_host import OperatorClients
+from k8sactors.controllers.manager import ControllerManager, ControllerManagerConfig
+from k8sactors.testing import ControlPlane
 
 Object = dict[str, Any]
 
 
 class World:
-    """What a test sees: the store, and hands on the manager."""
+    """What a test sees: the objects in the store, a client, and hands on the manager."""
 
-    def __init__(self, store: FakeStore, network: Any, config: ControllerConfig) -> None:
-        self.store = store
+    def __init__(
+        self, control_plane: ControlPlane, network: Any, config: ControllerManagerConfig
+    ) -> None:
+        self.control_plane = control_plane
+        self.store = control_plane.objects
         self.network = network
         self.config = config
         self.kubelet_runs = True
@@ -39,12 +45,25 @@ class World:
         found: ControllerManager = self.network.hosts[host].actor("kube-controller-manager")
         return found
 
+    def delete(self, resource: str, name: str, namespace: str = "", **options: Any) -> None:
+        """Ask the API server to delete an object."""
+        console = self.network.hosts["console"].actor("kubectl")
+        console.client.submit(
+            "delete",
+            resource,
+            namespace=namespace,
+            name=name,
+            options=options,
+            on_done=lambda _answer: None,
+            on_error=_raise,
+        )
+
     @property
     def wall_ns(self) -> int:
         return simulation.current().wall_ns()
 
     def put(self, resource: str, obj: Object) -> Object:
-        return self.store.put(resource, obj, self.wall_ns)
+        return self.store.put(resource, obj)
 
     def pods(self, namespace: str = "default", **labels: str) -> list[Object]:
         return [
@@ -63,10 +82,10 @@ class World:
             "pods",
             metadata["name"],
             metadata["namespace"],
-            spec={"nodeName": pod["spec"].get("nodeName") or "node-1"},
+            spec={"nodeName": pod["spec"].get("nodeName") or _wanted_node(pod)},
             status={
                 "phase": phase,
-                "podIP": f"10.244.1.{int(metadata['uid'].removeprefix('uid-')) % 250 + 1}",
+                "podIP": f"10.244.1.{zlib.crc32(metadata['uid'].encode()) % 250 + 1}",
                 "conditions": [
                     {
                         "type": "Ready",
@@ -98,17 +117,34 @@ class World:
                     self.set_pod(pod, ready=self.make_ready(pod))
 
 
+def _wanted_node(pod: Object) -> str:
+    """The node that a daemon pod names, as the scheduler would read it."""
+    affinity = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    for term in required.get("nodeSelectorTerms", []):
+        for field in term.get("matchFields", []):
+            return str(field["values"][0])
+    return "node-1"
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def run(
-    body: Callable[[World], Awaitable[None]], *, config: ControllerConfig, start: bool = True
+    body: Callable[[World], Awaitable[None]], *, config: ControllerManagerConfig, start: bool = True
 ) -> None:
-    """Run `body` beside one API server, the kubelet and (unless told otherwise) a manager."""
+    """Run `body` with one API server, the kubelet and (unless told otherwise) a manager."""
 
     async def main() -> None:
-        store = FakeStore()
+        control_plane = ControlPlane()
         async with fabric.open_fabric(default_latency_ns=100_000) as network:
-            network.add_host("cp-1").spawn("apiserver", lambda: FakeAPI(store))
+            control_plane.add_server(network.add_host("cp-1"))
             network.add_host("cp-2")
-            world = World(store, network, config)
+            network.add_host("console").spawn(
+                "kubectl", lambda: OperatorClients(["cp-1/apiserver"])
+            )
+            world = World(control_plane, network, config)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(world.kubelet)
                 if start:

@@ -1,18 +1,20 @@
 """Endpoints and EndpointSlices follow the pods behind a Service."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
 
-from k8sactors.controllers.base import ControllerConfig
-from k8sactors.controllers.slice_plan import SlicePlan, endpoint_key, fit
+from k8sactors.controllers.endpointslice.plan import SlicePlan, endpoint_key, fit
+from k8sactors.controllers.manager import ControllerManagerConfig
 from tests.controllers import harness
 from tests.controllers.harness import World, bare_pod
 
 Object = dict[str, Any]
-CONFIG = ControllerConfig(controllers=("endpoints-controller", "endpointslice-controller"))
+CONFIG = ControllerManagerConfig(controllers=("endpoints-controller", "endpointslice-controller"))
 run = partial(harness.run, config=CONFIG)
 SLICES = "endpointslices.discovery.k8s.io"
 

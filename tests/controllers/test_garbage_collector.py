@@ -1,20 +1,24 @@
 """Owners and dependents: background, foreground, orphan, absent, misplaced."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
 
-from k8sactors.controllers.base import ControllerConfig
+from k8sactors.controllers.manager import ControllerManagerConfig
 from tests.controllers import harness
 from tests.controllers.harness import World, bare_pod, template
 
 Object = dict[str, Any]
-run = partial(harness.run, config=ControllerConfig(controllers=("garbage-collector-controller",)))
+run = partial(
+    harness.run, config=ControllerManagerConfig(controllers=("garbage-collector-controller",))
+)
 run_workloads = partial(
     harness.run,
-    config=ControllerConfig(controllers=("garbagecollector", "deployment", "replicaset")),
+    config=ControllerManagerConfig(controllers=("garbagecollector", "deployment", "replicaset")),
 )
 MAPS = "configmaps"
 
@@ -37,8 +41,7 @@ def reference(owner: Object, *, block: bool = False) -> Object:
 
 
 def delete(world: World, resource: str, name: str, policy: str = "Background") -> None:
-    server = world.store.servers[0]
-    server._delete((resource, "default", name), {"propagationPolicy": policy})
+    world.delete(resource, name, "default", propagationPolicy=policy)
 
 
 def exists(world: World, name: str) -> bool:

@@ -1,4 +1,6 @@
-"""Namespaces, service accounts, pod ranges of nodes, pods that nobody wants."""
+"""Namespaces, service accounts, pod ranges of nodes, pods without a node."""
+
+from __future__ import annotations
 
 from functools import partial
 from typing import Any
@@ -6,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from k8sactors.controllers.base import ControllerConfig
+from k8sactors.controllers.manager import ControllerManagerConfig
 from tests.controllers import harness
 from tests.controllers.harness import World, bare_pod
 
@@ -15,7 +17,7 @@ SA = "serviceaccounts"
 
 
 def only(*names: str, **options: Any) -> Any:
-    return partial(harness.run, config=ControllerConfig(controllers=names, **options))
+    return partial(harness.run, config=ControllerManagerConfig(names, options))
 
 
 def namespace(name: str) -> Object:
@@ -63,7 +65,7 @@ def test_deleted_namespace_is_emptied_and_says_what_holds_it() -> None:
         pod["metadata"]["namespace"] = "shop"
         world.put("pods", pod)
         await trio.sleep(2)
-        world.store.servers[0]._delete(("namespaces", "", "shop"), {})
+        world.delete("namespaces", "shop")
         await trio.sleep(20)
         assert world.store.list("secrets", "shop") == []
         assert world.pods("shop") == []

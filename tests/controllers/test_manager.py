@@ -1,29 +1,19 @@
 """The manager: which controllers run, and who of several leads."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import pytest
 import trio
 
-from k8sactors.controllers.base import ControllerConfig
-from k8sactors.controllers.errors import UnknownControllerError
-from k8sactors.controllers.registry import CONTROLLERS, select_controllers
+from k8sactors.controllers.manager import ControllerManagerConfig
 from tests.controllers import harness
 from tests.controllers.harness import World, replica_set
 
-run = partial(harness.run, config=ControllerConfig(controllers=("replicaset",)))
+run = partial(harness.run, config=ControllerManagerConfig(controllers=("replicaset",)))
 RS = "replicasets.apps"
 LEASE = ("leases.coordination.k8s.io", "kube-controller-manager", "kube-system")
-
-
-@pytest.mark.covers("CT-02")
-def test_selection_takes_all_or_names_or_all_but() -> None:
-    assert [kind.name for kind in select_controllers(["*"])] == list(CONTROLLERS)
-    assert [kind.name for kind in select_controllers(["replicaset"])] == ["replicaset-controller"]
-    names = [kind.name for kind in select_controllers(["*", "-replicaset"])]
-    assert names == [name for name in CONTROLLERS if name != "replicaset-controller"]
-    with pytest.raises(UnknownControllerError):
-        select_controllers(["replicasets"])
 
 
 @pytest.mark.covers("CT-33")
@@ -74,7 +64,8 @@ def test_an_orderly_stop_hands_the_lease_over_at_once() -> None:
         world.start_manager("cp-1", leader_elect=True)
         await trio.sleep(2)
         world.start_manager("cp-2", leader_elect=True)
-        await trio.sleep(2)
+        # Between two renewals: one that is under way when the leader stops would win.
+        await trio.sleep(2.5)
         world.stop_manager("cp-1")
         await trio.sleep(6)
         assert world.manager("cp-2").is_leader

@@ -1,5 +1,7 @@
 """Nodes that fall silent: conditions, taints, evictions, and when not to evict."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
@@ -8,14 +10,16 @@ import trio
 
 from k8sactors import simulation
 from k8sactors.api.meta import format_micro_time, format_time
-from k8sactors.controllers.base import ControllerConfig
-from k8sactors.controllers.node_taints import toleration_seconds
-from k8sactors.controllers.zone_disruption import RateLimitedNodes, ZoneState, zone_state
+from k8sactors.controllers.machinery.taints import toleration_seconds
+from k8sactors.controllers.manager import ControllerManagerConfig
+from k8sactors.controllers.node_lifecycle.zones import RateLimitedNodes, ZoneState, zone_state
 from tests.controllers import harness
 from tests.controllers.harness import World, bare_pod
 
 Object = dict[str, Any]
-CONFIG = ControllerConfig(controllers=("node-lifecycle-controller", "taint-eviction-controller"))
+CONFIG = ControllerManagerConfig(
+    controllers=("node-lifecycle-controller", "taint-eviction-controller")
+)
 run = partial(harness.run, config=CONFIG)
 LEASES = "leases.coordination.k8s.io"
 
@@ -191,7 +195,7 @@ def test_cordon_and_pressure_are_mirrored_as_taints() -> None:
 
 
 @pytest.mark.covers("ND-24")
-def test_nobody_is_evicted_when_all_nodes_are_silent() -> None:
+def test_no_pod_is_evicted_when_all_nodes_are_silent() -> None:
     async def body(world: World, heart: Heart) -> None:
         pod_on(world, "jumpy", "n1", 1)
         heart.alive.clear()

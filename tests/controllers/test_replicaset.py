@@ -1,16 +1,20 @@
 """ReplicaSets keep their number of pods."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
 
 from k8sactors.api import errors
-from k8sactors.controllers.base import ControllerConfig
+from k8sactors.controllers.manager import ControllerManagerConfig
+from k8sactors.testing import ReceivedRequest
 from tests.controllers import harness
 from tests.controllers.harness import World, bare_pod, replica_set
 
-run = partial(harness.run, config=ControllerConfig(controllers=("replicaset-controller",)))
+run = partial(harness.run, config=ControllerManagerConfig(controllers=("replicaset-controller",)))
 RS = "replicasets.apps"
 
 
@@ -105,28 +109,83 @@ def test_adopts_matching_orphans_and_releases_what_no_longer_matches() -> None:
         assert orphan["metadata"]["ownerReferences"][0]["name"] == "web"
         world.store.edit("pods", "orphan", "default", metadata={"labels": {"app": "debug"}})
         await trio.sleep(2)
-        assert not world.store.get("pods", "orphan", "default")["metadata"]["ownerReferences"]
+        assert not world.store.get("pods", "orphan", "default")["metadata"].get("ownerReferences")
         assert len(world.pods(app="web")) == 3
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kind": "Deployment"}, {"name": "other"}, {"uid": "other"}],
+    ids=["kind", "name", "uid"],
+)
+def test_a_pod_with_a_wrong_reference_to_a_living_set_is_not_counted(changes: Any) -> None:
+    async def body(world: World) -> None:
+        owner = world.put(RS, replica_set(replicas=2))
+        astray = bare_pod("astray")
+        metadata = owner["metadata"]
+        stated = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": True}
+        stated |= {"name": metadata["name"], "uid": metadata["uid"]}
+        astray["metadata"]["ownerReferences"] = [{**stated, **changes}]
+        world.put("pods", astray)
+        elsewhere = bare_pod("elsewhere")
+        elsewhere["metadata"] |= {"namespace": "other", "ownerReferences": [stated]}
+        world.put("pods", elsewhere)
+        await trio.sleep(2)
+        assert len(world.active_pods()) == 3
+        assert world.store.get(RS, "web", "default")["status"]["replicas"] == 2
+
+    run(body)
+
+
+APP_IN_WEB = [{"key": "app", "operator": "In", "values": ["web", "shop"]}]
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": {"app": "web"}},
+        {"matchExpressions": APP_IN_WEB},
+        {"matchLabels": {"app": "web"}, "matchExpressions": APP_IN_WEB},
+    ],
+    ids=["labels", "expressions", "both"],
+)
+def test_orphans_are_found_by_any_form_of_selector_before_and_after_it(selector: Any) -> None:
+    async def body(world: World) -> None:
+        world.put("pods", bare_pod("before", {"tier": "front", "app": "web"}))
+        world.put("pods", bare_pod("stranger", {"tier": "front", "app": "other"}))
+        world.put(RS, replica_set(replicas=3, selector=selector))
+        await trio.sleep(2)
+        assert len(world.pods(app="web")) == 3
+        world.put("pods", bare_pod("after", {"app": "web", "tier": "front"}))
+        await trio.sleep(2)
+        # One too many now: the set took it in and deleted a pod.
+        assert len(world.pods(app="web")) == 3
+        owned = [pod["metadata"].get("ownerReferences") for pod in world.pods(app="web")]
+        assert all(owned)
+        stranger = world.store.get("pods", "stranger", "default")
+        assert "ownerReferences" not in stranger["metadata"]
 
     run(body)
 
 
 def test_refused_pods_are_reported_and_tried_again_slowly() -> None:
     async def body(world: World) -> None:
-        def refuse(verb: str, resource: str, _value: object) -> None:
-            if (verb, resource) == ("create", "pods") and len(world.pods()) >= 2:
+        def refuse(request: ReceivedRequest) -> None:
+            if request[:2] == ("create", "pods") and len(world.pods()) >= 2:
                 raise errors.forbidden("pods", "", "exceeded quota: small")
 
-        world.store.refuse = refuse
+        world.control_plane.refuse = refuse
         world.put(RS, replica_set(replicas=30))
         await trio.sleep(1)
         status = world.store.get(RS, "web", "default")["status"]
         assert status["replicas"] == 2
         [condition] = status["conditions"]
         assert (condition["type"], condition["reason"]) == ("ReplicaFailure", "FailedCreate")
-        tries = sum(r[:2] == ("create", "pods") for r in world.store.requests)
+        tries = sum(r[:2] == ("create", "pods") for r in world.control_plane.requests)
         assert tries < 40
-        world.store.refuse = None
+        world.control_plane.refuse = None
         await trio.sleep(60)
         assert len(world.pods()) == 30
         assert "conditions" not in world.store.get(RS, "web", "default")["status"]
@@ -179,4 +238,4 @@ def test_replication_controllers_do_the_same_with_a_plain_selector() -> None:
         assert len(names) == 3
         assert first["name"] not in names
 
-    harness.run(body, config=ControllerConfig(controllers=("replicationcontroller",)))
+    harness.run(body, config=ControllerManagerConfig(controllers=("replicationcontroller",)))

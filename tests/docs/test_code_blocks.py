@@ -1,5 +1,7 @@
 """Every Python block of the documentation runs as it stands."""
 
+from __future__ import annotations
+
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -8,6 +10,8 @@ from typing import Any
 
 import pytest
 
+# Its blocks are test modules with fixtures: see `test_fixture_examples`.
+FIXTURES = "testing.md"
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
@@ -15,6 +19,8 @@ HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 def blocks() -> Iterator[Any]:
     for file in sorted(DOCS.rglob("*.md")):
+        if file.name == FIXTURES:
+            continue
         text = file.read_text(encoding="utf-8")
         for match in BLOCK.finditer(text):
             headings = HEADING.findall(text[: match.start()]) or ["start"]
@@ -36,7 +42,10 @@ def cases(test: Callable[..., None]) -> list[dict[str, Any]]:
 def test_the_block_runs(file: str, code: str) -> None:
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(code, file, "exec"), names)  # noqa: S102 - the documentation's own words
+    assert len(names) > 2, "the block defines and imports nothing"
     for name, value in names.items():
         if name.startswith("test_") and inspect.isfunction(value):
-            for arguments in cases(value):
-                value(**arguments)
+            arguments = cases(value)
+            assert arguments, f"{name} has no cases"
+            for each in arguments:
+                value(**each)

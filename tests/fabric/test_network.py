@@ -1,5 +1,7 @@
 """Connections, datagrams and failures as two small actors see them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -81,19 +83,19 @@ def test_a_stream_delivers_all_items_in_order() -> None:
             network.degrade("a", "b", jitter_ns=20 * MILLISECOND, loss=0.3)
             items: list[int] = []
             connection = caller.ctx.connect("a/echo")
-            connection.stream("count", 100, lambda message: items.append(message.payload))
+            connection.subscribe("count", 100, lambda message: items.append(message.payload))
             await trio.sleep(30)
             return items
 
     assert simulation.run(main) == list(range(100))
 
 
-def test_connecting_to_nobody_is_refused() -> None:
+def test_connecting_to_an_unused_address_is_refused() -> None:
     async def main() -> str:
         async with open_fabric() as network:
             _, caller = await _pair(network)
             with pytest.raises(ConnectionClosedError) as caught:
-                await caller.ctx.connect("a/nobody").ask("hi", None, timeout_ns=SECOND)
+                await caller.ctx.connect("a/absent").ask("hi", None, timeout_ns=SECOND)
             return str(caught.value)
 
     assert "connection refused" in simulation.run(main)
@@ -326,7 +328,7 @@ def test_a_stuttering_host_answers_between_its_stalls_until_it_runs_smoothly() -
     assert len(smooth) == 20
 
 
-def test_a_stopped_clock_fires_no_timer_and_goes_on_where_it_was() -> None:
+def test_a_stopped_clock_fires_no_timer_and_resumes_where_it_was() -> None:
     async def main() -> list[int]:
         async with open_fabric() as network:
             _, mouth = await _listening(network)

@@ -1,5 +1,7 @@
 """Plans are drawn from a seed, hit only what they may, and leave nothing broken."""
 
+from __future__ import annotations
+
 from itertools import cycle
 
 import trio
@@ -8,16 +10,15 @@ from k8sactors import simulation
 from k8sactors.actors import Actor
 from k8sactors.fabric import Network, open_fabric
 from k8sactors.faults import (
-    CATALOGUE,
-    DEFAULT_KINDS,
-    SEQUENCES,
+    FAULTS,
     PlannedFault,
     Targets,
+    common_faults,
     draw_plan,
     heal_everything,
     schedule_plan,
 )
-from k8sactors.storehost import open_disk
+from k8sactors.store.member import open_disk
 from raftstore.server.disk import NO_FAULTS
 
 TARGETS = Targets(
@@ -40,8 +41,8 @@ def test_over_many_seeds_every_kind_of_fault_is_drawn_and_some_runs_leave_one_ou
         {fault.kind for fault in draw_plan(simulation.Random(seed), TARGETS, DURATION_MS)}
         for seed in range(100)
     ]
-    assert set().union(*kinds) == set(DEFAULT_KINDS)
-    assert any(drawn != set(DEFAULT_KINDS) for drawn in kinds)
+    assert set().union(*kinds) == set(common_faults())
+    assert any(drawn != set(common_faults()) for drawn in kinds)
 
 
 def _check_well(network: Network) -> None:
@@ -64,7 +65,7 @@ def test_after_healing_every_host_link_and_actor_is_well() -> None:
                 network.host(name).spawn("etcd", Actor)
                 open_disk(network.host(name))
             random = simulation.current().random("plan")
-            plan = draw_plan(random, TARGETS, DURATION_MS, (*CATALOGUE, *SEQUENCES))
+            plan = draw_plan(random, TARGETS, DURATION_MS, tuple(FAULTS))
             timers = simulation.current().timers
             leaders = cycle(TARGETS.hosts)
             schedule_plan(plan, network, timers, DURATION_MS, lambda: next(leaders))
@@ -80,10 +81,12 @@ def test_after_healing_every_host_link_and_actor_is_well() -> None:
 
 
 def test_a_sequence_unfolds_into_faults_that_can_be_left_out_one_by_one() -> None:
-    for kind in SEQUENCES:
+    sequences = [fault.name for fault in FAULTS.values() if fault.unfold is not None]
+    assert sequences
+    for kind in sequences:
         plan = draw_plan(simulation.Random(5), TARGETS, DURATION_MS, (kind,))
         assert {fault.part_of for fault in plan} == {kind}
-        assert {fault.kind for fault in plan} <= set(CATALOGUE)
+        assert {fault.kind for fault in plan} <= set(FAULTS) - set(sequences)
         assert [fault.at_ms for fault in plan] == sorted(fault.at_ms for fault in plan)
         assert all(0 <= fault.at_ms < DURATION_MS for fault in plan)
 
@@ -102,6 +105,6 @@ def test_what_strikes_is_told_once_each() -> None:
     kinds = ("clog", "isolate-leader", "clock-step")
     plan = draw_plan(simulation.Random(2), TARGETS, DURATION_MS, kinds)
     simulation.run(main)
-    # Nobody leads, so nobody can be isolated for that.
+    # No member leads, so none can be isolated for that.
     assert struck == [fault for fault in plan if fault.kind != "isolate-leader"]
     assert struck

@@ -82,6 +82,7 @@ REFUSED_BY_METHODS: Final = [
 """Equal in code and words."""
 MALFORMED: Final = [
     post(PUT, "{"),
+    post(PUT, '{"a":' * 100_000),
     post(PUT, "nonsense"),
     post(PUT, "[]"),
     post(PUT, "1"),

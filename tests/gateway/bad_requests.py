@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from raftstore.gateway.exchange import MAX_REQUEST_BYTES
+from raftstore.gateway.sizes import MAX_REQUEST_BYTES
 
 MAX_INT64: Final = (1 << 63) - 1
 MAX_ENUM: Final = (1 << 31) - 1
@@ -142,7 +142,7 @@ TXNS: Final = [
     Bad("a key put and deleted", "Txn", txn(PUT_A, delete(key=b"a"))),
     Bad("a key deleted and put", "Txn", txn(delete(key=b"a"), PUT_A)),
     Bad("a key put and deleted in a range", "Txn", txn(PUT_B, delete(key=b"a", range_end=b"c"))),
-    Bad("a key put beside a deleted range", "Txn", txn(PUT_B, delete(key=b"a", range_end=b"b"))),
+    Bad("a key put next to a deleted range", "Txn", txn(PUT_B, delete(key=b"a", range_end=b"b"))),
     Bad(
         "a key deleted in a nested range",
         "Txn",
@@ -159,9 +159,9 @@ TXNS: Final = [
         "Txn",
         txn(delete(key=b"y", range_end=b"zz"), delete(key=b"z", range_end=b"zzz")),
     ),
-    Bad("an operation that is none", "Txn", txn({})),
-    Bad("a nested operation that is none", "Txn", txn(nested({}))),
-    Bad("an operation that is none, not carried out", "Txn", txn(failure=[{}])),
+    Bad("an invalid operation", "Txn", txn({})),
+    Bad("an invalid nested operation", "Txn", txn(nested({}))),
+    Bad("an invalid operation, not carried out", "Txn", txn(failure=[{}])),
     Bad("a put without a key", "Txn", txn(put(value=b"1"))),
     Bad("a read without a key", "Txn", txn(read())),
     Bad("a delete without a key", "Txn", txn(delete())),
@@ -251,7 +251,7 @@ LEASES: Final = [
 ]
 MEMBERS: Final = [
     Bad("no address", "MemberAdd", {}),
-    Bad("an address that is none", "MemberAdd", {"peerURLs": ["nonsense"]}),
+    Bad("an invalid address", "MemberAdd", {"peerURLs": ["nonsense"]}),
     Bad("an empty address", "MemberAdd", {"peerURLs": [""]}),
     Bad("an address without a port", "MemberAdd", {"peerURLs": ["http://127.0.0.1"]}),
     Bad("an address with a path", "MemberAdd", {"peerURLs": ["http://127.0.0.1:1/path"]}),
@@ -276,17 +276,17 @@ ACCOUNTS: Final = [
     Bad("no name", "UserAdd", {"password": "p"}),
     Bad("no password", "UserAdd", {"name": "empty"}),
     Bad("a name that is taken", "UserAdd", {"name": "u", "password": "p"}),
-    Bad("unknown", "UserGet", {"name": "nobody"}),
+    Bad("unknown", "UserGet", {"name": "stranger"}),
     Bad("no name", "UserGet", {}),
-    Bad("unknown", "UserDelete", {"name": "nobody"}),
+    Bad("unknown", "UserDelete", {"name": "stranger"}),
     Bad("no name", "UserDelete", {}),
-    Bad("unknown", "UserChangePassword", {"name": "nobody", "password": "p"}),
+    Bad("unknown", "UserChangePassword", {"name": "stranger", "password": "p"}),
     Bad("no name", "UserChangePassword", {}),
-    Bad("to nobody", "UserGrantRole", {"user": "nobody", "role": "r"}),
+    Bad("to an unknown user", "UserGrantRole", {"user": "stranger", "role": "r"}),
     Bad("an unknown role", "UserGrantRole", {"user": "u", "role": "nothing"}),
     Bad("no name", "UserGrantRole", {}),
-    Bad("from nobody", "UserRevokeRole", {"name": "nobody", "role": "r"}),
-    Bad("a role that he has not", "UserRevokeRole", {"name": "u", "role": "r"}),
+    Bad("from an unknown user", "UserRevokeRole", {"name": "stranger", "role": "r"}),
+    Bad("a role that the user has not", "UserRevokeRole", {"name": "u", "role": "r"}),
     Bad("no name", "RoleAdd", {}),
     Bad("a name that is taken", "RoleAdd", {"name": "r"}),
     Bad("unknown", "RoleGet", {"role": "nothing"}),
@@ -317,7 +317,7 @@ ACCOUNTS: Final = [
     Bad("of an unknown role", "RoleRevokePermission", {"role": "nothing", "key": b"a"}),
     Bad("without a root", "AuthEnable", {}),
     Bad("while there is no auth", "Authenticate", {"name": "u", "password": "p"}),
-    Bad("nobody, while there is no auth", "Authenticate", {}),
+    Bad("no user, while there is no auth", "Authenticate", {}),
 ]
 CONCURRENCY: Final = [
     Bad("no name", "Lock", {"lease": 7}),
@@ -325,7 +325,7 @@ CONCURRENCY: Final = [
     Bad("no key", "Unlock", {}),
     Bad("a key that is not held", "Unlock", {"key": b"none"}),
     Bad("an unknown lease", "Campaign", {"name": b"e", "lease": 99}),
-    Bad("nobody leads", "Leader", {"name": b"nothing"}),
+    Bad("there is no leader", "Leader", {"name": b"nothing"}),
     Bad("no name", "Leader", {}),
     Bad("no leader", "Proclaim", {"value": b"1"}),
     Bad(

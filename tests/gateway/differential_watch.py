@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-import threading  # noqa: TID251 - grpcio hands messages to whoever waits for them
+import threading  # noqa: TID251 - grpcio hands messages to the thread that waits
 from collections.abc import Iterator
 from typing import Any
 

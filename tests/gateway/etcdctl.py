@@ -7,13 +7,13 @@ import re
 import select
 import shlex
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import trio
 
+from benches.ports import unused_ports
 from tests.gateway.sessions import WAITS, Session
 
 ETCDCTL = shutil.which("etcdctl")
@@ -104,7 +104,7 @@ def _without_widths(line: re.Match[str]) -> str:
 
 
 class RealEtcd:
-    """A single real member on ports that nobody uses."""
+    """A single real member on unused ports."""
 
     def __init__(self, directory: Path) -> None:
         assert ETCD is not None
@@ -134,14 +134,6 @@ class RealEtcd:
                 return
             trio.run(trio.sleep, START_TIMEOUT_S / deadline_attempts)
         raise AssertionError("etcd did not become healthy")
-
-
-def unused_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 def run_side_by_side(urls: tuple[str, str], session: Session) -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""gRPC calls at the ASGI application, as an HTTP/2 server would make them, one task each."""
+"""gRPC calls at the application itself, as an HTTP/2 server would make them, one task each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import trio
 
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.method import Method
+from raftstore.http import Head
+from tests.http.in_memory import Answer
 
 HEAD_BYTES = 5
+GRPC = (b"content-type", b"application/grpc")
+
+
+def grpc_head(path: str, headers: dict[bytes, bytes] | None = None) -> Head:
+    """The head of a call."""
+    return Head("POST", path, (GRPC, *(headers or {}).items()), "2")
 
 
 class Call:
@@ -23,54 +31,29 @@ class Call:
         self.code = -1
         self.text = ""
         self.ended = trio.Event()
-        self._gateway = gateway
-        self._path = path
         self._method = method
-        self._headers = headers or {}
-        self._hung_up = trio.Event()
         self._body = b""
+        self._answer = Answer(gateway, grpc_head(path, headers), on_data=self._take)
 
     def hang_up(self) -> None:
         """The client goes away."""
-        self._hung_up.set()
+        self._answer.hang_up()
 
     async def run(self, fields: dict[str, Any]) -> None:
         """Make the call."""
         data = self._method.request(**fields).SerializeToString()
-        arriving = [
-            {
-                "type": "http.request",
-                "body": struct.pack(">BI", 0, len(data)) + data,
-                "more_body": False,
-            }
-        ]
-
-        async def receive() -> dict[str, Any]:
-            if arriving:
-                return arriving.pop()
-            await self._hung_up.wait()
-            return {"type": "http.disconnect"}
-
-        scope = {
-            "type": "http",
-            "http_version": "2",
-            "method": "POST",
-            "path": self._path,
-            "headers": [(b"content-type", b"application/grpc"), *self._headers.items()],
-        }
-        await self._gateway(scope, receive, self._take)
+        await self._answer.run(struct.pack(">BI", 0, len(data)) + data)
+        trailers = self._answer.trailers
+        if trailers:
+            self.code = int(trailers[b"grpc-status"])
+            self.text = trailers.get(b"grpc-message", b"").decode()
         self.ended.set()
 
-    async def _take(self, event: dict[str, Any]) -> None:
-        await trio.lowlevel.checkpoint()
-        self._body += event.get("body", b"")
+    def _take(self, data: bytes) -> None:
+        self._body += data
         while len(self._body) >= HEAD_BYTES:
             end = HEAD_BYTES + int.from_bytes(self._body[1:HEAD_BYTES], "big")
             if len(self._body) < end:
                 break
             self.messages.append(self._method.response.FromString(self._body[HEAD_BYTES:end]))
             self._body = self._body[end:]
-        if event["type"] == "http.response.trailers":
-            trailers = dict(event["headers"])
-            self.code = int(trailers[b"grpc-status"])
-            self.text = trailers.get(b"grpc-message", b"").decode()

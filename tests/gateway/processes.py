@@ -10,8 +10,8 @@ import attrs
 import trio
 from click.testing import CliRunner
 
+from benches.ports import unused_ports
 from raftstore.cli import main
-from tests.gateway.real import unused_ports
 from tests.gateway.served import Served, launch, post, wait_ready
 
 POLL_S = 0.1
@@ -71,7 +71,7 @@ class Members:
 
 def founders(directory: Path, names: Sequence[str], others: Sequence[str] = ()) -> Members:
     """A cluster of members with these names, none started; addresses for `others` to join it."""
-    everybody = (*names, *others)
-    ports = (f"127.0.0.1:{port}" for port in unused_ports(len(everybody)))
-    addresses = dict(zip(everybody, ports, strict=True))
+    all_names = (*names, *others)
+    ports = (f"127.0.0.1:{port}" for port in unused_ports(len(all_names)))
+    addresses = dict(zip(all_names, ports, strict=True))
     return Members(directory, ",".join(f"{name}={addresses[name]}" for name in names), addresses)

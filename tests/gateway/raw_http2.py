@@ -20,7 +20,7 @@ from h2.events import (
     TrailersReceived,
 )
 
-TIMEOUT_S = 8.0
+TIMEOUT_S = 60.0
 PSEUDO = {":method": "POST", ":scheme": "http", ":authority": "x"}
 GRPC = {"content-type": "application/grpc", "te": "trailers"}
 
@@ -126,20 +126,37 @@ class RawConnection:
             pass
         return outcome
 
+    def first_outcome(self, streams: Sequence[int]) -> Outcome:
+        """Wait for the end of any of these calls; the server may serve them in any order."""
+        outcomes = {stream: Outcome() for stream in streams}
+        while True:
+            ended = [
+                outcome
+                for event in self._events()
+                for stream, outcome in outcomes.items()
+                if self._take(event, outcome, stream)
+            ]
+            if ended:
+                return ended[0]
+
     def _receive(self, outcome: Outcome, stream: int) -> bool:
         """Take what comes; whether the call is over."""
+        ended = False
+        for event in self._events():
+            ended |= self._take(event, outcome, stream)
+        return ended
+
+    def _events(self) -> list[Any]:
+        """The next events of the connection; its end is one of them."""
         try:
             data = self._socket.recv(65_536)
         except ConnectionResetError:
             data = b""
         if not data:
-            outcome.closed = True
-            return True
-        ended = False
-        for event in self._peer.receive_data(data):
-            ended |= self._take(event, outcome, stream)
+            return [ConnectionTerminated()]
+        events = self._peer.receive_data(data)
         self._flush()
-        return ended
+        return events
 
     def _take(self, event: Any, outcome: Outcome, stream: int) -> bool:
         if isinstance(event, ConnectionTerminated):

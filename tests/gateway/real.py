@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from benches.ports import unused_ports
+
 ETCD = shutil.which("etcd")
 WITHOUT_ETCD = "etcd is not installed (Debian: apt-get install etcd-server)"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
@@ -92,14 +94,6 @@ def _healthy(host: str, port: int) -> bool:
             return b'"true"' in connection.makefile("rb").read()
     except OSError:
         return False
-
-
-def unused_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 @contextmanager

@@ -37,7 +37,7 @@ COMMANDS: Final[Session] = [
     "member remove 123",
     "member promote 123",
     "user list",
-    "user get nobody",
+    "user get stranger",
     "role list",
     "role get nothing",
     "role add r",

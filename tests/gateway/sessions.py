@@ -10,7 +10,7 @@ from typing import Final
 Session = list[str | tuple[str, str]]
 
 WAITS: Final = "... "
-"""Before a command that would go on for ever: it is ended when it has said what it has to say."""
+"""Before a command that would run forever: it is ended when it has said what it has to say."""
 
 ROOT: Final = "--user root:secret"
 ANN: Final = "--user ann:pass:word"
@@ -25,7 +25,7 @@ AUTH: Final[Session] = [
     "user list",
     "user list -w json",
     "user get ann",
-    "user get nobody",
+    "user get stranger",
     "role add reader",
     "role add reader",
     "role add writer -w json",
@@ -58,7 +58,7 @@ AUTH: Final[Session] = [
     "user grant-role ann reader",
     "user grant-role ann reader",
     "user grant-role ann nothing",
-    "user grant-role nobody reader",
+    "user grant-role stranger reader",
     "user grant-role bob writer -w json",
     "user get ann",
     "user get ann --detail",
@@ -108,7 +108,7 @@ AUTH: Final[Session] = [
     (f"{ANN} txn", 'value("a/1") = "one"\n\nget a/2\n\nput a/2 x\n\n'),
     ("txn", 'value("a/1") = "one"\n\nget a/2\n\n\n'),
     "--user ann:wrong get a/1",
-    "--user nobody:wrong get a/1",
+    "--user stranger:wrong get a/1",
     "--user cert: get a/1",
     "--user bob:other put w/1 two",
     "--user bob:other put w/1 three --prev-kv",
@@ -126,7 +126,7 @@ AUTH: Final[Session] = [
     (f"{ROOT} user passwd ann --interactive=false", "new\n"),
     f"{ANN} get a/1",
     "--user ann:new get a/1",
-    (f"{ROOT} user passwd nobody --interactive=false", "new\n"),
+    (f"{ROOT} user passwd stranger --interactive=false", "new\n"),
     f"{ROOT} user delete root",
     f"{ROOT} role delete root",
     f"{ROOT} user revoke-role root root",
@@ -411,7 +411,7 @@ CLUSTER: Final[Session] = [
     "elect --listen a b",
     "elect -l a b",
     f"{WAITS}elect e value",
-    f"{WAITS}elect -l nobody",
+    f"{WAITS}elect -l stranger",
     "auth",
     "role",
     "user",

@@ -77,7 +77,7 @@ def test_a_member_survives_any_request(calls: list[Any], watches: list[Any]) -> 
                 session.request(request)
             for method, request in calls:
                 try:
-                    # Who asks for a lock or campaigns may have to wait for ever.
+                    # A client that asks for a lock or campaigns may have to wait forever.
                     with trio.move_on_after(1):
                         await endpoint.call(method, request)
                 except StoreError as refusal:

@@ -1,7 +1,7 @@
 """Calls that no gRPC library would make, made by hand at a served member and at a real etcd.
 
 Wrong heads, wrong frames around messages, calls that stop half way: the same end on both sides, and
-the connection goes on. What differs stands in `DIFFERENT`, with the reason.
+the connection continues. What differs stands in `DIFFERENT`, with the reason.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ CALLS: Final[dict[str, dict[str, Any]]] = {
     "an unknown unit": head(grpc_timeout="1Y"),
     "no time at all": head(grpc_timeout="0S"),
     "all the time": head(grpc_timeout="99999999H"),
-    "binary metadata that is none": head(x_bin="%%%"),
+    "invalid binary metadata": head(x_bin="%%%"),
     "a token without auth": head(token="nonsense"),
     "a leader is wanted": head(hasleader="true"),
     "a large head": head(x="y" * 60_000),
@@ -211,7 +211,7 @@ def test_a_call_that_is_given_up_half_way_does_nothing_and_hurts_no_other(
             outcome = connection.call(RANGE, get)
             assert outcome.status == "0"
             assert message_class("RangeResponse").FromString(outcome.body[5:]).count == 0
-            # Whoever was silent may still speak.
+            # The silent stream may still speak.
             connection.send(silent, put, end=True)
             assert connection.outcome(silent).status == "0"
 
@@ -224,7 +224,7 @@ def test_tokens_are_judged_as_in_a_real_etcd(addresses: tuple[str, str]) -> None
         ("UserGrantRole", {"user": "root", "role": "root"}),
         ("AuthEnable", {}),
         ("Authenticate", {"name": "root", "password": "wrong"}),
-        ("Authenticate", {"name": "nobody", "password": "r"}),
+        ("Authenticate", {"name": "stranger", "password": "r"}),
         ("Authenticate", {"name": "root"}),
         ("AuthEnable", {}),
     ]

@@ -98,7 +98,7 @@ def _start_in(data: Path, stderr: int | None = None) -> Served:
 
 def _check_found(found: dict[bytes, bytes], expected: set[bytes]) -> None:
     assert expected <= found.keys()
-    # Writers begin anew and write the same keys: nothing else can be there.
+    # Writers begin again and write the same keys: nothing else can be there.
     assert all(value == key * 20 for key, value in found.items())
 
 

@@ -129,7 +129,7 @@ def test_http_gives_the_same_data(served: Served) -> None:
     assert json.loads(json.dumps(printed), parse_int=str) == answer
 
 
-@pytest.mark.covers("ST-31")
+@pytest.mark.covers("ST-31", "DC-07")
 def test_the_members_are_listed_with_their_state(served: Served) -> None:
     listed = etcdctl(served.url, "member list -w simple").splitlines()[:-1]
     expected = [
@@ -142,6 +142,10 @@ def test_the_members_are_listed_with_their_state(served: Served) -> None:
     leaders = set(re.findall(r'"Leader" : (\d+)', status))
     assert len(leaders) == 1
     assert leaders <= {"1", "2", "3"}
+    for word in ("RaftTerm", "RaftIndex"):
+        told_by_members = re.findall(rf'"{word}" : (\d+)', status)
+        assert len(told_by_members) >= 3
+        assert len(set(told_by_members)) == 1, word
     assert status.count('"Version" : "3.6.0"') == 3
     assert etcdctl(served.url, "endpoint health --cluster").count("is healthy") == 3
     etcdctl(served.url, "put /registry/x 1")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from benches.ports import unused_ports
 from tests.gateway.etcdctl import ETCDCTL
-from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd, unused_ports
+from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd
 from tests.gateway.served import launch, start, stopping
 from tests.gateway.sides import Side, ask, run
 

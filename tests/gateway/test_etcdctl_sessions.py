@@ -47,7 +47,7 @@ ELSEWHERE = {
     "snapshot status",
 }
 
-# What does not reach the server: whom to ask, how long to try, and what completion scripts say.
+# What does not reach the server: which endpoint, how long to try, and what completion scripts say.
 OF_THE_CLIENT = {
     "--discovery-srv",
     "--discovery-srv-name",

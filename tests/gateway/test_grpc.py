@@ -1,4 +1,4 @@
-"""gRPC's own rules, at the ASGI application: framing, statuses, deadlines, limits."""
+"""gRPC's own rules, at the application itself: framing, statuses, deadlines, limits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from trio.testing import MockClock
 
 from raftstore import errors
 from raftstore.gateway.app import Gateway
-from raftstore.gateway.exchange import MAX_MESSAGE_BYTES
+from raftstore.gateway.endpoint import is_wide
 from raftstore.gateway.messages import message
+from raftstore.gateway.methods import BY_GRPC_PATH
 from raftstore.gateway.serving import LocalBackend
+from raftstore.gateway.sizes import LIMITS, MAX_MESSAGE_BYTES
+from raftstore.http.limits import Budget
 from raftstore.server.local import LocalCluster
+from tests.gateway.grpc_calls import grpc_head
+from tests.http.in_memory import Answer
 
 RANGE = "/etcdserverpb.KV/Range"
 PUT = "/etcdserverpb.KV/Put"
@@ -32,40 +37,16 @@ class Caller:
     def __init__(self, cluster: LocalCluster) -> None:
         self.cluster = cluster
         self.gateway = Gateway(LocalBackend(cluster, 1))
+        self.budget = Budget(LIMITS.all_unread_bytes)
 
     async def call(
         self, path: str, *chunks: bytes, headers: dict[bytes, bytes] | None = None
     ) -> tuple[int, str, bytes]:
         """Status, message and body of the answer."""
-        sent: list[dict[str, Any]] = []
-        arriving = [
-            *({"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks),
-            {"type": "http.request", "body": b"", "more_body": False},
-        ]
-
-        async def receive() -> dict[str, Any]:
-            if arriving:
-                return arriving.pop(0)
-            await trio.sleep_forever()
-            raise AssertionError
-
-        async def send(event: dict[str, Any]) -> None:
-            await trio.lowlevel.checkpoint()
-            sent.append(event)
-
-        scope = {
-            "type": "http",
-            "http_version": "2",
-            "method": "POST",
-            "path": path,
-            "headers": [(b"content-type", b"application/grpc"), *(headers or {}).items()],
-        }
-        await self.gateway(scope, receive, send)
-        body = b"".join(event.get("body", b"") for event in sent)
-        assert sent[-1]["type"] == "http.response.trailers"
-        trailers = dict(sent[-1]["headers"])
-        text = trailers.get(b"grpc-message", b"").decode()
-        return int(trailers[b"grpc-status"]), text, body
+        answer = Answer(self.gateway, grpc_head(path, headers), limits=LIMITS, budget=self.budget)
+        await answer.run(*chunks)
+        text = answer.trailers.get(b"grpc-message", b"").decode()
+        return int(answer.trailers[b"grpc-status"]), text, answer.body
 
 
 def calling(test: Callable[[Caller], Awaitable[None]]) -> Callable[[], None]:
@@ -112,16 +93,15 @@ async def test_a_message_over_the_limit_is_refused_without_being_kept(caller: Ca
     status, text, _ = await caller.call(PUT, *chunks)
     assert status == 8
     assert text == f"grpc: received message larger than max ({length} vs. {MAX_MESSAGE_BYTES})"
-    budget = caller.gateway.endpoint.budget
-    assert budget.free_bytes == type(budget)().free_bytes
+    assert caller.budget.free_bytes == LIMITS.all_unread_bytes
 
 
 @calling
 async def test_all_requests_share_one_budget_of_memory(caller: Caller) -> None:
-    caller.gateway.endpoint.budget.free_bytes = 100
+    caller.budget.free_bytes = 100
     request = framed(message("PutRequest")(key=b"a", value=bytes(100)))
     assert (await caller.call(PUT, request))[:2] == (8, errors.TOO_MANY_REQUESTS.message)
-    assert caller.gateway.endpoint.budget.free_bytes == 100
+    assert caller.budget.free_bytes == 100
 
 
 @calling
@@ -148,6 +128,36 @@ async def test_a_member_that_comes_back_is_asked_again(caller: Caller) -> None:
     cluster.start(1)
     await cluster.wait_leader()
     assert (await caller.call(PUT, put))[0] == 0
+
+
+def test_a_call_without_a_task_ends_at_its_deadline_and_leaves_nothing() -> None:
+    async def run() -> None:
+        async with LocalCluster(3) as cluster, trio.open_nursery() as nursery:
+            await cluster.wait_leader()
+            caller = Caller(cluster)
+            deadlines = caller.gateway.endpoint.deadlines
+            nursery.start_soon(deadlines.run)
+            put = framed(message("PutRequest")(key=b"a"))
+            headers = {b"grpc-timeout": b"2S"}
+            assert (await caller.call(PUT, put, headers=headers))[0] == 0
+            assert len(deadlines) == 0
+            cluster.isolate(1)
+            begun = trio.current_time()
+            status, text, _ = await caller.call(PUT, put, headers=headers)
+            assert (status, text) == (4, "context deadline exceeded")
+            assert 2 <= trio.current_time() - begun <= 2.3
+            # The client that hangs up is not waited for.
+            answer = Answer(caller.gateway, grpc_head(PUT, headers))
+            nursery.start_soon(answer.run, put)
+            await trio.sleep(1)
+            assert len(deadlines) == 1
+            answer.hang_up()
+            assert len(deadlines) == 0
+            counted = caller.gateway.counters.handled
+            assert counted["unary", "etcdserverpb.KV", "Put", "DeadlineExceeded"] == 1
+            nursery.cancel_scope.cancel()
+
+    trio.run(run, clock=MockClock(autojump_threshold=0))
 
 
 @calling
@@ -191,3 +201,28 @@ async def test_calls_are_counted_by_method_and_status(caller: Caller) -> None:
     assert counters.started["unary", "etcdserverpb.KV", "Put"] == 2
     assert counters.handled["unary", "etcdserverpb.KV", "Put", "OK"] == 1
     assert counters.handled["unary", "etcdserverpb.KV", "Put", "InvalidArgument"] == 1
+
+
+def test_requests_whose_answers_may_be_large_are_told_from_others() -> None:
+    def fields_of(path: str, request: Any) -> tuple[str, Any]:
+        method = BY_GRPC_PATH[path]
+        return method.op, method.to_fields(request)
+
+    get, wide = {"key": b"a"}, {"key": b"a", "range_end": b"b"}
+    txn = message("TxnRequest")
+    nested = txn(failure=[{"request_txn": txn(success=[{"request_range": wide}])}])
+    path = "/etcdserverpb.KV/Txn"
+    told = {
+        "get": is_wide(*fields_of(RANGE, message("RangeRequest")(**get))),
+        "range": is_wide(*fields_of(RANGE, message("RangeRequest")(**wide))),
+        "put": is_wide(*fields_of(PUT, message("PutRequest")(key=b"a"))),
+        "get in a transaction": is_wide(*fields_of(path, txn(success=[{"request_range": get}]))),
+        "range in a transaction": is_wide(*fields_of(path, txn(failure=[{"request_range": wide}]))),
+        "range in a nested one": is_wide(*fields_of(path, nested)),
+        "empty transaction": is_wide(*fields_of(path, txn())),
+    }
+    assert [name for name, is_large in told.items() if is_large] == [
+        "range",
+        "range in a transaction",
+        "range in a nested one",
+    ]

@@ -16,11 +16,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from raftstore.gateway import descriptors, exchange, listener
+from raftstore.gateway import descriptors
 from raftstore.gateway.app import Gateway
-from raftstore.gateway.connection import OPENING_TIMEOUT_S
-from raftstore.gateway.listener import Listener
 from raftstore.gateway.serving import LocalBackend
+from raftstore.gateway.sizes import LIMITS
+from raftstore.http import Limits, Listener
 from raftstore.server.local import LocalCluster
 from tests.gateway.served import ASK_TIMEOUT_S, ROOT, ask, post, start, stopping
 from tests.gateway.test_bad_peers import GRPC_HEAD, PREFACE, SETTINGS, frame
@@ -29,6 +29,8 @@ from tests.gateway.test_slow_readers import resident_bytes
 # Bytes on a socket need real time, in which the clock must not jump.
 AUTOJUMP_S = 0.01
 PATIENCE_S = 1_000
+OPENING_TIMEOUT_S = LIMITS.opening_timeout_s
+FEW = attrs.evolve(LIMITS, connections=100)
 IDLE = 1_000
 BYTES_PER_IDLE = 64 << 10
 # A frame of headers that ends the first stream: its kind, flags and stream.
@@ -52,30 +54,31 @@ class Port:
             yield stream
 
     async def empty(self) -> None:
-        """Until nobody is connected."""
+        """Until no client is connected."""
         await self.has(0)
 
     async def has(self, connections: int) -> None:
         """Until so many are connected."""
         counters = self.gateway.counters
-        while counters.connections != connections:  # noqa: ASYNC110 - a counter tells nobody
+        while counters.connections != connections:  # noqa: ASYNC110 - a counter has no event
             await trio.sleep(0.01)
 
 
 @asynccontextmanager
-async def serving(cluster: LocalCluster, max_connections: int = 100) -> AsyncIterator[Port]:
+async def serving(cluster: LocalCluster, limits: Limits = FEW) -> AsyncIterator[Port]:
     """Serve the first member of a cluster."""
     async with trio.open_nursery() as nursery:
         (opened,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         gateway = Gateway(LocalBackend(cluster, 1))
-        nursery.start_soon(Listener(gateway, opened, None, max_connections).run)
+        listener = Listener(gateway, opened, limits=limits, traffic=gateway.counters)
+        nursery.start_soon(listener.run)
         with trio.fail_after(PATIENCE_S):
             yield Port(gateway, opened.socket.getsockname()[1])
         nursery.cancel_scope.cancel()
 
 
 def served_port(
-    test: Callable[[Port], Awaitable[None]], max_connections: int = 100
+    test: Callable[[Port], Awaitable[None]], limits: Limits = FEW
 ) -> Callable[[], None]:
     """Run a test on a clock that jumps when nothing comes over the sockets.
 
@@ -83,7 +86,7 @@ def served_port(
     """
 
     async def run() -> None:
-        async with serving(LocalCluster(1), max_connections) as port:
+        async with serving(LocalCluster(1), limits) as port:
             await test(port)
 
     return lambda: trio.run(run, clock=MockClock(autojump_threshold=AUTOJUMP_S))
@@ -98,7 +101,7 @@ async def end_of(stream: trio.SocketStream) -> float:
 
 
 @served_port
-async def test_who_does_not_say_what_he_speaks_is_given_up(port: Port) -> None:
+async def test_a_client_that_does_not_say_what_it_speaks_is_given_up(port: Port) -> None:
     for first in (b"", b"GET /", b"GET /version HTTP/1.1\r\nhost: ", PREFACE[:10]):
         begun = trio.current_time()
         async with port.connected(first) as stream:
@@ -118,11 +121,10 @@ async def test_a_byte_now_and_then_buys_no_time(port: Port) -> None:
     await port.empty()
 
 
-def test_who_has_spoken_may_be_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert listener.KEEP_ALIVE_S == 600
+def test_a_client_that_has_spoken_may_be_silent_for_long() -> None:
+    assert LIMITS.keep_alive_s == 600
     # Less of it to wait for, but longer than a connection may take to open.
     shorter_s = 2 * OPENING_TIMEOUT_S
-    monkeypatch.setattr(listener, "KEEP_ALIVE_S", shorter_s)
 
     async def test(port: Port) -> None:
         for first in (REQUEST, PREFACE + SETTINGS):
@@ -131,7 +133,7 @@ def test_who_has_spoken_may_be_silent_for_long(monkeypatch: pytest.MonkeyPatch) 
                 assert 0 <= await end_of(stream) - begun - shorter_s <= 1
         await port.empty()
 
-    served_port(test)()
+    served_port(test, attrs.evolve(FEW, keep_alive_s=shorter_s))()
 
 
 def test_a_connection_is_over_when_its_client_has_closed_it() -> None:
@@ -159,10 +161,9 @@ async def _open_and_close(port: Port) -> None:
     assert trio.current_time() - begun < OPENING_TIMEOUT_S
 
 
-def test_a_request_has_a_minute_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert exchange.ARRIVAL_TIMEOUT_S == 60
+def test_a_request_has_a_minute_to_arrive() -> None:
+    assert LIMITS.arrival_timeout_s == 60
     shorter_s = 2 * OPENING_TIMEOUT_S
-    monkeypatch.setattr(exchange, "ARRIVAL_TIMEOUT_S", shorter_s)
 
     async def test(port: Port) -> None:
         begun = trio.current_time()
@@ -177,7 +178,7 @@ def test_a_request_has_a_minute_to_arrive(monkeypatch: pytest.MonkeyPatch) -> No
             assert trio.current_time() - begun < shorter_s + 5
         await port.empty()
 
-    served_port(test)()
+    served_port(test, attrs.evolve(FEW, arrival_timeout_s=shorter_s))()
 
 
 def test_a_full_port_takes_the_next_when_one_has_gone() -> None:
@@ -192,7 +193,7 @@ def test_a_full_port_takes_the_next_when_one_has_gone() -> None:
         async with port.connected(REQUEST) as fourth:
             assert (await fourth.receive_some()).startswith(b"HTTP/1.1 200")
 
-    served_port(test, max_connections=2)()
+    served_port(test, attrs.evolve(FEW, connections=2))()
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_connections_leave_a_member_its_files() -> None:
                 opened.close()
 
 
-def test_a_thousand_idle_connections_cost_little_and_hold_up_nobody() -> None:
+def test_a_thousand_idle_connections_cost_little_and_hold_up_no_client() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * IDLE
     if hard != resource.RLIM_INFINITY and hard < wanted:

@@ -41,7 +41,7 @@ class Stage:
         for number in (2, 3):
             self.cluster.kill(number)
         member = self.cluster.members[LEFT]
-        while member.node.raft.leader != NO_MEMBER:  # noqa: ASYNC110 - it tells nobody
+        while member.node.raft.leader != NO_MEMBER:  # noqa: ASYNC110 - it has no event
             await trio.sleep(0.1)
 
 

@@ -96,7 +96,7 @@ async def test_a_lock_goes_from_one_to_the_next_in_the_order_of_asking(scene: Sc
     assert second.messages[0].key == b"l/8"
     await trio.sleep(1)
     assert not third.ended.is_set()
-    # Who loses his lease loses the lock.
+    # A client that loses its lease loses the lock.
     await scene.client.lease_revoke(8)
     await third.ended.wait()
     assert third.messages[0].key == b"l/9"
@@ -186,7 +186,7 @@ async def test_leadership_is_won_held_and_resigned(scene: Scene) -> None:
     assert waiting.messages[0].leader.key == b"e/8"
     refused = await scene.call(PROCLAIM, leader=first.leader, value=b"x")
     assert refused == (UNKNOWN, NOT_LEADER)
-    # To resign twice harms nobody.
+    # To resign twice does no harm.
     await scene.call(RESIGN, leader=first.leader)
     assert (await scene.call(LEADER, name=b"e")).kv.value == b"two"
 

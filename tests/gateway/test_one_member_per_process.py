@@ -62,7 +62,7 @@ def read(served: Served, key: str) -> str:
 
 
 def leader_id(served: Served) -> str:
-    """Whom a member takes for the leader; "" for nobody."""
+    """Which one a member takes for the leader; "" for none."""
     return str(post(served, "/v3/maintenance/status", {})[1].get("leader", ""))
 
 
@@ -138,7 +138,7 @@ def listed(served: Served) -> dict[str, dict[str, Any]]:
 
 
 def refuse_who_does_not_fit(members: Members, cluster: str) -> None:
-    """Nobody but `d` may join now, and not with other members than there are."""
+    """Only `d` may join now, and not with other members than there are."""
     a, d, e = (members.addresses[name] for name in "ade")
     for name, wrong, complaint in (
         ("x", cluster, "no member 'x' in the initial cluster"),
@@ -186,7 +186,7 @@ def test_three_become_five_and_three_again_and_keep_the_data(
     fifth = add(members, "e", "--learner")
     members.start("e", options=(*EXISTING, f"{with_d},e={members.addresses['e']}"))
     promote(members, "e", fifth)
-    # Followers, for nobody to have to wait for an election: three of five are enough.
+    # Followers, so that no client has to wait for an election: three of five are enough.
     lost = "b" if members.leader() != "b" else "c"
     gone = "d" if members.leader() != "d" else "e"
     members.kill(lost)
@@ -207,7 +207,7 @@ def test_three_become_five_and_three_again_and_keep_the_data(
     assert "has been permanently removed from the cluster" in text.decode()
 
 
-def test_a_member_that_has_lost_its_directory_does_not_begin_anew(members: Members) -> None:
+def test_a_member_that_has_lost_its_directory_does_not_begin_again(members: Members) -> None:
     with_founders = "--initial-cluster", members.initial_cluster
     members.kill("c")
     said = members.refused("c", *with_founders, directory="lost")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 import trio
@@ -11,8 +10,10 @@ from trio.testing import MockClock
 
 from raftstore.gateway.app import Gateway
 from raftstore.gateway.serving import LocalBackend
+from raftstore.http import Head
 from raftstore.server.local import LocalCluster
 from tests.gateway.served import Served, ask
+from tests.http.in_memory import Answer
 
 READS = "[+]serializable_read ok\n[+]linearizable_read ok\n"
 
@@ -44,22 +45,9 @@ def test_other_checks_and_methods_are_refused(served: Served) -> None:
 
 async def get(gateway: Gateway, path: str) -> tuple[int, str]:
     """Ask the application itself."""
-    sent: list[dict[str, Any]] = []
-    arriving = [{"type": "http.request", "body": b"", "more_body": False}]
-
-    async def receive() -> dict[str, Any]:
-        if arriving:
-            return arriving.pop()
-        await trio.sleep_forever()
-        raise AssertionError
-
-    async def send(event: dict[str, Any]) -> None:
-        await trio.lowlevel.checkpoint()
-        sent.append(event)
-
-    scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path, "headers": []}
-    await gateway(scope, receive, send)
-    return sent[0]["status"], b"".join(event.get("body", b"") for event in sent).decode()
+    answer = Answer(gateway, Head("GET", path, (), "1.1"))
+    await answer.run(b"")
+    return answer.status, answer.body.decode()
 
 
 def with_three(test: Callable[[LocalCluster, Gateway], Awaitable[None]]) -> Callable[[], None]:

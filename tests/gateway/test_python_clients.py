@@ -173,7 +173,7 @@ def test_keys_transactions_and_leases_by_json(served: Served) -> None:
 
 def test_watches_and_locks_by_json(served: Served) -> None:
     client = etcd3gw.client(port=served.port, api_path="/v3/", timeout=TIMEOUT_S)
-    # Older revisions may be compacted by now, and this client would wait for ever.
+    # Older revisions may be compacted by now, and this client would wait forever.
     present = int(client.status()["header"]["revision"])
     events, cancel = client.watch("by-json/w", start_revision=present)
     client.put("by-json/w", "1")

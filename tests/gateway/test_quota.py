@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benches.ports import unused_ports
 from tests.gateway.etcdctl import ETCDCTL, etcdctl, run_side_by_side
-from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd, unused_ports
+from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd
 from tests.gateway.served import Served, ask, post, start, stopping
 from tests.gateway.sessions import QUOTA
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from benches.ports import unused_ports
 from raftstore.cli import main
 from raftstore.storage import snapshot_file
 from raftstore.storage.etcd_database import Summary
 from tests.gateway.etcdctl import ETCDCTL, etcdctl, reduced
-from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd, unused_ports
+from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd
 from tests.gateway.served import Served, post, start
 
 needs_etcdctl = pytest.mark.skipif(

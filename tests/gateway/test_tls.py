@@ -43,7 +43,7 @@ class Secured:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """A cluster that wants certificates of its CA from everybody."""
+    """A cluster that wants certificates of its CA from every client."""
     files = tmp_path_factory.mktemp("certificates")
     ca = trustme.CA()
     ca.cert_pem.write_to_path(files / "ca.crt")

@@ -116,7 +116,7 @@ async def test_a_slow_reader_misses_nothing_and_costs_bounded_memory(stage: Stag
 
 
 @watching
-async def test_a_slow_reader_whose_history_is_gone_is_told_from_where_it_could_go_on(
+async def test_a_slow_reader_whose_history_is_gone_is_told_from_where_it_could_continue(
     stage: Stage,
 ) -> None:
     create(stage.session, key=b"a")

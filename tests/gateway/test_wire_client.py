@@ -11,6 +11,7 @@ import pytest
 import trio
 import trustme
 
+from benches.ports import unused_ports
 from raftstore import errors
 from raftstore.client import StoreClient
 from raftstore.errors import (
@@ -21,6 +22,7 @@ from raftstore.errors import (
 )
 from raftstore.gateway.client import Dialer, TargetError, open_client, parse_target
 from raftstore.gateway.client.codecs import CODECS
+from raftstore.units import SECOND
 from raftstore.wire import (
     COMPARE_MOD,
     COMPARE_VALUE,
@@ -34,11 +36,10 @@ from raftstore.wire import (
     TxnRequest,
     WatchCreateRequest,
 )
-from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd, unused_ports
+from tests.gateway.real import ETCD, WITHOUT_ETCD, real_etcd
 from tests.gateway.served import Served, start
 
 TIMEOUT_S = 20.0
-SECOND_NS = 1_000_000_000
 
 Using = Callable[[StoreClient], Awaitable[None]]
 
@@ -234,7 +235,7 @@ def test_history_comes_whole_however_large_it_is(target: str) -> None:
     use(target, using)
 
 
-def test_a_watch_behind_the_compaction_is_told_from_where_it_can_go_on(target: str) -> None:
+def test_a_watch_behind_the_compaction_is_told_from_where_it_can_continue(target: str) -> None:
     async def using(client: StoreClient) -> None:
         for number in range(3):
             revision = (await client.put(b"c", b"%d" % number)).header.revision
@@ -249,7 +250,7 @@ def test_a_watch_behind_the_compaction_is_told_from_where_it_can_go_on(target: s
     use(target, using)
 
 
-def test_an_impossible_watch_is_refused_and_the_others_go_on(target: str) -> None:
+def test_an_impossible_watch_is_refused_and_the_others_continue(target: str) -> None:
     async def using(client: StoreClient) -> None:
         with (
             client.events(WatchCreateRequest(b"i/a")) as good,
@@ -276,7 +277,7 @@ def test_many_requests_at_once_share_one_connection(target: str) -> None:
     use(target, using)
 
 
-def test_writes_and_watches_go_on_when_the_endpoint_dies(tmp_path: Path) -> None:
+def test_writes_and_watches_continue_when_the_endpoint_dies(tmp_path: Path) -> None:
     if ETCD is None:
         pytest.skip(WITHOUT_ETCD)
 
@@ -307,7 +308,7 @@ def test_writes_and_watches_go_on_when_the_endpoint_dies(tmp_path: Path) -> None
 def test_where_nothing_listens_a_request_ends_in_time_and_surely_was_not_carried_out() -> None:
     async def using(client: StoreClient) -> None:
         with pytest.raises(UnavailableError):
-            await client.put(b"a", b"", timeout_ns=SECOND_NS)
+            await client.put(b"a", b"", timeout_ns=SECOND)
 
     use(f"etcd://127.0.0.1:{unused_ports(1)[0]}", using)
 

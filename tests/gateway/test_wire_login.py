@@ -48,9 +48,9 @@ def work_as_ann(urls: list[str]) -> None:
                     ann.events(WatchCreateRequest(b"b", b"", 1)) as refused,
                 ):
                     await refused.__anext__()
-            async with open_client(store, user="ann", password="wrong") as nobody:
+            async with open_client(store, user="ann", password="wrong") as refused:
                 with pytest.raises(StoreError) as failed:
-                    await nobody.get(b"a/1")
+                    await refused.get(b"a/1")
                 assert failed.value.status == refusals.AUTH_FAILED
 
     trio.run(run)

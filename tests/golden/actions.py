@@ -1,20 +1,20 @@
 """The steps of a case: what an operator does to the cluster."""
 
+from __future__ import annotations
+
 import copy
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
 from k8sactors.api.meta import format_time
 from tests.golden.agents import condition
 from tests.golden.recordings import KINDS
+from tests.golden.replayed_case import ReplayedCase
 from tests.golden.rollback import RollbackError, rollback_patch
-
-if TYPE_CHECKING:
-    from tests.golden.replay import Replay
 
 Object = dict[str, Any]
 Target = tuple[str, str | None, str]
@@ -23,10 +23,10 @@ Target = tuple[str, str | None, str]
 class Actions:
     """Every action is a method of its name."""
 
-    def __init__(self, replay: "Replay") -> None:
-        self._replay = replay
-        self._hub = replay.stage.hub
-        self._agents = replay.stage.agents
+    def __init__(self, case: ReplayedCase) -> None:
+        self._case = case
+        self._observer = case.cluster.observer
+        self._agents = case.cluster.agents
         self._number = 0
 
     async def do(self, number: int, step: Object) -> None:
@@ -40,7 +40,7 @@ class Actions:
     # Objects
 
     def _note(self, what: str, answer: tuple[int, Object], *, always: bool = False) -> None:
-        self._replay.outcome(self._number, what, *answer, always=always)
+        self._case.outcome(self._number, what, *answer, always=always)
 
     def _prepare(self, obj: Object) -> tuple[str, str | None, Object]:
         obj = copy.deepcopy(obj)
@@ -48,9 +48,9 @@ class Actions:
         obj["apiVersion"] = info.api_version
         namespace = None
         if info.namespaced:
-            namespace = obj["metadata"].setdefault("namespace", self._replay.ns)
+            namespace = obj["metadata"].setdefault("namespace", self._case.ns)
         elif obj["kind"] != "Namespace":
-            self._replay.cluster_objects.append((obj["kind"], obj["metadata"]["name"]))
+            self._case.cluster_objects.append((obj["kind"], obj["metadata"]["name"]))
         spec = obj.get("spec") or {}
         if obj["kind"] != "Pod":
             spec = (spec.get("template") or {}).get("spec")
@@ -62,23 +62,23 @@ class Actions:
         for item in objects:
             kind, namespace, obj = self._prepare(item)
             name = obj["metadata"]["name"]
-            answer = await self._hub.call("create", kind, namespace, body=obj)
+            answer = await self._observer.call("create", kind, namespace, body=obj)
             if answer[1].get("reason") == "AlreadyExists" and answer[0] == 409:
-                answer = await self._hub.call("patch", kind, namespace, name, None, obj)
+                answer = await self._observer.call("patch", kind, namespace, name, None, obj)
             self._note(f"apply {kind}/{name}", answer)
 
     async def create(self, objects: list[Object]) -> None:
         for item in objects:
             kind, namespace, obj = self._prepare(item)
-            answer = await self._hub.call("create", kind, namespace, body=obj)
+            answer = await self._observer.call("create", kind, namespace, body=obj)
             self._note(f"create {kind}/{obj['metadata']['name']}", answer, always=True)
 
     def _targets(self, args: Object) -> list[Target]:
         kind = args.get("kind", "Pod")
-        namespace = args.get("namespace", self._replay.ns) if KINDS[kind].namespaced else None
+        namespace = args.get("namespace", self._case.ns) if KINDS[kind].namespaced else None
         if "name" in args:
             return [(kind, namespace, args["name"])]
-        found = self._hub.find(kind, namespace, None, args.get("selector"))
+        found = self._observer.find(kind, namespace, None, args.get("selector"))
         if args.get("node"):
             found = [o for o in found if o["spec"].get("nodeName") == args["node"]]
         if args.get("ready") is not None:
@@ -101,14 +101,24 @@ class Actions:
             key: args[key] for key in ("propagationPolicy", "gracePeriodSeconds") if key in args
         }
         for kind, namespace, name in self._targets(args):
-            answer = await self._hub.call("delete", kind, namespace, name, **options)
+            answer = await self._observer.call("delete", kind, namespace, name, **options)
             self._note(f"delete {kind}/{name}", answer)
+
+    async def evict(self, args: Object) -> None:
+        for _, namespace, name in self._targets(args):
+            body = {
+                "apiVersion": "policy/v1",
+                "kind": "Eviction",
+                "metadata": {"name": name, "namespace": namespace},
+            }
+            answer = await self._observer.call("create", "Pod", namespace, name, "eviction", body)
+            self._note(f"evict Pod/{name}", answer, always=True)
 
     async def _patch(
         self, what: str, args: Object, body: Any, form: str = "merge", subresource: Any = None
     ) -> None:
         for kind, namespace, name in self._targets(args):
-            answer = await self._hub.call(
+            answer = await self._observer.call(
                 "patch", kind, namespace, name, subresource, body, patchType=form
             )
             self._note(f"{what} {kind}/{name}", answer)
@@ -133,30 +143,30 @@ class Actions:
         await self._patch("annotate", args, {"metadata": {"annotations": args["annotations"]}})
 
     async def condition(self, args: Object) -> None:
-        now = format_time(self._hub.ctx.wall_ns())
+        now = format_time(self._observer.ctx.wall_ns())
         entry = {"type": args["type"], "status": str(args["status"]), "lastTransitionTime": now}
         body = {"status": {"conditions": [entry]}}
         await self._patch("condition", args, body, "strategic", "status")
 
     async def finish(self, args: Object) -> None:
         for _, namespace, name in self._targets(args):
-            pod = self._hub.find("Pod", namespace, name)[0]
+            pod = self._observer.find("Pod", namespace, name)[0]
             answer = await self._agents.finish(pod, int(args.get("exitCode", 0)))
             self._note(f"finish Pod/{name}", answer)
 
     async def pick(self, args: Object) -> None:
         kind, namespace, name = self._targets(args)[0]
-        self._replay.vars[args["as"]] = name
-        uid = self._hub.find(kind, namespace, name)[0]["metadata"]["uid"]
-        self._replay.picks[uid] = args["as"]
+        self._case.vars[args["as"]] = name
+        uid = self._observer.find(kind, namespace, name)[0]["metadata"]["uid"]
+        self._case.picks[uid] = args["as"]
 
     async def rollback(self, args: Object) -> None:
         """What `kubectl rollout undo` does with a Deployment."""
         name = args["name"]
-        deployment = self._hub.find("Deployment", self._replay.ns, name)[0]
+        deployment = self._observer.find("Deployment", self._case.ns, name)[0]
         owned = [
             obj
-            for obj in self._hub.find("ReplicaSet", self._replay.ns)
+            for obj in self._observer.find("ReplicaSet", self._case.ns)
             if any(
                 ref["uid"] == deployment["metadata"]["uid"]
                 for ref in obj["metadata"].get("ownerReferences") or []
@@ -165,7 +175,7 @@ class Actions:
         try:
             body = rollback_patch(deployment, owned, args.get("to", 0))
         except RollbackError as error:
-            self._replay.results.append(
+            self._case.results.append(
                 {
                     "step": self._number,
                     "action": "rollback",
@@ -174,42 +184,46 @@ class Actions:
                 }
             )
             return
-        await self._hub.call(
-            "patch", "Deployment", self._replay.ns, name, None, body, patchType="json"
+        await self._observer.call(
+            "patch", "Deployment", self._case.ns, name, None, body, patchType="json"
         )
 
     # Nodes
 
     async def cordon(self, name: str) -> None:
-        await self._hub.call("patch", "Node", None, name, None, {"spec": {"unschedulable": True}})
+        await self._observer.call(
+            "patch", "Node", None, name, None, {"spec": {"unschedulable": True}}
+        )
 
     async def uncordon(self, name: str) -> None:
-        await self._hub.call("patch", "Node", None, name, None, {"spec": {"unschedulable": None}})
+        await self._observer.call(
+            "patch", "Node", None, name, None, {"spec": {"unschedulable": None}}
+        )
 
     async def taint(self, args: Object) -> None:
-        _, node = await self._hub.call("get", "Node", None, args["node"])
+        _, node = await self._observer.call("get", "Node", None, args["node"])
         taints = [t for t in node["spec"].get("taints") or [] if t["key"] != args["key"]]
         if not args.get("remove"):
             taints.append({key: args[key] for key in ("key", "value", "effect") if key in args})
         body = {"spec": {"taints": taints}}
-        await self._hub.call("patch", "Node", None, args["node"], None, body)
+        await self._observer.call("patch", "Node", None, args["node"], None, body)
 
     async def add_node(self, args: Object) -> None:
-        stage = self._replay.stage
-        await stage.add_node(args)
+        cluster = self._case.cluster
+        await cluster.add_node(args)
         if args.get("wait", True):
-            await stage.wait_for(lambda: stage.usable(args), 60, f"node {args['name']}")
+            await cluster.wait_for(lambda: cluster.usable(args), 60, f"node {args['name']}")
 
     async def kill_node(self, name: str) -> None:
         if name in self._agents.kinds:
             self._agents.kinds[name] = "dead"
         else:
-            self._replay.stage.network.hosts[name].kill()
+            self._case.cluster.network.hosts[name].kill()
 
     async def restart_node(self, args: Object) -> None:
         name = args["name"]
         if args.get("kind") == "hollow":
-            self._replay.stage.network.hosts[name].restart()
+            self._case.cluster.network.hosts[name].restart()
             return
         self._agents.kinds[name] = args.get("kind", "agent")
         await self._agents.renew(name)
@@ -217,7 +231,7 @@ class Actions:
 
     async def delete_node(self, name: str) -> None:
         await self.kill_node(name)
-        await self._hub.call("delete", "Node", None, name)
+        await self._observer.call("delete", "Node", None, name)
 
     # Time
 
@@ -227,30 +241,30 @@ class Actions:
     async def settle(self, args: Any) -> None:
         options = args if isinstance(args, dict) else {"quiet": args}
         quiet_s, limit_s = float(options.get("quiet") or 2), float(options.get("max", 60))
-        await self._replay.settle(quiet_s, limit_s)
+        await self._case.settle(quiet_s, limit_s)
 
     async def until(self, args: Object) -> None:
         kind = args["kind"]
-        namespace = args.get("namespace", self._replay.ns) if KINDS[kind].namespaced else None
-        since = self._replay.marks[-1][1] if self._replay.marks else 0.0
+        namespace = args.get("namespace", self._case.ns) if KINDS[kind].namespaced else None
+        since = self._case.marks[-1][1] if self._case.marks else 0.0
 
         def holds() -> bool:
-            found = self._hub.find(kind, namespace, args.get("name"), args.get("selector"))
+            found = self._observer.find(kind, namespace, args.get("name"), args.get("selector"))
             if args.get("gone"):
                 return not found
             if "path" in args:
                 found = [obj for obj in found if _fits(_at(obj, args["path"]), args)]
             return len(found) == args["count"] if "count" in args else bool(found)
 
-        await self._replay.stage.wait_for(holds, args.get("timeout", 30), f"step {self._number}")
+        await self._case.cluster.wait_for(holds, args.get("timeout", 30), f"step {self._number}")
         if "timing" in args:
-            self._replay.timings[args["timing"]] = round(self._hub.now_s() - since, 1)
+            self._case.timings[args["timing"]] = round(self._observer.now_s() - since, 1)
 
     async def mark(self, name: str) -> None:
-        self._replay.marks.append((name, self._hub.now_s()))
+        self._case.marks.append((name, self._observer.now_s()))
 
     async def snapshot(self, name: str) -> None:
-        self._replay.snapshots.append((name, self._replay.live()))
+        self._case.snapshots.append((name, self._case.live()))
 
 
 def _fits(value: Any, args: Object) -> bool:
@@ -262,7 +276,7 @@ def _fits(value: Any, args: Object) -> bool:
         return bool((value or 0) >= args["atleast"])
     if "contains" in args:
         return args["contains"] in json.dumps(value)
-    return value not in {None, ""}
+    return value is not None and value != ""
 
 
 def _at(obj: Any, path: str | list[str]) -> Any:

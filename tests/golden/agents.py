@@ -4,16 +4,19 @@ An `agent` makes a pod Running and Ready 0.3 s after it was bound and removes it
 deletion was asked for. A `bare` node is only kept alive. A dead one does nothing any more.
 """
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 from k8sactors.api.meta import format_time
-from tests.golden.hub import SECOND_NS, Hub
+from k8sactors.simulation import SECOND
+from tests.golden.observer import Observer
 
 Object = dict[str, Any]
 
-HEARTBEAT_NS = 8 * SECOND_NS
+HEARTBEAT_NS = 8 * SECOND
 DEFAULT_DELAY_S = "0.3"
 DEFAULT_CAPACITY = {"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "20Gi"}
 HEALTHY = (
@@ -38,14 +41,14 @@ def condition(pod: Object, kind: str) -> str | None:
 class Agents:
     """All scripted nodes of one cluster."""
 
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
         self.kinds: dict[str, str] = {}
         self._addresses: dict[str, str] = {}
         self._seen: set[str] = set()
         self._stopping: set[str] = set()
-        hub.sinks.append(self._observe)
-        hub.ctx.after(HEARTBEAT_NS, self._beat)
+        observer.sinks.append(self._observe)
+        observer.ctx.after(HEARTBEAT_NS, self._beat)
 
     # Nodes
 
@@ -67,7 +70,7 @@ class Agents:
             "metadata": {"name": name, "labels": labels},
             "spec": {"taints": taints} if taints else {},
         }
-        code, answer = await self.hub.call("create", "Node", body=body)
+        code, answer = await self.observer.call("create", "Node", body=body)
         assert code in {201, 409}, answer
         capacity = {**DEFAULT_CAPACITY, **_texts(node.get("capacity"))}
         allocatable = {**capacity, **_texts(node.get("allocatable"))}
@@ -89,7 +92,7 @@ class Agents:
         ]
         addresses = [{"type": "Hostname", "address": name}]
         status = {"conditions": conditions, "addresses": addresses, **(extra or {})}
-        await self.hub.call("patch", "Node", None, name, "status", {"status": status})
+        await self.observer.call("patch", "Node", None, name, "status", {"status": status})
 
     async def renew(self, name: str) -> None:
         """Renew a node's lease."""
@@ -100,15 +103,15 @@ class Agents:
             "metadata": {"name": name, "namespace": "kube-node-lease"},
             "spec": spec,
         }
-        code, _ = await self.hub.call("patch", "Lease", "kube-node-lease", name, None, body)
+        code, _ = await self.observer.call("patch", "Lease", "kube-node-lease", name, None, body)
         if code == 404:
-            await self.hub.call("create", "Lease", "kube-node-lease", body=body)
+            await self.observer.call("create", "Lease", "kube-node-lease", body=body)
 
     def _beat(self) -> None:
         for name, kind in self.kinds.items():
             if kind != "dead":
-                self.hub.ctx.spawn_task(self.renew, name)
-        self.hub.ctx.after(HEARTBEAT_NS, self._beat)
+                self.observer.ctx.spawn_task(self.renew, name)
+        self.observer.ctx.after(HEARTBEAT_NS, self._beat)
 
     # Pods
 
@@ -140,7 +143,7 @@ class Agents:
         metadata = pod["metadata"]
 
         async def act() -> None:
-            code, current = await self.hub.call(
+            code, current = await self.observer.call(
                 "get", "Pod", metadata["namespace"], metadata["name"]
             )
             if (
@@ -150,12 +153,12 @@ class Agents:
             ):
                 await action(current)
 
-        delay_ns = round(float(delay) * SECOND_NS)
-        self.hub.ctx.after(delay_ns, partial(self.hub.ctx.spawn_task, act))
+        delay_ns = round(float(delay) * SECOND)
+        self.observer.ctx.after(delay_ns, partial(self.observer.ctx.spawn_task, act))
 
     async def _remove(self, pod: Object) -> None:
         metadata = pod["metadata"]
-        await self.hub.call(
+        await self.observer.call(
             "delete",
             "Pod",
             metadata["namespace"],
@@ -254,7 +257,7 @@ class Agents:
     async def _write(self, pod: Object, status: Object) -> tuple[int, Object]:
         metadata = pod["metadata"]
         body = {"metadata": {"uid": metadata["uid"]}, "status": status}
-        return await self.hub.call(
+        return await self.observer.call(
             "patch",
             "Pod",
             metadata["namespace"],
@@ -285,10 +288,10 @@ class Agents:
         }
 
     def _now(self) -> str:
-        return format_time(self.hub.ctx.wall_ns())
+        return format_time(self.observer.ctx.wall_ns())
 
     def _micro(self) -> str:
-        fraction = self.hub.ctx.wall_ns() % SECOND_NS // 1000
+        fraction = self.observer.ctx.wall_ns() % SECOND // 1000
         return f"{self._now()[:-1]}.{fraction:06d}Z"
 
 

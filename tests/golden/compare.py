@@ -5,6 +5,8 @@ transitions only first and last values, direction and extremes count; of invaria
 is broken.
 """
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -32,7 +34,7 @@ def differences(recorded: Object, ours: Object) -> list[str]:
         expected = reasons_without_blanks(groups)
         lines += object_differences(expected, ours["snapshots"][name], f"snapshot {name}")
     lines += missing(recorded.get("results", []), ours.get("results", []), "results")
-    placement = _with_unscheduled(recorded.get("placement", {}))
+    placement = _with_unscheduled(recorded.get("placement", {}), recorded["final"])
     lines += missing(placement, ours.get("placement", {}), "placement")
     lines += _order(recorded.get("order"), ours["lifecycle"])
     lines += _events(recorded, ours["events"])
@@ -44,16 +46,40 @@ def differences(recorded: Object, ours: Object) -> list[str]:
     return lines
 
 
-def _with_unscheduled(placement: Object) -> Object:
+def _with_unscheduled(placement: Object, final: list[Object]) -> Object:
     """Some recordings count pods without a node as pods on a node called `-`."""
     rewritten = {}
+    waiting_pods = _unbound(final) if len(placement) == 1 else 0
     for owner, found in placement.items():
         waiting = (found.get("nodes") or {}).get("-")
         rewritten[owner] = found
         if waiting:
             nodes = {name: n for name, n in found["nodes"].items() if name != "-"}
             rewritten[owner] = {**found, "nodes": nodes, "unscheduled": waiting}
+        elif waiting_pods and "node_counts" in found and "unscheduled" not in found:
+            rewritten[owner] = _counts_without(found, waiting_pods)
     return rewritten
+
+
+def _counts_without(found: Object, waiting: int) -> Object:
+    """Sorted counts of which one is that of the pods without a node, told apart by its size."""
+    counts, zones = list(found["node_counts"]), found.get("zones")
+    counts.remove(waiting)
+    rewritten = {**found, "node_counts": counts, "unscheduled": waiting}
+    if isinstance(zones, dict):
+        rewritten["zones"] = {zone: n for zone, n in zones.items() if zone != "-"}
+    elif zones:
+        rewritten["zones"] = list(zones)
+        rewritten["zones"].remove(waiting)
+    return rewritten
+
+
+def _unbound(final: list[Object]) -> int:
+    return sum(
+        group["count"]
+        for group in final
+        if group["object"]["kind"] == "Pod" and group["object"]["spec"].get("bound") is False
+    )
 
 
 def _order(recorded: Object | None, lifecycle: list[list[str]]) -> list[str]:

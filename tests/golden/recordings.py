@@ -1,7 +1,9 @@
 """The recorded cases, the code that brings a watch log into their form, and where they stand.
 
-They live outside of the project, beside it; whoever does not have them runs the other tests.
+They live outside of the project, next to it; without them these tests are skipped.
 """
+
+from __future__ import annotations
 
 import importlib.util
 import json
@@ -18,7 +20,7 @@ Object = dict[str, Any]
 
 CONTROLLERS = Path(__file__).parents[2].resolve().parent / "shared" / "golden" / "controllers"
 KINDS: dict[str, scheme.ResourceInfo] = {}
-for _info in scheme.resources():
+for _info in scheme.builtin().resources():
     KINDS.setdefault(_info.kind, _info)
 WATCHED = (
     "Pod",
@@ -33,8 +35,19 @@ WATCHED = (
     "Event",
     "Deployment",
     "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "ControllerRevision",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
     "EndpointSlice",
+    "ResourceQuota",
+    "LimitRange",
     "Ingress",
+    "Job",
+    "CronJob",
+    "PodDisruptionBudget",
+    "HorizontalPodAutoscaler",
 )
 
 

@@ -1,5 +1,7 @@
 """`kubectl rollout undo`: a Deployment gets the template of one of its former ReplicaSets back."""
 
+from __future__ import annotations
+
 from typing import Any
 
 Object = dict[str, Any]

@@ -1,5 +1,7 @@
 """The comparison finds what it is there for: each kind of fact, when changed, is a difference."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable
 from functools import cache

@@ -1,9 +1,11 @@
-"""Controllers and scheduler beside the recorded behaviour of a real control plane (release 1.20).
+"""Controllers and scheduler do what a real control plane was recorded to do (release 1.20).
 
 Every case runs on a cluster of its own, on virtual time. What is left out says why when it is
 skipped; each accepted difference stands in `accepted.py` and, with its reason, in
 docs/compatibility.md.
 """
+
+from __future__ import annotations
 
 import pytest
 
@@ -11,7 +13,6 @@ from k8sactors import simulation
 from tests.golden import recordings
 from tests.golden.accepted import is_accepted
 from tests.golden.compare import differences
-from tests.golden.reduction import reduce_case, reduce_recording
 from tests.golden.replay import replay
 from tests.golden.selection import not_built
 
@@ -24,6 +25,6 @@ def test_the_cluster_does_what_the_real_control_plane_did(name: str) -> None:
     why = not_built(name)
     if why is not None:
         pytest.skip(f"not built yet: {why}")
-    ours = simulation.run(replay, reduce_case(recordings.case(name)), seed=1)
-    found = differences(reduce_recording(name, recordings.recorded(name)), ours)
+    ours = simulation.run(replay, recordings.case(name), seed=1)
+    found = differences(recordings.recorded(name), ours)
     assert [line for line in found if not is_accepted(name, line)] == []

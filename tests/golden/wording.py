@@ -3,6 +3,8 @@
 docs/compatibility.md says what changed and why.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from typing import Any
@@ -20,9 +22,15 @@ def _without_preemptor(message: str) -> str:
     return re.sub(r"^Preempted by (?:pod )?\S+ on", "Preempted by <pod> on", message)
 
 
+def _external_provisioner(message: str) -> str:
+    found = re.search(r"external provisioner [\"'](.+?)[\"']", message)
+    return f"waiting for {found[1]}" if found else message
+
+
 MESSAGES: dict[str, Callable[[str], str]] = {
     "ScalingReplicaSet": _without_former_size,
     "Preempted": _without_preemptor,
+    "ExternalProvisioning": _external_provisioner,
 }
 
 
@@ -37,9 +45,9 @@ def comparable(event: Object) -> Object:
 
 
 def reasons_without_blanks(value: Any) -> Any:
-    """A taint without a value was recorded as `key: `."""
+    """A taint without a value was recorded as `key: `, a resource with the comma after it."""
     if isinstance(value, dict):
-        return {key.rstrip(": "): reasons_without_blanks(item) for key, item in value.items()}
+        return {key.rstrip(": ,"): reasons_without_blanks(item) for key, item in value.items()}
     if isinstance(value, list):
         return [reasons_without_blanks(item) for item in value]
     return value

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from raftstore.mvcc import Store
 from raftstore.mvcc.base import (
+    KV,
     SEGMENT_BYTES,
     SEGMENT_VERSIONS,
     Base,
@@ -22,7 +23,6 @@ from raftstore.mvcc.base import (
     part_of,
     read,
 )
-from raftstore.mvcc.history import KV
 from raftstore.mvcc.keyspace import SWEPT_AT_ONCE
 from raftstore.mvcc.sweep import MIN_RENEWED, STEP_VERSIONS
 from raftstore.wire import RangeRequest
@@ -322,7 +322,7 @@ STEP = st.one_of(
 
 
 class Model:
-    """All versions of all keys, for ever: ``(revision, value)``, None as value: deleted."""
+    """All versions of all keys, forever: ``(revision, value)``, None as value: deleted."""
 
     def __init__(self) -> None:
         self.versions: dict[bytes, list[tuple[int, bytes | None]]] = {}

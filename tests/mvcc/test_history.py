@@ -1,5 +1,7 @@
 """The history in segments: revisions found again, compaction in steps, snapshots by reference."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import Iterator
 
@@ -7,7 +9,8 @@ import pytest
 
 from raftstore.errors import COMPACTED, StoreError
 from raftstore.mvcc import Store
-from raftstore.mvcc.history import KV, SEGMENT_REVISIONS, History, flatten, version_of
+from raftstore.mvcc.base import KV
+from raftstore.mvcc.history import SEGMENT_REVISIONS, History, flatten, version_of
 from raftstore.mvcc.keyspace import SWEPT_AT_ONCE
 from raftstore.mvcc.snapshot import CHUNK_BYTES, SnapshotFormatError, StateLoader, StateView
 from raftstore.mvcc.sweep import STEP_VERSIONS

@@ -6,7 +6,8 @@ import pytest
 
 from raftstore import errors
 from raftstore.mvcc import Store
-from raftstore.mvcc.lease import MAX_TTL_S, SECOND_NS
+from raftstore.mvcc.lease import MAX_TTL_S
+from raftstore.units import SECOND
 
 
 @pytest.fixture
@@ -63,33 +64,33 @@ def test_short_leases_are_raised_to_what_an_election_takes(store: Store) -> None
 
 def test_a_lease_expires_on_the_leader_only(store: Store) -> None:
     store.apply_wire("lease_grant", [10, 7], 0)
-    assert store.leases.expired(1000 * SECOND_NS) == []
-    store.leases.promote(5 * SECOND_NS)
-    assert store.leases.expired(14 * SECOND_NS) == []
-    assert store.leases.expired(15 * SECOND_NS) == [7]
-    assert store.leases.expired(16 * SECOND_NS) == [7], "until it is revoked it comes again"
+    assert store.leases.expired(1000 * SECOND) == []
+    store.leases.promote(5 * SECOND)
+    assert store.leases.expired(14 * SECOND) == []
+    assert store.leases.expired(15 * SECOND) == [7]
+    assert store.leases.expired(16 * SECOND) == [7], "until it is revoked it comes again"
     store.leases.demote()
-    assert store.leases.expired(20 * SECOND_NS) == []
+    assert store.leases.expired(20 * SECOND) == []
 
 
-def test_keeping_alive_starts_the_time_anew(store: Store) -> None:
+def test_keeping_alive_starts_the_time_again(store: Store) -> None:
     store.leases.promote(0)
     store.apply_wire("lease_grant", [10, 7], 0)
-    assert store.keep_alive_wire([7], 9 * SECOND_NS) == [0, [[0, 0, 1, 0], 7, 10]]
-    assert store.leases.expired(18 * SECOND_NS) == []
-    assert store.read_wire("lease_time_to_live", [7, False], 18 * SECOND_NS)[1][1:] == [
+    assert store.keep_alive_wire([7], 9 * SECOND) == [0, [[0, 0, 1, 0], 7, 10]]
+    assert store.leases.expired(18 * SECOND) == []
+    assert store.read_wire("lease_time_to_live", [7, False], 18 * SECOND)[1][1:] == [
         7,
         1,
         10,
         [],
     ]
-    assert store.leases.expired(19 * SECOND_NS) == [7]
+    assert store.leases.expired(19 * SECOND) == [7]
 
 
 def test_a_lease_that_is_over_cannot_be_kept_alive(store: Store) -> None:
     store.leases.promote(0)
     store.apply_wire("lease_grant", [10, 7], 0)
-    assert store.keep_alive_wire([7], 10 * SECOND_NS)[1][2] == 0
+    assert store.keep_alive_wire([7], 10 * SECOND)[1][2] == 0
     assert store.keep_alive_wire([99], 0)[1][2] == 0
     store.leases.demote()
     assert store.keep_alive_wire([7], 0) == list(errors.NOT_LEADER)
@@ -105,31 +106,31 @@ def test_a_snapshot_carries_leases_and_their_keys(store: Store) -> None:
     assert other.read_wire("lease_time_to_live", [8, True])[1][2:] == [-1, 0, []]
 
 
-def test_what_is_left_is_written_down_once_per_interval_unless_somebody_renews(
+def test_what_is_left_is_written_down_once_per_interval_unless_it_is_renewed(
     store: Store,
 ) -> None:
     leases = store.leases
-    leases.checkpoint_interval_ns = 10 * SECOND_NS
+    leases.checkpoint_interval_ns = 10 * SECOND
     leases.promote(0)
     for lease_id, ttl_s in ((1, 60), (2, 60), (3, 10), (4, 60)):
         store.apply_wire("lease_grant", [ttl_s, lease_id], 0)
-    assert leases.checkpoints_due(9 * SECOND_NS) == []
-    leases.renew(2, 5 * SECOND_NS)
+    assert leases.checkpoints_due(9 * SECOND) == []
+    leases.renew(2, 5 * SECOND)
     store.apply_wire("lease_revoke", [4])
     # One that ends within the interval needs none, nor does one that is gone.
-    assert leases.checkpoints_due(10 * SECOND_NS) == [[1, 50]]
-    assert leases.checkpoints_due(10 * SECOND_NS) == []
-    assert leases.checkpoints_due(15 * SECOND_NS + 1) == [[2, 50]]
-    assert leases.checkpoints_due(59 * SECOND_NS) == [[1, 1], [2, 6]]
-    assert leases.checkpoints_due(200 * SECOND_NS) == []
+    assert leases.checkpoints_due(10 * SECOND) == [[1, 50]]
+    assert leases.checkpoints_due(10 * SECOND) == []
+    assert leases.checkpoints_due(15 * SECOND + 1) == [[2, 50]]
+    assert leases.checkpoints_due(59 * SECOND) == [[1, 1], [2, 6]]
+    assert leases.checkpoints_due(200 * SECOND) == []
 
 
 def test_many_checkpoints_come_in_several_goes(store: Store) -> None:
-    store.leases.checkpoint_interval_ns = SECOND_NS
+    store.leases.checkpoint_interval_ns = SECOND
     store.leases.promote(0)
     for lease_id in range(1, 6):
         store.apply_wire("lease_grant", [60, lease_id], 0)
-    found = [store.leases.checkpoints_due(2 * SECOND_NS, limit=2) for _ in range(4)]
+    found = [store.leases.checkpoints_due(2 * SECOND, limit=2) for _ in range(4)]
     assert [len(part) for part in found] == [2, 2, 1, 0]
 
 
@@ -139,7 +140,7 @@ def test_a_new_leader_starts_with_what_is_left_and_the_time_of_an_election(store
         store.apply_wire("lease_grant", [60, lease_id])
     leases.checkpoint(1, 20)
     leases.checkpoint(99, 20)
-    leases.promote(0, SECOND_NS)
+    leases.promote(0, SECOND)
     assert [leases.remaining_s(number, 0) for number in (1, 2)] == [21, 61]
     leases.demote()
     leases.checkpoint(1, 0)

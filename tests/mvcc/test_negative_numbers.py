@@ -1,4 +1,6 @@
-"""Numbers that no sensible client sends, and that must not hurt anybody."""
+"""Numbers that no sensible client sends, and that must not hurt any other client."""
+
+from __future__ import annotations
 
 from raftstore.mvcc import Store, WatchHub
 from raftstore.wire import PutRequest, RangeRequest, WatchCreateRequest

@@ -1,4 +1,6 @@
-"""State beside the keys: applied like they are, and carried by the same snapshots."""
+"""State next to the keys: applied like they are, and carried by the same snapshots."""
+
+from __future__ import annotations
 
 from typing import Any
 

@@ -109,7 +109,7 @@ def test_events_of_one_transaction_come_in_one_item_in_order(bench: Bench) -> No
     assert [event.kv.mod_revision for event in item.decode_events()] == [2, 2, 2]
 
 
-def test_a_watch_from_the_past_replays_and_then_goes_on(bench: Bench) -> None:
+def test_a_watch_from_the_past_replays_and_then_continues(bench: Bench) -> None:
     for number in range(5):
         bench.put(b"%d" % number)
     bench.watch(b"0", b"\0", start=4)

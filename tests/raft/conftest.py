@@ -1,5 +1,7 @@
 """A network of bare Raft nodes whose every step a test decides: deliver, lose, crash, sync."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import Callable
 from typing import Any
@@ -182,7 +184,7 @@ class Network:
             return
 
     def settle(self) -> None:
-        """Until nobody has anything to do."""
+        """Until no member has anything to do."""
         for _ in range(10_000):
             busy = False
             for node_id in self.ids:

@@ -1,5 +1,7 @@
 """Single members, as if they had lived, and the messages that others send them."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from raftstore.raft import Entry, HardState, Message, RaftConfig, RecoveredState, Snapshot

@@ -1,7 +1,9 @@
-"""Members that are cut off, half cut off or removed disturb nobody: PreVote, CheckQuorum, leases.
+"""Members that are cut off, half cut off or removed disturb no other: PreVote, CheckQuorum, leases.
 
 Every test runs twice, with the protection and without: it has to make the difference.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +34,7 @@ def terms_in(network: Any, ticks: int) -> int:
 
 
 def cut_link(network: Any, one: int, other: int) -> None:
-    """Nothing passes between two members; both reach everybody else."""
+    """Nothing passes between two members; both reach all others."""
     step = network.step
 
     def unless_cut(message: Message) -> None:
@@ -45,7 +47,7 @@ def cut_link(network: Any, one: int, other: int) -> None:
 # A member that was cut off comes back
 
 
-def test_9_6_a_member_that_comes_back_deposes_nobody(make_network: Make) -> None:
+def test_9_6_a_member_that_comes_back_deposes_no_member(make_network: Make) -> None:
     network = led_by_1(make_network)
     network.cut[3] = None
     network.propose(1)
@@ -142,7 +144,7 @@ def test_a_partial_partition_settles_on_one_leader(make_network: Make, *, protec
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_a_member_that_hears_nobody_but_is_heard_disturbs_nobody(
+def test_a_member_that_hears_no_other_but_is_heard_disturbs_none(
     make_network: Make, *, protected: bool
 ) -> None:
     network = led_by_1(make_network, **({} if protected else UNPROTECTED))
@@ -156,7 +158,7 @@ def test_a_member_that_hears_nobody_but_is_heard_disturbs_nobody(
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_6_a_removed_member_that_never_learned_it_deposes_nobody(
+def test_6_a_removed_member_that_never_learned_it_deposes_no_member(
     make_network: Make, *, protected: bool
 ) -> None:
     network = led_by_1(make_network, **({} if protected else UNPROTECTED))
@@ -174,7 +176,7 @@ def test_6_a_removed_member_that_never_learned_it_deposes_nobody(
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_6_a_removed_member_with_the_whole_log_deposes_nobody_either(
+def test_6_a_removed_member_with_the_whole_log_deposes_no_member_either(
     make_network: Make, monkeypatch: pytest.MonkeyPatch, *, protected: bool
 ) -> None:
     """It has the entry that removes it, but not the news that this is committed.
@@ -210,7 +212,7 @@ def test_6_a_removed_leader_that_never_learned_of_its_successor_steps_down(
 
 
 @pytest.mark.parametrize("promoted", [False, True])
-def test_6_a_member_to_come_disturbs_nobody_before_it_votes(
+def test_6_a_member_to_come_disturbs_no_member_before_it_votes(
     make_network: Make, *, promoted: bool
 ) -> None:
     network = led_by_1(make_network)

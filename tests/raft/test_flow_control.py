@@ -1,5 +1,7 @@
 """How fast a leader sends: probe, replicate, snapshot; windows by count and by bytes; bounds."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +22,7 @@ from raftstore.raft import (
 from raftstore.raft import messages as kinds
 from raftstore.raft.progress import Inflights
 from raftstore.raft.raft import Raft
-
-from .nodes import FixedRng
+from tests.raft.nodes import FixedRng
 
 Make = Callable[..., Any]
 

@@ -17,8 +17,7 @@ from raftstore.raft import (
 )
 from raftstore.raft import messages as kinds
 from raftstore.raft.raft import Raft
-
-from .nodes import FixedRng, answer, persist, taken
+from tests.raft.nodes import FixedRng, answer, persist, taken
 
 
 def leader_of(size: int = 3, **settings: Any) -> Raft:
@@ -134,7 +133,7 @@ def test_a_change_of_members_reaches_all_at_once() -> None:
     assert appends(raft) == {2: [3], 3: [2, 3]}
 
 
-def test_a_joint_configuration_lets_nobody_wait() -> None:
+def test_a_joint_configuration_lets_no_member_wait() -> None:
     raft = leader_of()
     raft.propose_change(
         ConfChange(
@@ -153,7 +152,7 @@ def test_a_joint_configuration_lets_nobody_wait() -> None:
     assert appends(raft) == {2: [3], 3: [3], 4: [3]}
 
 
-def test_a_leader_of_one_waits_for_nobody() -> None:
+def test_a_leader_of_one_waits_for_no_member() -> None:
     raft = leader_of(1)
     raft.propose([b"x"])
     persist(raft)

@@ -1,5 +1,7 @@
 """Reads within the leader's lease (dissertation 6.4.1): who may trust which clock, for how long."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +44,7 @@ def time_passes(network: Any, node_ids: tuple[int, ...], ticks: int) -> None:
         network.settle()
 
 
-def test_reads_within_the_lease_ask_nobody(make_network: Make) -> None:
+def test_reads_within_the_lease_ask_no_member(make_network: Make) -> None:
     network = leased(make_network)
     context = network.read(1)
     network.begin(1)
@@ -79,7 +81,7 @@ def test_a_lease_needs_members_that_keep_to_it() -> None:
         RaftConfig(1, (1, 2, 3), lease_reads=True, check_quorum=False)
 
 
-def test_the_lease_begins_anew_with_each_term_and_needs_an_answer(make_network: Make) -> None:
+def test_the_lease_begins_again_with_each_term_and_needs_an_answer(make_network: Make) -> None:
     network = make_network(3, lease_reads=True)
     network.elect(1)
     assert not network.nodes[1].raft.has_lease()
@@ -92,7 +94,7 @@ def test_the_lease_begins_anew_with_each_term_and_needs_an_answer(make_network: 
     assert not network.nodes[2].raft.has_lease()
 
 
-def test_the_lease_ends_when_nobody_answers(make_network: Make) -> None:
+def test_the_lease_ends_when_no_member_answers(make_network: Make) -> None:
     network = leased(make_network)
     network.cut[1] = None
     raft = network.nodes[1].raft
@@ -121,7 +123,7 @@ def test_the_lease_counts_from_when_the_heartbeat_was_sent(make_network: Make) -
     network.cut[1] = None
     time_passes(network, (1,), LEASE_TICKS - 1)
     network.cut.clear()
-    # Late, but true: the followers have voted for nobody since they heard this.
+    # Late, but true: the followers have voted for no member since they heard this.
     for message in heartbeats:
         network.step(message)
     for node_id in (2, 3):
@@ -202,7 +204,7 @@ def test_a_leader_that_is_its_own_quorum_always_has_its_lease(make_network: Make
     assert network.nodes[1].raft.has_lease()
 
 
-def test_rounds_that_wait_are_counted_anew_when_members_leave(make_network: Make) -> None:
+def test_rounds_that_wait_are_counted_again_when_members_leave(make_network: Make) -> None:
     network = make_network(2, founded=True)
     network.settle()
     network.elect(1)

@@ -1,5 +1,7 @@
 """Changes of the members: section 6 of the Raft paper, and what etcd's raft adds to it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The rules of the Raft paper, clause by clause: section 5, figure 2, and the dissertation's."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -19,15 +21,24 @@ from raftstore.raft import (
 )
 from raftstore.raft import messages as kinds
 from raftstore.raft.raft import Raft
-
-from .nodes import FixedRng, answer, append, entry, leader_with, node_with, persist, taken, vote
+from tests.raft.nodes import (
+    FixedRng,
+    answer,
+    append,
+    entry,
+    leader_with,
+    node_with,
+    persist,
+    taken,
+    vote,
+)
 
 Make = Callable[..., Any]
 
 # Section 5.1: terms
 
 
-def test_5_1_a_higher_term_makes_a_follower_of_anyone() -> None:
+def test_5_1_a_higher_term_makes_a_follower_of_any_member() -> None:
     raft = node_with([])
     raft.become_candidate()
     raft.step(Message(kinds.APPEND_RESPONSE, 1, 3, term=9))
@@ -57,13 +68,13 @@ def test_5_1_requests_of_an_older_term_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", [kinds.APPEND, kinds.HEARTBEAT, kinds.COMMIT])
-def test_5_1_whoever_leads_a_newer_term_is_followed(kind: int) -> None:
+def test_5_1_the_leader_of_a_newer_term_is_followed(kind: int) -> None:
     raft = leader_with([], term=1)
     raft.step(Message(kind, 1, 3, term=7))
     assert (raft.role, raft.leader, raft.term) == (Role.FOLLOWER, 3, 7)
 
 
-def test_5_1_the_term_and_the_vote_are_on_disk_before_anybody_hears_of_them() -> None:
+def test_5_1_the_term_and_the_vote_are_on_disk_before_any_member_hears_of_them() -> None:
     node = RawNode(RaftConfig(1, (1, 2, 3)), RecoveredState(), FixedRng(), Snapshot)
     node.step(vote(7, 0, 0))
     ready = node.ready()
@@ -93,7 +104,7 @@ def test_5_2_a_follower_that_hears_nothing_for_a_timeout_stands_for_election() -
 
 
 @pytest.mark.parametrize("kind", [kinds.APPEND, kinds.HEARTBEAT, kinds.COMMIT])
-def test_5_2_hearing_the_leader_starts_the_timeout_anew(kind: int) -> None:
+def test_5_2_hearing_the_leader_starts_the_timeout_again(kind: int) -> None:
     raft = node_with([], term=1)
     for _ in range(5):
         for _ in range(raft.election_timeout - 1):
@@ -102,7 +113,7 @@ def test_5_2_hearing_the_leader_starts_the_timeout_anew(kind: int) -> None:
     assert raft.role is Role.FOLLOWER
 
 
-def test_5_2_giving_a_vote_starts_the_timeout_anew_and_refusing_one_does_not() -> None:
+def test_5_2_giving_a_vote_starts_the_timeout_again_and_refusing_one_does_not() -> None:
     raft = node_with([entry(1, 1)], term=1)
     raft.election_elapsed = 5
     raft.step(vote(2, 0, 0))
@@ -447,7 +458,7 @@ def test_5_4_2_the_monitor_sees_figure_8_when_the_rule_is_broken(
     monkeypatch.setattr(Raft, "may_commit", lambda _raft, _index: True)
     with pytest.raises(InvariantViolationError, match="commit-own-term"):
         figure_8(make_network(3, **FIGURE_8))
-    # The harm that it does is seen as well, should nobody look at the commit index.
+    # The harm that it does is seen as well, should no check look at the commit index.
     monkeypatch.setattr(RaftMonitor, "leader_committed", lambda *_: None)
     with pytest.raises(InvariantViolationError, match=r"leader-completeness|state-machine-safety"):
         figure_8(make_network(3, **FIGURE_8))
@@ -467,7 +478,7 @@ def test_5_5_requests_may_be_repeated() -> None:
     assert (raft.log.last_index, raft.log.committed) == (2, 2)
 
 
-def test_5_5_a_leader_tries_for_ever_to_reach_a_member_that_crashed(make_network: Make) -> None:
+def test_5_5_a_leader_tries_forever_to_reach_a_member_that_crashed(make_network: Make) -> None:
     network = make_network(3)
     network.elect(1)
     network.cut[3] = None
@@ -480,7 +491,7 @@ def test_5_5_a_leader_tries_for_ever_to_reach_a_member_that_crashed(make_network
     assert network.nodes[3].raft.log.committed == network.nodes[1].raft.log.committed == 4
 
 
-def test_5_5_a_restart_goes_on_from_the_disk_and_nothing_else(make_network: Make) -> None:
+def test_5_5_a_restart_continues_from_the_disk_and_nothing_else(make_network: Make) -> None:
     network = make_network(3)
     network.elect(1)
     network.propose(1)

@@ -2,6 +2,8 @@
 
 And what the dissertation adds: transfer of the leadership, leases against candidates."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +27,17 @@ from raftstore.raft import (
 )
 from raftstore.raft import messages as kinds
 from raftstore.raft.raft import Raft
-
-from .nodes import FixedRng, answer, append, entry, leader_with, node_with, persist, taken, vote
+from tests.raft.nodes import (
+    FixedRng,
+    answer,
+    append,
+    entry,
+    leader_with,
+    node_with,
+    persist,
+    taken,
+    vote,
+)
 
 Make = Callable[..., Any]
 THREE = Configuration.of_voters((1, 2, 3))
@@ -165,7 +176,7 @@ def test_7_no_snapshot_goes_to_a_member_that_has_not_been_heard() -> None:
     assert raft.messages == []
 
 
-def test_7_the_log_goes_on_while_a_snapshot_is_under_way(make_network: Make) -> None:
+def test_7_the_log_continues_while_a_snapshot_is_under_way(make_network: Make) -> None:
     network = make_network(3)
     network.elect(1)
     network.cut[3] = None
@@ -370,7 +381,7 @@ def test_6_4_reads_that_wait_are_forgotten_with_the_leadership() -> None:
     assert (raft.pending_reads, raft.early_reads) == ({}, [])
 
 
-def test_6_4_without_a_leader_nobody_is_asked() -> None:
+def test_6_4_without_a_leader_no_member_is_asked() -> None:
     assert not node_with([]).read_index(b"a")
 
 

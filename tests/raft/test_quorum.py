@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import itertools
 
 import pytest
@@ -110,9 +112,9 @@ def test_a_joint_committed_index_is_the_best_of_all_joint_quorums(
 def test_a_joint_vote_is_won_or_lost_by_a_joint_quorum(
     incoming: tuple[int, ...], outgoing: tuple[int, ...], votes: dict[int, bool]
 ) -> None:
-    everybody = frozenset((*incoming, *outgoing))
-    granted = {voter for voter in everybody if votes.get(voter) is True}
-    possible = {voter for voter in everybody if votes.get(voter) is not False}
+    voters = frozenset((*incoming, *outgoing))
+    granted = {voter for voter in voters if votes.get(voter) is True}
+    possible = {voter for voter in voters if votes.get(voter) is not False}
     lists = quorums(incoming, outgoing)
     if any(quorum <= granted for quorum in lists):
         expected = VoteResult.WON

@@ -1,5 +1,7 @@
 """Random schedules of delivery, loss, duplication, crash and disk latency, all monitored."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import Callable
 from typing import Any

@@ -4,6 +4,8 @@ By default a few short runs, the same each time. `--hypothesis-profile=thorough`
 long ones, and shrinks what it finds to a handful of steps.
 """
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by hypothesis
 from collections.abc import Callable
 from typing import Any

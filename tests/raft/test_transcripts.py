@@ -1,4 +1,4 @@
-"""Transcripts: commands, and below each what it printed. REWRITE_TRANSCRIPTS=1 writes them anew.
+"""Transcripts: commands, and below each what it printed. REWRITE_TRANSCRIPTS=1 writes them again.
 
 Commands: `network size=3 founded=1 max_inflight_messages=2`, `campaign 1`, `propose 1 data=x`,
 `deliver` (one round of all messages), `settle`, `tick 1 n=5`, `cut 2`, `heal`, `transfer 1 to=2`,
@@ -9,6 +9,8 @@ Members: `join 4`, `change 1 +4 ~5 -3 explicit` (voters, learners, removed; how)
 kind=APPEND` (until `heal`), `unreachable 1 member=3`, `report 1 member=3 ok=1` (what became of a
 snapshot), `part 1 member=3` (of it has arrived). Leases: `lease 1`.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable

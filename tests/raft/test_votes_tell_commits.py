@@ -1,7 +1,7 @@
 """Votes tell how far the log is committed: who must not vote any more, and who may, depends on it.
 
 A change of the members holds for a node once it has applied it. One that was not told of the commit
-goes on to ask the old members, and may be refused for ever by one that knows better.
+asks the old members again, and may be refused forever by one that knows better.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def leader_after(network: Any, ticks: int) -> int | None:
 
 
 @BOTH
-def test_the_other_one_of_two_goes_on_alone_though_the_removed_leader_has_the_longer_log(
+def test_the_other_one_of_two_continues_alone_though_the_removed_leader_has_the_longer_log(
     make_network: Make, *, pre_vote: bool
 ) -> None:
     network = founded(make_network, 2, pre_vote=pre_vote)

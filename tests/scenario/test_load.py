@@ -1,5 +1,7 @@
 """A bad scenario is refused as a whole: every mistake with its place and what was expected."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
@@ -56,8 +58,9 @@ steps:
   - name: Install
     apply: {files: [web.yaml]}
   - expect: {within: 1m30s, that: [{available: {}}]}
-  - inject: {kill: store-leader, as: old}
-  - inject: {restart: host-of:$old}
+  - inject: {kill-actor: store-leader, as: old}
+  - inject: {pause-host: host-of:$old, for: 5s}
+  - heal: $old
   - parallel:
       - advance: 10s
       - scale: {name: web, replicas: 3}
@@ -65,15 +68,16 @@ steps:
     )
     assert scenario.seed == 7
     assert (scenario.cluster.planes, scenario.cluster.members) == (3, 3)
-    install, expect, kill, restart, parallel = scenario.file.steps
+    install, expect, kill, pause, heal, parallel = scenario.file.steps
     assert install.name == "Install"
     assert scenario.manifests["web.yaml"][0]["kind"] == "Deployment"
     assert expect.action.within_ns == 90 * SECOND
-    assert (kill.action.verb, kill.action.action.kind) == ("kill", TargetKind.STORE)
-    assert (restart.action.action.kind, restart.action.action.whole_host) == (
-        TargetKind.SAVED,
-        True,
-    )
+    assert kill.action.verb == "kill-actor"
+    assert kill.action.action["actor"].kind is TargetKind.STORE
+    target = pause.action.action["host"]
+    assert (target.kind, target.whole_host) == (TargetKind.SAVED, True)
+    assert pause.action.lasts_ns == 5 * SECOND
+    assert heal.action == ["old"]
     assert parallel.action[0].action == 10 * SECOND
 
 
@@ -94,7 +98,7 @@ cluster:
 steps:
   - applly: {files: [x]}
   - expect: {within: 10, that: []}
-  - inject: {kill: "?"}
+  - inject: {kill-host: "?"}
   - advance: 5s
     probe: {to: service/a/b}
 """
@@ -108,7 +112,7 @@ steps:
         UNIT,
     ]
     assert found[5] == "s.yaml:10:32: steps[1].expect.that: expected at least 1 item(s), got 0"
-    assert found[6].startswith("s.yaml:11:20: steps[2].inject.kill: expected a target: a host")
+    assert found[6].startswith("s.yaml:11:25: steps[2].inject.kill-host: expected a target: a host")
     assert found[7] == "s.yaml:13:5: steps[3].probe: a step has one key, not advance and probe"
     assert len(found) == 8
 
@@ -147,13 +151,25 @@ def test_an_even_number_of_members_is_warned_about(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        ("inject: {kill: worker-9}", "no host 'worker-9'; did you mean 'worker-"),
-        ("inject: {kill: etcd-1}", "no host 'etcd-1'"),
-        ("inject: {kill: worker-1/kubelt}", "no actor is called 'kubelt'"),
-        ("inject: {kill: zone:zone-q}", "no zone 'zone-q'"),
-        ("inject: {kill: leader:kubelet}", "'kubelet' elects no leader"),
-        ("inject: {kill: $nobody}", "nothing is saved as 'nobody'"),
-        ("inject: {partition: {groups: [[cp-1], [worker-1, cp-1]]}}", "host cp-1 is used twice"),
+        ("inject: {kill-host: worker-9}", "no host 'worker-9'; did you mean 'worker-"),
+        ("inject: {kill-host: etcd-1}", "no host 'etcd-1'"),
+        ("inject: {kill-actor: worker-1/kubelt}", "no actor is called 'kubelt'"),
+        ("inject: {kill-host: zone:zone-q}", "no zone 'zone-q'"),
+        ("inject: {kill-actor: leader:kubelet}", "'kubelet' elects no leader"),
+        ("inject: {kill-host: $none}", "nothing is saved as 'none'"),
+        ("heal: $none", "nothing is saved as 'none'"),
+        ("heal: everything", "expected all, or a saved fault as in $name"),
+        ("inject: {kill: worker-1}", "unknown key 'kill'; did you mean 'kill-host'?"),
+        ("inject: {kill-actor: worker-1}", "name one of its processes, as in worker-1/kubelet"),
+        ("inject: {kill-host: {host: worker-1, why: x}}", "unknown key 'why'"),
+        ("inject: {slow-host: {host: worker-1, run: 0s}}", "expected at least 1 ms, got '0s'"),
+        ("inject: {slow-host: {host: worker-1, run: 500us}}", "expected whole milliseconds"),
+        ("inject: {degrade: {loss: 0.5}}", "key 'hosts' is missing: two hosts or more"),
+        ("inject: {degrade: {hosts: [cp-1, worker-1], loss: 2}}", "a number between 0 and 1"),
+        ("inject: {crash-at: {host: cp-1, step: later, of: entries}}", "'later' is not known"),
+        ("inject: {clock-drift: {host: cp-1, driftPpm: -2000000}}", "-999999..9000000"),
+        ("inject: {exceed-quota: {}}", "exceed-quota needs a store with a quota"),
+        ("inject: {partition: {a: [cp-1], b: [worker-1, cp-1]}}", "host cp-1 is used twice"),
         ("delete: {resource: pods}", "give the name or the labels"),
         ("delete: {resource: podz, name: x}", "no resource 'podz'; did you mean 'pods'?"),
         ("advance: 999999999h", "at most ten years"),
@@ -172,8 +188,17 @@ def test_contradictions_in_a_step_are_refused(tmp_path: Path, step: str, reason:
     assert all(each.startswith("s.yaml:") for each in found)
 
 
+def test_of_hundreds_of_names_the_first_few_are_told_and_how_many_more(tmp_path: Path) -> None:
+    text = HEAD + "cluster: {workers: 400}\nsteps: [{inject: {kill-host: zzz}}]\n"
+    (found,) = problems(tmp_path, text)
+    assert found.endswith(
+        "expected one of: cp-1, worker-1, worker-2, worker-3, worker-4, worker-5, "
+        "worker-6, worker-7, worker-8, worker-9, worker-10, worker-11 and 389 more"
+    )
+
+
 def test_a_host_that_is_gone_in_the_chosen_topology_is_explained(tmp_path: Path) -> None:
-    text = HEAD + "cluster: {topology: external}\nsteps: [{inject: {kill: etcd-2}}]\n"
+    text = HEAD + "cluster: {topology: external}\nsteps: [{inject: {kill-host: etcd-2}}]\n"
     assert load(tmp_path, text).cluster.topology == "external"
     assert "changed to topology stacked" in problems(tmp_path, text, topology="stacked")[0]
 
@@ -237,3 +262,14 @@ def test_what_is_not_a_scenario_at_all_is_refused(tmp_path: Path, text: str, rea
 def test_a_missing_file_is_refused() -> None:
     with pytest.raises(BadScenarioError, match="cannot read this scenario: No such file"):
         load_scenario(Path("nowhere.yaml"))
+
+
+def test_a_saved_list_holds_objects_of_its_kind(tmp_path: Path) -> None:
+    saved = (
+        "apiVersion: v1\nkind: ConfigMapList\nitems:\n"
+        "- metadata: {name: a}\n  data: {k: v}\n- metadata: {name: b}\n"
+    )
+    (tmp_path / "saved.yaml").write_text(saved)
+    scenario = load(tmp_path, f"{HEAD}steps:\n- apply: {{files: [saved.yaml]}}\n")
+    kinds = [(each["apiVersion"], each["kind"]) for each in scenario.manifests["saved.yaml"]]
+    assert kinds == [("v1", "ConfigMap")] * 2

@@ -1,5 +1,7 @@
 """The published JSON Schema accepts what the parser accepts."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import jsonschema
 import pytest
 
 from k8sactors.api.located_yaml import load_documents
+from k8sactors.scenario import reference
 from k8sactors.scenario.binding import Reader, Struct
 from k8sactors.scenario.model import ScenarioFile, json_schema
 
@@ -39,6 +42,18 @@ def test_the_published_schema_is_the_one_that_the_code_gives() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["steps", "faults", "conditions"])
+def test_the_tables_of_the_documentation_are_those_of_the_records(name: str) -> None:
+    table = {
+        "steps": reference.steps_table,
+        "faults": reference.faults_table,
+        "conditions": reference.conditions_table,
+    }[name]()
+    text = (ROOT / "docs" / "scenario-format.md").read_text()
+    found = text.partition(f"<!-- {name} -->\n")[2].partition("\n<!-- end -->")[0]
+    assert found == table
+
+
 def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(json_schema())
 
@@ -65,14 +80,28 @@ STEPS: list[tuple[Any, bool]] = [
     ({"parallel": [{"advance": "1s"}, {"parallel": [{"advance": "2s"}]}]}, True),
     ({"parallel": []}, False),
     ({"parallel": [{"advanc": "1s"}]}, False),
-    ({"inject": {"kill": "store-leader", "as": "old"}}, True),
-    ({"inject": {"kill": "UPPER"}}, False),
-    ({"inject": {"kill": "a", "restart": "b"}}, False),
-    ({"inject": {"cut": {"between": ["a", "b"], "oneWay": True}}}, True),
-    ({"inject": {"cut": {"between": ["a"]}}}, False),
-    ({"inject": {"degrade": {"between": ["a", "b"], "loss": 0.5, "delay": "10ms"}}}, True),
-    ({"inject": {"degrade": {"between": ["a", "b"], "loss": 1.5}}}, False),
-    ({"inject": {"heal": {}}}, True),
+    ({"inject": {"kill-actor": "store-leader", "as": "old"}}, True),
+    ({"inject": {"kill-host": "UPPER"}}, False),
+    ({"inject": {"kill-host": "a", "pause-host": "b"}}, False),
+    ({"inject": {"kill-host": "a", "for": "10s"}}, True),
+    ({"inject": {"kill-host": "a", "for": 10}}, False),
+    ({"inject": {"kill-host": {"host": "a"}}}, True),
+    ({"inject": {"kill-host": {}}}, False),
+    ({"inject": {"partition": {"a": ["a", "b"], "oneWay": True}}}, True),
+    ({"inject": {"partition": "a"}}, True),
+    ({"inject": {"partition": {"a": []}}}, False),
+    ({"inject": {"degrade": {"hosts": ["a", "b"], "loss": 0.5, "delay": "10ms"}}}, True),
+    ({"inject": {"degrade": {"hosts": ["a", "b"], "loss": 1.5}}}, False),
+    ({"inject": {"clock-step": {"host": "a", "step": "-5m"}}}, True),
+    ({"inject": {"disk-latency": {"host": "a", "slow": "-5m"}}}, False),
+    ({"inject": {"kill-leader": {}}}, True),
+    ({"inject": {"no-such": "a"}}, False),
+    ({"heal": "all"}, True),
+    ({"heal": "$old"}, True),
+    ({"heal": ["$old", "$older"]}, True),
+    ({"heal": []}, False),
+    ({"heal": {}}, False),
+    ({"heal": "old"}, False),
     ({"scale": {"name": "web", "replicas": 3}}, True),
     ({"scale": {"name": "web", "replicas": -1}}, False),
     ({"scale": {"name": "web"}}, False),

@@ -1,5 +1,7 @@
 """Nodes, pods and a scheduler without an API server."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -7,8 +9,7 @@ import numpy as np
 
 from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.decision import Decision, DecisionEngine
-from k8sactors.scheduler.framework import CycleState, Framework, Profile
-from k8sactors.scheduler.handle import Handle
+from k8sactors.scheduler.framework import CycleState, Framework, Handle, Profile
 from k8sactors.scheduler.nodeinfo import NodeInfo, NodeSpec
 from k8sactors.scheduler.plugins import default_profile
 from k8sactors.scheduler.podinfo import PodInfo, PodParser

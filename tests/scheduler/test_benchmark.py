@@ -1,5 +1,7 @@
 """The scheduling benchmark does the work it says it measures."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 

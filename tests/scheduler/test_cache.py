@@ -1,4 +1,6 @@
-"""What the scheduler believes about nodes and pods."""
+"""What the scheduler assumes about nodes and pods."""
+
+from __future__ import annotations
 
 import pytest
 
@@ -51,7 +53,7 @@ def test_the_watch_wins_over_what_was_assumed(world: World) -> None:
     assert (world.node("n0").pod_count, world.node("n1").pod_count) == (0, 1)
 
 
-def test_a_resized_pod_is_counted_anew(world: World) -> None:
+def test_a_resized_pod_is_counted_again(world: World) -> None:
     world.cache.set_pod(pod("p", cpu="1", spec={"nodeName": "n0"}))
     world.cache.set_pod(pod("p", cpu="2", spec={"nodeName": "n0"}))
     assert (world.node("n0").requested_milli_cpu, world.node("n0").pod_count) == (2000, 1)

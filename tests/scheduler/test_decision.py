@@ -1,5 +1,7 @@
 """Which node is chosen, and what is said when there is none."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
@@ -68,7 +70,7 @@ def test_reasons_are_counted_per_node_and_sorted_as_text() -> None:
     )
 
 
-def test_full_nodes_could_be_freed_but_nobody_is_less_important() -> None:
+def test_full_nodes_could_be_freed_but_no_pod_is_less_important() -> None:
     world = World(node_object("n0"), node_object("n1", cpu="1"))
     world.put(pod("hog", cpu="4"), "n0")
     assert message_for(world, pod("p", cpu="2")) == (
@@ -262,9 +264,9 @@ class Evictions:
     def bind(self, pod: PodInfo, node_name: str, done: Any) -> None:
         raise AssertionError((pod, node_name, done))
 
-    def delete_pod(self, pod: PodInfo, message: str) -> None:
-        del message
-        self.victims.append(pod.name)
+    def evict(self, victim: PodInfo, message: str, failed: Any) -> None:
+        del message, failed
+        self.victims.append(victim.name)
 
 
 def important(name: str, priority: int, **requests: str) -> PodInfo:
@@ -295,7 +297,7 @@ def test_never_preempting_pods_do_not_preempt() -> None:
     assert evictions.victims == []
 
 
-def test_promised_room_is_kept_from_less_important_pods() -> None:
+def test_the_room_of_a_nominated_pod_is_kept_from_less_important_pods() -> None:
     world = World(node_object("n0"), node_object("n1"))
     boss = important("boss", 10, cpu="3")
     world.handle.nominations.add(boss, "n0")

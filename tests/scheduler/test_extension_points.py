@@ -1,27 +1,32 @@
 """The extension points after the decision: a user's plugins reserve, hold, prepare and refuse."""
 
+from __future__ import annotations
+
 from typing import Any, ClassVar
 
 import trio
 
 from k8sactors.scheduler import default_profile
+from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.framework import (
     BindPlugin,
     Code,
     CycleState,
+    Handle,
     PermitPlugin,
-    PluginEntry,
     PostBindPlugin,
     PreBindPlugin,
+    PreFilterPlugin,
     ReservePlugin,
     Status,
 )
 from k8sactors.scheduler.framework.interfaces import Done
-from k8sactors.scheduler.handle import Handle
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
 from tests.scheduler.builders import node_object, pod_object
 from tests.scheduler.test_scheduler_actor import Stage, on_stage
+
+EQUAL_PODS = 4
 
 
 class Diary(ReservePlugin, PreBindPlugin, PostBindPlugin):
@@ -57,14 +62,11 @@ class Gang(PermitPlugin):
 
     name = "Gang"
 
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-
     def permit(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> tuple[Status | None, int]:
         del state, node
         if not pod.name.startswith("gang"):
             return None, 0
-        others = [w for w in self._handle.waiting.values() if w.pod.name.startswith("gang")]
+        others = [w for w in self.handle.waiting.values() if w.pod.name.startswith("gang")]
         if not others:
             return Status(Code.WAIT, (), self.name), 5_000_000_000
         for waiting in others:
@@ -80,6 +82,44 @@ class Elsewhere(BindPlugin):
     def bind(self, state: CycleState, pod: PodInfo, node: NodeInfo, done: Done) -> None:
         del state, node
         done(None if pod.name == "virtual" else Status(Code.SKIP))
+
+
+class Claims(ReservePlugin, PreBindPlugin):
+    """Notes a claim for each pod, and looks at the notes when several pods are on their way."""
+
+    name = "Claims"
+
+    def __init__(self, handle: Handle) -> None:
+        super().__init__(handle)
+        self._held: list[tuple[CycleState, PodInfo, Done]] = []
+
+    def reserve(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
+        del node
+        state.notes[self.name] = f"claim-of-{pod.name}"
+        return None
+
+    def unreserve(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> None:
+        del pod, node
+        state.notes.pop(self.name, None)
+
+    def pre_bind(self, state: CycleState, pod: PodInfo, node: NodeInfo, done: Done) -> None:
+        del node
+        self._held.append((state, pod, done))
+        if len(self._held) == EQUAL_PODS:
+            for held_state, held_pod, held_done in self._held:
+                own = held_state.notes[self.name] == f"claim-of-{held_pod.name}"
+                held_done(None if own else Status(Code.ERROR, ("not its claim",), self.name))
+
+
+class LateReader(PreFilterPlugin):
+    """Asks for its lister when the first pod comes, which is late."""
+
+    name = "LateReader"
+
+    def pre_filter(self, state: CycleState, pod: PodInfo, cache: Cache) -> Status | None:
+        del state, cache
+        found = self.handle.lister("configmaps").get(pod.namespace, "settings")
+        return None if found else Status(Code.UNSCHEDULABLE, ("no settings",), self.name)
 
 
 def profile_with(*entries: Any) -> Any:
@@ -112,11 +152,57 @@ def test_what_is_reserved_is_given_back_when_a_later_step_fails() -> None:
     on_stage(body)
 
 
+def test_equal_pods_on_their_way_have_notes_of_their_own() -> None:
+    async def body(stage: Stage) -> None:
+        stage.add_nodes(node_object("n0"), node_object("n1"))
+        stage.add_scheduler(leader_elect=False, profiles=[profile_with(Claims)])
+        stage.add_pods(*(pod_object(f"p{i}", cpu="100m") for i in range(EQUAL_PODS)))
+        await trio.sleep(1)
+        assert stage.schedulers[0].statistics()["errors"] == 0
+        assert all(stage.node_of(f"p{i}") for i in range(EQUAL_PODS))
+
+    on_stage(body)
+
+
+def test_a_pod_that_is_deleted_while_a_plugin_holds_it_gives_the_room_back() -> None:
+    async def body(stage: Stage) -> None:
+        stage.add_nodes(node_object("n0"))
+        stage.add_scheduler(leader_elect=False, profiles=[profile_with(Gang)])
+        stage.add_pods(pod_object("gang-a"))
+        await trio.sleep(1)
+        stage.store.remove("pods", "gang-a", "default")
+        await trio.sleep(1)
+        scheduler = stage.schedulers[0]
+        assert scheduler.cache.pod_count == 0
+        assert scheduler.statistics()["bindings in flight"] == 0
+        # The next one of the gang does not find the deleted one waiting.
+        stage.add_pods(pod_object("gang-b"))
+        await trio.sleep(1)
+        assert stage.node_of("gang-b") is None
+
+    on_stage(body)
+
+
+def test_a_lister_that_is_asked_for_late_follows_its_resource_from_then_on() -> None:
+    async def body(stage: Stage) -> None:
+        stage.add_nodes(node_object("n0"))
+        settings = {"metadata": {"name": "settings", "namespace": "default"}, "kind": "ConfigMap"}
+        stage.store.put("configmaps", {**settings, "apiVersion": "v1"})
+        stage.add_scheduler(leader_elect=False, profiles=[profile_with(LateReader)])
+        stage.add_pods(pod_object("first"))
+        await trio.sleep(1)
+        assert "available: no settings." in stage.condition("first")["message"]
+        stage.add_pods(pod_object("second"))
+        await trio.sleep(1)
+        assert stage.node_of("second") == "n0"
+
+    on_stage(body)
+
+
 def test_permit_holds_a_pod_until_its_gang_is_complete() -> None:
     async def body(stage: Stage) -> None:
         stage.add_nodes(node_object("n0"))
-        gang = PluginEntry(Gang.name, Gang)
-        stage.add_scheduler(leader_elect=False, profiles=[profile_with(gang)])
+        stage.add_scheduler(leader_elect=False, profiles=[profile_with(Gang)])
         stage.add_pods(pod_object("gang-a"), pod_object("alone"))
         await trio.sleep(1)
         assert (stage.node_of("gang-a"), stage.node_of("alone")) == (None, "n0")
@@ -130,8 +216,7 @@ def test_permit_holds_a_pod_until_its_gang_is_complete() -> None:
 def test_a_gang_that_stays_incomplete_gives_the_room_back() -> None:
     async def body(stage: Stage) -> None:
         stage.add_nodes(node_object("n0"))
-        gang = PluginEntry(Gang.name, Gang)
-        stage.add_scheduler(leader_elect=False, profiles=[profile_with(gang)])
+        stage.add_scheduler(leader_elect=False, profiles=[profile_with(Gang)])
         stage.add_pods(pod_object("gang-a"))
         await trio.sleep(4)
         assert stage.schedulers[0].cache.pod_count == 1

@@ -1,5 +1,7 @@
 """Each plugin's answers, case by case."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
@@ -18,20 +20,20 @@ from tests.scheduler.builders import World, node_object, pod
 UNRESOLVABLE = Code.UNSCHEDULABLE_AND_UNRESOLVABLE
 
 
-def ask(plugin: FilterPlugin, subject: Any, node: Any, *present: Any) -> Status | None:
+def ask(plugin: type[FilterPlugin], subject: Any, node: Any, *present: Any) -> Status | None:
     world = World(node)
     name = node["metadata"]["name"]
     for other in present:
         world.put(other, name)
-    return plugin.filter(CycleState(), subject, world.node(name))
+    return plugin(world.handle).filter(CycleState(), subject, world.node(name))
 
 
-def score(plugin: ScorePlugin, subject: Any, node: Any, *present: Any) -> int:
+def score(plugin: type[ScorePlugin], subject: Any, node: Any, *present: Any) -> int:
     world = World(node)
     name = node["metadata"]["name"]
     for other in present:
         world.put(other, name)
-    return plugin.score(CycleState(), subject, world.node(name))
+    return plugin(world.handle).score(CycleState(), subject, world.node(name))
 
 
 # --- NodeResourcesFit
@@ -55,27 +57,27 @@ def test_fit_names_every_lacking_resource(
     requests: dict[str, str], present: list[dict[str, str]], reasons: tuple[str, ...]
 ) -> None:
     others = [pod(f"other-{i}", **r) for i, r in enumerate(present)]
-    status = ask(NodeResourcesFit(), pod("p", **requests), node_object("n"), *others)
+    status = ask(NodeResourcesFit, pod("p", **requests), node_object("n"), *others)
     assert reasons == (status.reasons if status else ())
 
 
 def test_fit_counts_pods() -> None:
-    status = ask(NodeResourcesFit(), pod("p"), node_object("n", pods="1"), pod("first"))
+    status = ask(NodeResourcesFit, pod("p"), node_object("n", pods="1"), pod("first"))
     assert status == Status(Code.UNSCHEDULABLE, ("Too many pods",), "NodeResourcesFit")
 
 
 def test_fit_counts_extended_resources() -> None:
     node = node_object("n", **{"shop.io/gpu": "2"})
     gpus = {"shop.io/gpu": "2"}
-    assert ask(NodeResourcesFit(), pod("p", **gpus), node) is None
-    status = ask(NodeResourcesFit(), pod("q", **{"shop.io/gpu": "1"}), node, pod("p", **gpus))
+    assert ask(NodeResourcesFit, pod("p", **gpus), node) is None
+    status = ask(NodeResourcesFit, pod("q", **{"shop.io/gpu": "1"}), node, pod("p", **gpus))
     assert status is not None
     assert status.reasons == ("Insufficient shop.io/gpu",)
 
 
 def test_what_even_the_empty_node_cannot_hold_is_unresolvable() -> None:
-    too_big = ask(NodeResourcesFit(), pod("p", cpu="5"), node_object("n"))
-    in_the_way = ask(NodeResourcesFit(), pod("p", cpu="3"), node_object("n"), pod("q", cpu="2"))
+    too_big = ask(NodeResourcesFit, pod("p", cpu="5"), node_object("n"))
+    in_the_way = ask(NodeResourcesFit, pod("p", cpu="3"), node_object("n"), pod("q", cpu="2"))
     assert too_big is not None
     assert too_big.code is UNRESOLVABLE
     assert in_the_way is not None
@@ -92,7 +94,7 @@ def test_what_even_the_empty_node_cannot_hold_is_unresolvable() -> None:
     ],
 )
 def test_least_allocated_is_the_mean_free_share(requests: dict[str, str], expected: int) -> None:
-    assert expected == score(NodeResourcesFit(), pod("p", **requests), node_object("n"))
+    assert expected == score(NodeResourcesFit, pod("p", **requests), node_object("n"))
 
 
 # --- NodeResourcesBalancedAllocation
@@ -100,7 +102,7 @@ def test_least_allocated_is_the_mean_free_share(requests: dict[str, str], expect
 
 def test_balanced_node_beats_lopsided_one() -> None:
     node = node_object("n", cpu="8", memory="8Gi")
-    plugin = NodeResourcesBalancedAllocation()
+    plugin = NodeResourcesBalancedAllocation
     new = pod("new", cpu="1", memory="1Gi")
     assert score(plugin, new, node, pod("a", cpu="6", memory="2Gi")) == 75
     assert score(plugin, new, node, pod("b", cpu="4", memory="4Gi")) == 100
@@ -108,12 +110,12 @@ def test_balanced_node_beats_lopsided_one() -> None:
 
 def test_shares_above_one_count_as_one() -> None:
     node = node_object("n", cpu="1", memory="8Gi")
-    plugin = NodeResourcesBalancedAllocation()
+    plugin = NodeResourcesBalancedAllocation
     assert score(plugin, pod("p", cpu="1", memory="0"), node, pod("big", cpu="8")) == 50
 
 
 def test_pods_without_requests_do_not_change_the_balance() -> None:
-    status = NodeResourcesBalancedAllocation().pre_score(CycleState(), pod("p"))
+    status = NodeResourcesBalancedAllocation(World().handle).pre_score(CycleState, pod("p"))
     assert status is not None
     assert status.code is Code.SKIP
 
@@ -128,6 +130,7 @@ def toleration(**fields: str) -> dict[str, Any]:
 TEAM_RED = {"key": "team", "value": "red", "effect": "NoSchedule"}
 
 
+@pytest.mark.covers("SC-18")
 @pytest.mark.parametrize(
     ("taint", "pod_fields", "tolerated"),
     [
@@ -145,7 +148,7 @@ TEAM_RED = {"key": "team", "value": "red", "effect": "NoSchedule"}
 def test_taints_and_tolerations(
     taint: dict[str, str], pod_fields: dict[str, Any], tolerated: bool
 ) -> None:
-    status = ask(TaintToleration(), pod("p", **pod_fields), node_object("n", taints=[taint]))
+    status = ask(TaintToleration, pod("p", **pod_fields), node_object("n", taints=[taint]))
     if tolerated:
         assert status is None
     else:
@@ -157,9 +160,9 @@ def test_taints_and_tolerations(
 def test_prefer_no_schedule_counts_the_taints_that_are_not_tolerated() -> None:
     soft = [{"key": k, "effect": "PreferNoSchedule"} for k in ("a", "b", "c")]
     subject = pod("p", **toleration(key="a", operator="Exists"))
-    assert score(TaintToleration(), subject, node_object("n", taints=soft)) == 2
+    assert score(TaintToleration, subject, node_object("n", taints=soft)) == 2
     hard_only = pod("q", **toleration(operator="Exists", effect="NoSchedule"))
-    assert score(TaintToleration(), hard_only, node_object("n", taints=soft)) == 3
+    assert score(TaintToleration, hard_only, node_object("n", taints=soft)) == 3
 
 
 # --- NodeUnschedulable, NodeName
@@ -167,7 +170,7 @@ def test_prefer_no_schedule_counts_the_taints_that_are_not_tolerated() -> None:
 
 def test_a_cordoned_node_takes_only_pods_that_tolerate_it() -> None:
     node = node_object("n", unschedulable=True)
-    status = ask(NodeUnschedulable(), pod("p"), node)
+    status = ask(NodeUnschedulable, pod("p"), node)
     assert status is not None
     assert status.reasons == ("node(s) were unschedulable",)
     tolerant = pod(
@@ -176,13 +179,13 @@ def test_a_cordoned_node_takes_only_pods_that_tolerate_it() -> None:
             key="node.kubernetes.io/unschedulable", operator="Exists", effect="NoSchedule"
         ),
     )
-    assert ask(NodeUnschedulable(), tolerant, node) is None
+    assert ask(NodeUnschedulable, tolerant, node) is None
 
 
 def test_node_name_refuses_other_nodes() -> None:
     named = pod("p", spec={"nodeName": "n1"})
-    assert ask(NodeName(), named, node_object("n1")) is None
-    status = ask(NodeName(), named, node_object("n2"))
+    assert ask(NodeName, named, node_object("n1")) is None
+    status = ask(NodeName, named, node_object("n2"))
     assert status is not None
     assert status.reasons == ("node(s) didn't match the requested node name",)
 
@@ -228,7 +231,7 @@ def expression(key: str, operator: str, *values: str) -> dict[str, Any]:
 )
 def test_node_affinity_and_selector(fields: dict[str, Any], matches: bool) -> None:
     node = node_object("n", labels={"disk": "ssd", "cores": "8"})
-    status = ask(NodeAffinity(), pod("p", **fields), node)
+    status = ask(NodeAffinity, pod("p", **fields), node)
     assert matches == (status is None)
     if status is not None:
         assert status.reasons == ("node(s) didn't match Pod's node affinity/selector",)
@@ -244,7 +247,7 @@ def test_preferred_affinity_adds_up_the_weights_that_match() -> None:
     affinity = {"preferredDuringSchedulingIgnoredDuringExecution": preferences}
     subject = pod("p", spec={"affinity": {"nodeAffinity": affinity}})
     node = node_object("n", labels={"disk": "hdd", "net": "fast"})
-    assert score(NodeAffinity(), subject, node) == 57
+    assert score(NodeAffinity, subject, node) == 57
 
 
 # --- NodePorts
@@ -270,7 +273,7 @@ def port(number: int, **fields: str) -> dict[str, Any]:
 def test_host_ports_conflict_by_port_protocol_and_address(
     ours: dict[str, Any], theirs: dict[str, Any], conflict: bool
 ) -> None:
-    status = ask(NodePorts(), pod("p", **ours), node_object("n"), pod("q", **theirs))
+    status = ask(NodePorts, pod("p", **ours), node_object("n"), pod("q", **theirs))
     assert conflict == (status is not None)
     if status is not None:
         assert status.reasons == ("node(s) didn't have free ports for the requested pod ports",)
@@ -281,7 +284,7 @@ def test_host_ports_conflict_by_port_protocol_and_address(
 
 def test_gates_hold_a_pod() -> None:
     gated = pod("p", spec={"schedulingGates": [{"name": "a"}, {"name": "b"}]})
-    status = SchedulingGates().pre_enqueue(gated)
+    status = SchedulingGates(World().handle).pre_enqueue(gated)
     assert status is not None
     assert status.reasons == ("waiting for scheduling gates: [a b]",)
-    assert SchedulingGates().pre_enqueue(pod("q")) is None
+    assert SchedulingGates(World().handle).pre_enqueue(pod("q")) is None

@@ -1,5 +1,7 @@
 """What a pod asks for."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

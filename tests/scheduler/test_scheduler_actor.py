@@ -1,5 +1,7 @@
 """The scheduler against an API server in memory, over the fabric."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +12,7 @@ from k8sactors import fabric, simulation
 from k8sactors.api import errors
 from k8sactors.scheduler import Scheduler, default_profile
 from k8sactors.simulation import MILLISECOND
-from tests.controllers.fake_api import FakeAPI, FakeStore
+from k8sactors.testing import ControlPlane
 from tests.scheduler.builders import node_object, pod_object
 
 Object = dict[str, Any]
@@ -21,9 +23,10 @@ class Stage:
 
     def __init__(self, network: Any) -> None:
         self.network = network
-        self.store = FakeStore()
+        self.control_plane = ControlPlane()
+        self.store = self.control_plane.objects
         self.schedulers: list[Scheduler] = []
-        network.add_host("cp-1").spawn("apiserver", lambda: FakeAPI(self.store))
+        self.control_plane.add_server(network.add_host("cp-1"))
 
     def add_scheduler(self, host: str = "cp-s", **kwargs: Any) -> None:
         def factory() -> Scheduler:
@@ -56,7 +59,7 @@ class Stage:
         return [e["message"] for e in self.store.list("events") if e["reason"] == reason]
 
     def bindings(self) -> int:
-        return sum(write[3] == "binding" for write in self.store.writes)
+        return sum(each.subresource == "binding" for each in self.control_plane.requests)
 
 
 def on_stage(body: Callable[[Stage], Awaitable[None]], seed: int = 0) -> None:
@@ -118,7 +121,7 @@ def test_a_failed_binding_frees_the_node_and_is_repeated() -> None:
         stage.add_nodes(node_object("n0", cpu="1"))
         stage.add_scheduler(leader_elect=False)
         await trio.sleep(1)
-        stage.store.fail_next.append(errors.conflict("pods/binding", "p"))
+        stage.control_plane.refusals.append(errors.conflict("pods/binding", "p"))
         stage.add_pods(pod_object("p", cpu="1"))
         await trio.sleep(0.5)
         assert stage.node_of("p") is None
@@ -135,7 +138,7 @@ def test_a_binding_of_unknown_outcome_is_repeated_on_the_same_node() -> None:
         stage.add_nodes(node_object("n0", cpu="1"), node_object("n1", cpu="1"))
         stage.add_scheduler(leader_elect=False)
         await trio.sleep(1)
-        stage.store.fail_next.append(errors.timeout("etcdserver: request timed out"))
+        stage.control_plane.refusals.append(errors.timeout("etcdserver: request timed out"))
         stage.add_pods(pod_object("p", cpu="1"))
         await trio.sleep(0.5)
         assert stage.node_of("p") is None
@@ -144,7 +147,8 @@ def test_a_binding_of_unknown_outcome_is_repeated_on_the_same_node() -> None:
         stage.add_pods(pod_object("q", cpu="1"))
         await trio.sleep(3)
         assert {stage.node_of("p"), stage.node_of("q")} == {"n0", "n1"}
-        assert stage.schedulers[0].statistics()["errors"] == 0
+        statistics = stage.schedulers[0].statistics()
+        assert (statistics["errors"], statistics["repeated bindings"]) == (0, 1)
 
     on_stage(body)
 
@@ -184,7 +188,9 @@ def test_preemption_evicts_nominates_and_then_binds() -> None:
         assert stage.events("Preempted")
         # A strategic patch leaves the conditions that others have written in place.
         patches = [
-            request[2] for request in stage.store.requests if request[:2] == ("patch", "pods")
+            request.options
+            for request in stage.control_plane.requests
+            if request[:2] == ("patch", "pods")
         ]
         assert {options["patchType"] for options in patches} == {"strategic"}
         stage.store.remove("pods", "victim", "default")

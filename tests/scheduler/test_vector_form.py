@@ -1,5 +1,7 @@
 """The vector form of every plugin gives what its scalar form gives."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from hypothesis import given, settings
@@ -108,12 +110,12 @@ def test_vector_and_scalar_forms_agree(world: World, obj: dict[str, Any]) -> Non
     state = world.state_for(subject)
     table, rows = world.cache.table, world.rows()
     nodes = [table.nodes[row] for row in rows]
-    for plugin in world.framework.filters:
+    for plugin in state.filters:
         vector = plugin.filter_vector(state, subject, table, rows)
         assert vector is not None
         scalar = [plugin.filter(state, subject, node) is None for node in nodes if node]
         assert vector.tolist() == scalar, plugin.name
-    for _, scorer in world.framework.scores:
+    for _, scorer in state.scores:
         scores = scorer.score_vector(state, subject, table, rows)
         assert scores is not None
         expected = [scorer.score(state, subject, node) for node in nodes if node]

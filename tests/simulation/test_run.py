@@ -1,5 +1,7 @@
 """Virtual time, random streams, stalls, and the trace hash across processes."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess

@@ -132,7 +132,7 @@ _DEEP = written(deep())
         (0, 9, "says that it is page"),
         (8, 16, "has flags"),
         (10, 0x7F, "room for|out of order|behind"),
-        (13, 0x7F, "goes on over"),
+        (13, 0x7F, "continues over"),
     ],
 )
 def test_a_damaged_page_head_is_refused_with_its_offset(
@@ -171,7 +171,7 @@ def test_the_checksums_are_the_published_ones() -> None:
 
 @given(st.integers(0, 5000), st.integers(0, 5000))
 @settings(max_examples=40, deadline=None)
-def test_a_checksum_goes_on_where_the_one_before_ended(first: int, second: int) -> None:
+def test_a_checksum_continues_where_the_one_before_ended(first: int, second: int) -> None:
     data = random.Random(first).randbytes(first + second)
     bits = 0xFFFFFFFF
     for byte in data:

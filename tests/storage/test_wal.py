@@ -1,5 +1,7 @@
 """A log in real files: what survives, what is repaired, what is refused with file and offset."""
 
+from __future__ import annotations
+
 import errno
 import itertools
 import os
@@ -210,7 +212,7 @@ def rotated(scene: Scene) -> list[Path]:
     return scene.segments()
 
 
-def test_a_log_goes_on_over_segments(scene: Scene) -> None:
+def test_a_log_continues_over_segments(scene: Scene) -> None:
     rotated(scene)
     assert indexes(scene.recovered()) == list(range(1, 13))
 
@@ -379,7 +381,7 @@ def test_a_snapshot_without_a_log_is_refused(scene: Scene) -> None:
         OWNER,
         Snapshot(2, 1, Configuration.of_voters((1,)), PackedState(())),
     )
-    with pytest.raises(CorruptWalError, match="no log beside it"):
+    with pytest.raises(CorruptWalError, match="no log next to it"):
         scene.open()
 
 
@@ -467,7 +469,7 @@ async def test_a_failed_sync_ends_the_disk_without_a_second_try(
     assert files.syncs == files.fails_from
 
 
-async def test_a_local_snapshot_is_written_beside_and_then_cuts_the_log(tmp_path: Path) -> None:
+async def test_a_local_snapshot_is_written_next_to_the_log_and_then_cuts_it(tmp_path: Path) -> None:
     disk = DirectoryDisk(tmp_path, OWNER, segment_bytes=100)
     disk.open()
     for number in range(1, 6):
@@ -479,7 +481,7 @@ async def test_a_local_snapshot_is_written_beside_and_then_cuts_the_log(tmp_path
     async with trio.open_nursery() as nursery:
         nursery.start_soon(disk.run, at_once)
         with trio.fail_after(10):
-            while disk.sync_count < 2:  # noqa: ASYNC110 - nobody is told of the second sync
+            while disk.sync_count < 2:  # noqa: ASYNC110 - no event tells of the second sync
                 await trio.sleep(0.001)
         nursery.cancel_scope.cancel()
     _, state = DirectoryDisk(tmp_path, OWNER).open()

@@ -3,6 +3,8 @@
 Run by `test_directory_cluster.py`, which kills it.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Quota and alarms: what is refused when room is short or data is corrupt, and how that ends."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import attrs
@@ -33,7 +35,7 @@ def fill(scene: Scene, member_id: int = 1) -> int:
         if answer[0] != 0:
             assert Status(*answer) == NO_SPACE
             return number
-    raise AssertionError("the quota stops nobody")
+    raise AssertionError("the quota stops no client")
 
 
 def alarms(scene: Scene, member_id: int = 1, kind: int = 0) -> list[list[int]]:
@@ -101,7 +103,7 @@ def test_under_nospace_all_members_refuse_what_needs_room_and_nothing_else(
             break
 
 
-def test_after_compaction_defragmentation_and_disarming_writes_go_on() -> None:
+def test_after_compaction_defragmentation_and_disarming_writes_continue() -> None:
     scene = limited(1)
     fill(scene)
     assert scene.do(1, delete(b"k", b"l"))[0] == 0
@@ -207,7 +209,7 @@ def test_an_alarm_is_raised_once_and_cleared_once() -> None:
     "fields",
     [[], [1], [1, 1, "x"], [7, 1, 1], [0, 1, 1], [1, 1, 0], [1, 1, 9], [1, -1, 1], [1, 1 << 64, 1]],
 )
-def test_what_is_no_alarm_is_refused_and_harms_nobody(fields: list[Any]) -> None:
+def test_an_invalid_alarm_is_refused_and_changes_nothing(fields: list[Any]) -> None:
     scene = limited(1)
     assert scene.do(1, ("alarm", fields))[0] == "InvalidArgument"
     assert scene.do(1, put(b"a"))[0] == 0
@@ -272,7 +274,7 @@ def test_the_quota_holds_while_authentication_is_on() -> None:
     assert Status(*as_root(put(b"a", bytes(QUOTA_BYTES)))) == NO_SPACE
     assert Status(*as_root(put(b"a", SMALL))) == NO_SPACE
     assert value_in(as_root(get(b"a"))) == SMALL
-    # Everybody may look, root may clear.
+    # Every user may look, root may clear.
     assert alarms(scene) == [[1, NOSPACE]]
     assert scene.do(1, ("alarm", [DEACTIVATE, 1, NOSPACE]))[0] == "InvalidArgument"
     assert as_root(("alarm", [DEACTIVATE, 1, NOSPACE]))[0] == 0

@@ -14,15 +14,15 @@ from raftstore.errors import ConfigurationError
 from raftstore.server.auto_compaction import HOUR_NS, AutoCompaction, Retention, parse_retention
 from raftstore.server.bare import BareCluster
 from raftstore.server.config import MemberConfig
+from raftstore.units import SECOND
 
-SECOND_NS = 10**9
 MINUTE = 60
-MINUTE_NS = MINUTE * SECOND_NS
+MINUTE_NS = MINUTE * SECOND
 
 
 def compactions(retention: Retention, seconds: int, *, per_second: int = 1) -> list[Any]:
     """(second, revision compacted at) of a leader that ticks each second, and writes."""
-    compactor = AutoCompaction(retention, SECOND_NS)
+    compactor = AutoCompaction(retention, SECOND)
     found = []
     for second in range(1, seconds + 1):
         target = compactor.target(second, second * per_second, leading=True)
@@ -54,13 +54,13 @@ def test_the_newest_revisions_stay_in_the_mode_revision() -> None:
 
 
 def test_nothing_is_compacted_where_nothing_was_written_since() -> None:
-    compactor = AutoCompaction(Retention("periodic", MINUTE_NS), SECOND_NS)
+    compactor = AutoCompaction(Retention("periodic", MINUTE_NS), SECOND)
     targets = [compactor.target(second, 7, leading=True) for second in range(1, 600)]
     assert [target for target in targets if target] == [7]
 
 
-def test_a_follower_only_notes_and_goes_on_at_once_when_it_leads() -> None:
-    compactor = AutoCompaction(Retention("periodic", MINUTE_NS), SECOND_NS)
+def test_a_follower_only_notes_and_continues_at_once_when_it_leads() -> None:
+    compactor = AutoCompaction(Retention("periodic", MINUTE_NS), SECOND)
     for second in range(1, 120):
         assert compactor.target(second, second, leading=False) == 0
     assert 120 - 67 <= compactor.target(120, 120, leading=True) <= 60
@@ -94,7 +94,7 @@ def test_other_retentions_are_refused(mode: str, text: str) -> None:
 
 
 def test_the_leader_compacts_for_all_members_with_accounts_as_well() -> None:
-    retention = Retention("periodic", 60 * SECOND_NS)
+    retention = Retention("periodic", 60 * SECOND)
 
     def configure(config: MemberConfig) -> MemberConfig:
         return attrs.evolve(config, auto_compaction=retention)

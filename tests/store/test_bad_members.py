@@ -116,7 +116,7 @@ async def test_a_new_connection_of_a_member_takes_the_place_of_the_old(
     await port.until(peer_senders=0)
 
 
-async def test_those_who_say_nothing_are_few_and_keep_nobody_out(
+async def test_silent_connections_are_few_and_keep_no_client_out(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = Port(nursery)

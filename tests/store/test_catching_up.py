@@ -1,4 +1,4 @@
-"""A member that is far behind catches up in small pieces, and those who write meanwhile go on."""
+"""A member that is far behind catches up in small pieces, while clients write."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from raftstore.server.local import LocalCluster
 from raftstore.server.local_member import APPLIED_AT_ONCE
 from raftstore.server.log_sizes import LogSizes
 from raftstore.server.transfer import WINDOW_PARTS
+from raftstore.units import MILLISECOND
 
 VALUE = b"x" * 20_000
 KEYS = 400
 PARTS = KEYS // 4
 WRITERS = 20
-MILLISECOND_NS = 1_000_000
 
 
 def _small(config: MemberConfig) -> MemberConfig:
@@ -71,7 +71,7 @@ async def _writing(cluster: LocalCluster) -> AsyncIterator[Writing]:
 async def _caught_up(cluster: LocalCluster, late: int, limit_s: float = 120) -> None:
     with trio.fail_after(limit_s):
         leader = cluster.members[await cluster.wait_leader()]
-        while cluster.members[late].store.revision + 2 * WRITERS < leader.store.revision:  # noqa: ASYNC110 - nobody tells
+        while cluster.members[late].store.revision + 2 * WRITERS < leader.store.revision:  # noqa: ASYNC110 - no event tells
             await trio.sleep(0.001)
 
 
@@ -89,14 +89,14 @@ async def _filled_without_one(cluster: LocalCluster) -> int:
 
 
 def _cluster(configure: Callable[[MemberConfig], MemberConfig] = _small) -> LocalCluster:
-    return LocalCluster(sync_latency_ns=MILLISECOND_NS, configure=configure)
+    return LocalCluster(sync_latency_ns=MILLISECOND, configure=configure)
 
 
 def _run(test: Callable[[], Any]) -> None:
     trio.run(test, clock=MockClock(autojump_threshold=0))
 
 
-def test_writes_go_on_between_the_parts_of_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_continue_between_the_parts_of_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     acknowledged: list[int] = []
     writing: Writing
     feed = StateLoader.feed
@@ -137,7 +137,7 @@ def test_a_leader_that_dies_in_the_middle_leaves_nothing_undone() -> None:
             leader = await cluster.wait_leader()
             member = cluster.start(late)
             with trio.fail_after(10):
-                while member.statistics()["snapshot_parts_received"] < PARTS // 2:  # noqa: ASYNC110 - nobody tells
+                while member.statistics()["snapshot_parts_received"] < PARTS // 2:  # noqa: ASYNC110 - no event tells
                     await trio.sleep(0.0001)
             assert member.store.revision == 1
             cluster.kill(leader)
@@ -175,7 +175,7 @@ def test_compactions_while_a_snapshot_is_sent_change_nothing_of_it() -> None:
     _run(run)
 
 
-def test_a_backlog_is_applied_in_small_pieces_while_writes_go_on(
+def test_a_backlog_is_applied_in_small_pieces_while_writes_continue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backlog = 4_000
@@ -254,7 +254,7 @@ def test_the_bytes_of_the_log_are_known_without_looking_at_all_of_it(
         assert known.bounded(log, end, start, limit) == expected
 
 
-def test_a_log_that_nobody_needs_any_more_goes_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_is_no_longer_needed_goes_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "RELEASED_AT_ONCE", 10)
     cluster = BareCluster(
         3,
@@ -317,7 +317,7 @@ def test_one_that_is_behind_gets_level_with_a_thousand_writers() -> None:
             async with trio.open_nursery() as nursery:
                 for number in range(writers):
                     nursery.start_soon(write, number)
-                while behind() < 5 * writers:  # noqa: ASYNC110 - nobody tells
+                while behind() < 5 * writers:  # noqa: ASYNC110 - no event tells
                     await trio.sleep(0.001)
                 cluster.network.heal()
                 while behind() > 3 * writers:
@@ -353,7 +353,7 @@ def test_the_state_before_a_snapshot_is_let_go_of_bit_by_bit(
     fill()
     cluster.heal()
     of_late = late._snapshots
-    go_on, tick, installed = of_late.go_on, of_late.tick, of_late.installed
+    resume, tick, installed = of_late.resume, of_late.tick, of_late.installed
     pieces: list[int] = []
     freed: list[int] = []
 
@@ -366,7 +366,7 @@ def test_the_state_before_a_snapshot_is_let_go_of_bit_by_bit(
         installed(snapshot)
         pieces.append(len(of_late._former))
 
-    monkeypatch.setattr(of_late, "go_on", partial(noted, go_on))
+    monkeypatch.setattr(of_late, "resume", partial(noted, resume))
     monkeypatch.setattr(of_late, "tick", partial(noted, tick))
     monkeypatch.setattr(of_late, "installed", noted_install)
     cluster.advance(20)

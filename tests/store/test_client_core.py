@@ -11,7 +11,7 @@ import pytest
 
 from raftstore import errors, wire
 from raftstore.client import StoreClient
-from raftstore.client.keepalive import SECOND_NS
+from raftstore.units import SECOND
 
 HEADER = [1, 1, 7, 1]
 PUT_FIELDS = [b"k", b"v", 0, False, False, False]
@@ -45,7 +45,7 @@ class FakeConnection:
         self.sent.append((len(self.sent) + 1, kind, payload))
         return len(self.sent)
 
-    def stream(self, kind: str, payload: Any, on_item: Callable[[Any], None]) -> int:
+    def subscribe(self, kind: str, payload: Any, on_item: Callable[[Any], None]) -> int:
         message_id = self.send(kind, payload)
         self.streams[message_id] = on_item
         return message_id
@@ -83,7 +83,7 @@ class World:
         return timer
 
     def advance(self, seconds: float) -> None:
-        end_ns = self.now_ns + int(seconds * SECOND_NS)
+        end_ns = self.now_ns + int(seconds * SECOND)
         while self.timers and self.timers[0][0] <= end_ns:
             self.now_ns, _, timer, callback = heapq.heappop(self.timers)
             if not timer.cancelled:
@@ -96,7 +96,7 @@ class World:
 
     def call(self, op: str, fields: list[Any], timeout_s: int = 5) -> None:
         self.client.call_wire(
-            op, fields, self.results.append, self.results.append, timeout_s * SECOND_NS
+            op, fields, self.results.append, self.results.append, timeout_s * SECOND
         )
 
     def requests(self, connection: FakeConnection | None = None) -> list[tuple[int, str]]:
@@ -262,7 +262,7 @@ def test_members_without_a_leader_are_passed_over_unless_all_are(world: World) -
     assert [op for _, op in world.requests()] == ["range"]
 
 
-def test_attempts_slow_down_when_nobody_can_be_reached(world: World) -> None:
+def test_attempts_slow_down_when_no_member_can_be_reached(world: World) -> None:
     world.call("range", RANGE_FIELDS, timeout_s=60)
     for _ in range(600):
         if not world.last.closed:
@@ -328,7 +328,7 @@ def test_a_watch_resumes_behind_the_last_revision_it_was_given(world: World) -> 
     assert seen == [([], 4), ([5, 6], 6), ([], 6), ([9], 9)]
 
 
-def test_a_watch_that_was_never_confirmed_begins_anew(world: World) -> None:
+def test_a_watch_that_was_never_confirmed_begins_again(world: World) -> None:
     watch(world, [])
     world.greet()
     world.last.break_()
@@ -429,7 +429,7 @@ def _members(*members: list[Any]) -> list[Any]:
 def _synced_world(*endpoints: str) -> World:
     world = World(*endpoints)
     world.client.close()
-    world.client = StoreClient(endpoints, world.dial, world.after, sync_ns=3 * SECOND_NS)
+    world.client = StoreClient(endpoints, world.dial, world.after, sync_ns=3 * SECOND)
     return world
 
 
@@ -450,7 +450,7 @@ def test_a_client_that_syncs_follows_the_members_that_serve() -> None:
     assert not world.last.closed
 
 
-def test_a_client_leaves_a_member_that_is_no_longer_listed_and_its_watch_goes_on() -> None:
+def test_a_client_leaves_a_member_that_is_no_longer_listed_and_its_watch_continues() -> None:
     world = _synced_world("a", "b")
     world.client.watch(wire.WatchCreateRequest(b"k"), lambda *_: None, world.results.append)
     world.greet()
@@ -479,7 +479,7 @@ def test_a_client_whose_members_are_all_gone_goes_back_to_the_endpoints_it_was_g
     assert {connection.endpoint for connection in world.connections[2:]} & {"a", "b"}
 
 
-def test_a_list_without_anybody_who_serves_changes_nothing() -> None:
+def test_a_list_without_a_serving_member_changes_nothing() -> None:
     world = _synced_world("a", "b")
     world.advance(3)
     world.greet()

@@ -97,7 +97,7 @@ async def test_a_member_that_was_away_catches_up_by_a_snapshot_and_keeps_it(tmp_
             cluster.start(away)
             await cluster.wait_applied(202)
         assert list((tmp_path / f"member-{away}").glob("*.snap"))
-        # All of them anew, from what the disks hold.
+        # All of them again, from what the disks hold.
         async with cluster_in(tmp_path, {}, []) as cluster:
             await cluster.wait_leader()
             await cluster.wait_applied(202)
@@ -106,7 +106,7 @@ async def test_a_member_that_was_away_catches_up_by_a_snapshot_and_keeps_it(tmp_
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-async def test_a_member_whose_disk_fails_stops_and_the_others_go_on(
+async def test_a_member_whose_disk_fails_stops_and_the_others_continue(
     tmp_path: Path, number: int
 ) -> None:
     files: dict[int, FileSystem] = {member: Breakable() for member in (1, 2, 3)}

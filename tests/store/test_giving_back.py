@@ -1,10 +1,12 @@
-"""What a sweep frees of the C library's heap is given back while it goes on."""
+"""What a sweep frees of the C library's heap is given back while it is under way."""
+
+from __future__ import annotations
 
 import pytest
 
 from raftstore.collector import give_back, relaxed_collector
 from raftstore.mvcc import Store
-from raftstore.server.chores import STEPS_UNTIL_GIVEN_BACK, Chores
+from raftstore.server.background import STEPS_UNTIL_GIVEN_BACK, BackgroundWork
 
 
 @pytest.fixture(name="trims")
@@ -20,14 +22,14 @@ def test_a_long_sweep_gives_back_now_and_then_and_at_its_end(trims: list[int]) -
     for number in range(150_000):
         store.apply_wire("put", [b"%d" % (number % 100), b"v", 0, False, False, False])
     store.apply_wire("compact", [store.revision, False])
-    chores = Chores(store)
+    work = BackgroundWork(store)
     steps = 0
-    while chores:
-        chores.work(1)
+    while work:
+        work.work(1)
         steps += 1
         assert len(trims) >= steps // STEPS_UNTIL_GIVEN_BACK
     assert len(trims) == -(-steps // STEPS_UNTIL_GIVEN_BACK) > 1
-    chores.work(1)
+    work.work(1)
     assert len(trims) == -(-steps // STEPS_UNTIL_GIVEN_BACK)
 
 
@@ -48,6 +50,13 @@ def test_only_a_process_that_is_a_stores_own_is_trimmed(monkeypatch: pytest.Monk
 
 
 def test_a_library_that_cannot_trim_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
+    opened = []
+
+    def library(name: str | None) -> object:
+        opened.append(name)
+        return object()
+
+    monkeypatch.setattr("ctypes.CDLL", library)
     with relaxed_collector():
         give_back()
+    assert opened == [None]

@@ -45,7 +45,7 @@ async def join(cluster: Processes, name: str) -> int:
     return record.id
 
 
-async def test_one_that_joins_gets_a_snapshot_where_the_log_is_gone_while_writes_go_on() -> None:
+async def test_one_that_joins_gets_a_snapshot_where_the_log_is_gone_while_writes_continue() -> None:
     async with processes(snapshot_entries=100, catch_up_entries=10) as cluster:
         await cluster.running[1].wait_leader()
         client = cluster.client(1)
@@ -68,7 +68,7 @@ async def test_one_that_joins_gets_a_snapshot_where_the_log_is_gone_while_writes
         assert len(listed.kvs) == 250
 
 
-async def test_the_cluster_goes_on_with_the_new_member_when_the_others_leave() -> None:
+async def test_the_cluster_continues_with_the_new_member_when_the_others_leave() -> None:
     async with processes() as cluster:
         await cluster.running[1].wait_leader()
         await cluster.client(1).put(b"kept", b"value")
@@ -101,11 +101,11 @@ async def test_the_place_is_found_over_tls(tmp_path: Path) -> None:
     async with processes({1: tls, 2: tls, 3: tls}) as cluster:
         await cluster.running[1].wait_leader()
         await cluster.client(1).member_add(["https://127.0.0.1:1"])
-        everybody = InitialCluster({**cluster.addresses, "m4": OWN})
-        _, record = await find_place("m4", everybody, tls[1])
+        all_members = InitialCluster({**cluster.addresses, "m4": OWN})
+        _, record = await find_place("m4", all_members, tls[1])
         assert record.id == 4
         with pytest.raises(ConfigurationError, match="cannot ask any member"):
-            await find_place("m4", everybody, None)
+            await find_place("m4", all_members, None)
 
 
 def member(number: int, name: str, *ports: int, url: str = "") -> list[Any]:
@@ -187,5 +187,5 @@ async def test_a_founder_looks_whether_it_has_been_one_before(nursery: trio.Nurs
     port.host.listed = founders[:1]
     with pytest.raises(ConfigurationError, match="no member of the cluster any more"):
         await check_new("n", cluster, None)
-    # Nobody runs yet.
+    # No member runs yet.
     await check_new("n", InitialCluster({"n": OWN, "a": ("127.0.0.1", 2)}), None)

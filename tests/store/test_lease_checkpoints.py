@@ -1,5 +1,7 @@
 """Leases across changes of the leader: with checkpoints, what was used up stays used up."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import attrs
@@ -49,7 +51,7 @@ def change_leader(scene: Scene) -> Member:
     return new
 
 
-def test_a_new_leader_goes_on_with_what_the_last_checkpoint_left() -> None:
+def test_a_new_leader_continues_with_what_the_last_checkpoint_left() -> None:
     scene = leased()
     pass_s(scene, 35)
     new = change_leader(scene)
@@ -60,14 +62,14 @@ def test_a_new_leader_goes_on_with_what_the_last_checkpoint_left() -> None:
     assert value_in(scene.do(new.id, get(b"a"))) is None
 
 
-def test_without_checkpoints_a_new_leader_starts_leases_anew_with_an_elections_time() -> None:
+def test_without_checkpoints_a_new_leader_starts_leases_again_with_an_elections_time() -> None:
     scene = leased(0)
     pass_s(scene, 35)
     new = change_leader(scene)
     assert TTL_S <= left_s(scene, new.id) + ELECTION_S <= TTL_S + 2 * ELECTION_S
 
 
-def test_leaders_that_come_and_go_do_not_keep_a_lease_alive_for_ever() -> None:
+def test_leaders_that_come_and_go_do_not_keep_a_lease_alive_forever() -> None:
     scene = leased()
     for _ in range(10):
         pass_s(scene, INTERVAL_S + 2)

@@ -1,5 +1,7 @@
 """Reads within the leader's lease, as an option of a store: who is asked, and what is never old."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from typing import Any
 
@@ -51,7 +53,7 @@ def read_alone(cluster: BareCluster, member_id: int) -> list[Answer]:
 
 
 @pytest.mark.parametrize("leases", [True, False])
-def test_a_leader_answers_within_its_lease_without_asking_anybody(leases: bool) -> None:
+def test_a_leader_answers_within_its_lease_without_asking_a_member(leases: bool) -> None:
     cluster = cluster_with_leases() if leases else BareCluster(3, random.Random)
     leader = cluster.leader()
     assert cluster.call(leader.id, *put(b"a", b"1"))[0] == 0

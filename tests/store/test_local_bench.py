@@ -55,7 +55,7 @@ def test_a_served_store_is_asked_over_grpc() -> None:
 
 @pytest.mark.skipif(served.ETCD is None, reason=served.WITHOUT_ETCD)
 def test_a_real_etcd_is_asked_by_the_same_clients() -> None:
-    arguments = ["--wire", "--beside-etcd", "--clients", "2", "--operations", "20"]
+    arguments = ["--wire", "--with-etcd", "--clients", "2", "--operations", "20"]
     report = figures("range", *arguments)
     ratio = report["per_second"] / report["etcd_per_second"]
     assert report["ratio_to_etcd"] == pytest.approx(ratio, abs=0.001)
@@ -72,7 +72,7 @@ def test_memory_is_measured_after_every_phase_and_goes_down_with_a_compaction() 
     assert report["peak_rss_mb"] >= report["phases"]["loaded"]["rss_mb"] > 0
 
 
-def test_an_empty_member_catches_up_while_clients_go_on() -> None:
+def test_an_empty_member_catches_up_while_clients_continue() -> None:
     arguments = ["--history-gb", "0.001", "--before-s", "0.3", "--clients", "5", "--json"]
     result = CliRunner().invoke(store_catch_up.main, arguments)
     assert result.exit_code == 0, result.output
@@ -99,7 +99,7 @@ def test_an_empty_member_in_a_process_of_its_own_catches_up_as_well() -> None:
         ["--clients", "0"],
         ["get"],
         ["--wire", "--sync-latency-us", "5"],
-        ["--beside-etcd"],
+        ["--with-etcd"],
     ],
 )
 def test_impossible_work_is_refused(arguments: list[str]) -> None:

@@ -56,7 +56,7 @@ async def test_one_member_is_a_cluster_too() -> None:
 
 @pytest.mark.covers("ST-07")
 @on_virtual_time
-async def test_writes_go_on_when_the_leader_dies_and_nothing_acknowledged_is_lost() -> None:
+async def test_writes_continue_when_the_leader_dies_and_nothing_acknowledged_is_lost() -> None:
     async with LocalCluster(sync_latency_ns=1_000_000) as cluster:
         leader = await cluster.wait_leader()
         client = cluster.client()

@@ -162,7 +162,7 @@ def test_news_of_commits_ride_on_the_next_append_or_leave_when_there_is_none() -
     trio.run(put_while_time_stands_still, clock, clock=clock)
 
 
-def test_a_raft_message_stays_as_it_was_sent_whoever_takes_it(
+def test_a_raft_message_stays_as_it_was_sent_for_every_receiver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Members of one program share messages: what one did to them would happen to the others."""
@@ -308,7 +308,7 @@ def test_the_last_of_those_who_were_answered_gives_the_turns() -> None:
     assert order == ["leader", "first", "follower", "second"]
 
 
-def test_what_a_turn_raises_ends_the_program_whoever_gave_it() -> None:
+def test_what_a_turn_raises_ends_the_program_of_every_task() -> None:
     turns = Turns()
 
     def broken() -> None:
@@ -320,7 +320,7 @@ def test_what_a_turn_raises_ends_the_program_whoever_gave_it() -> None:
             await wait_all_tasks_blocked()
             turns.linger(lambda: None, lambda: True)
             turns.add(broken)
-            # The client is not told: it did nothing wrong, and might go on.
+            # The client is not told: it did nothing wrong, and might continue.
             turns.give_now()
             await trio.sleep_forever()
 

@@ -1,4 +1,6 @@
-"""Members over a network without an event loop: what clients may rely on, whoever fails."""
+"""Members over a network without an event loop: what clients may rely on under failures."""
+
+from __future__ import annotations
 
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import Callable
@@ -160,7 +162,7 @@ def test_the_monitor_sees_an_answer_before_the_disk_has_synced(
         Scene().leader()
 
 
-def test_a_late_follower_gets_a_snapshot_and_goes_on() -> None:
+def test_a_late_follower_gets_a_snapshot_and_continues() -> None:
     scene = Scene(
         configure=lambda c: attrs.evolve(
             c, snapshot_entries=50, catch_up_entries=5, max_lag_bytes=0, max_lag_percent=0
@@ -244,7 +246,7 @@ def test_members_talk_all_the_time_and_replace_a_leader_that_is_cut_off(scene: S
     assert old.node.raft.leader == new.id
 
 
-def test_a_serializable_read_needs_nobody(scene: Scene) -> None:
+def test_a_serializable_read_needs_no_other_member(scene: Scene) -> None:
     leader = scene.leader()
     scene.do(leader.id, put(b"a", b"1"))
     scene.isolate(leader.id)
@@ -310,7 +312,7 @@ def test_watchers_get_one_item_per_batch_and_follow_their_member(scene: Scene) -
     scene.members[follower].close_client("client")
 
 
-def test_a_lease_that_nobody_renews_ends_with_its_keys(scene: Scene) -> None:
+def test_a_lease_that_is_not_renewed_ends_with_its_keys(scene: Scene) -> None:
     leader = scene.leader()
     granted = scene.do(leader.id, ("lease_grant", [2, 0]))
     lease = granted[1][1]

@@ -1,5 +1,7 @@
 """What a disk holds after a process, or the power, has gone, and what its faults do to a member."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import Callable
 from typing import Any
@@ -144,7 +146,7 @@ def test_a_failed_sync_is_told_once_and_nothing_more_is_promised() -> None:
     assert synced == [1, 4]
 
 
-def test_a_failed_sync_is_raised_where_nobody_wants_to_be_told() -> None:
+def test_a_failed_sync_is_raised_where_no_caller_wants_to_be_told() -> None:
     disk = SimulatedDisk(name="member-3")
     disk.inject(full=True)
     disk.append(_record(1))
@@ -162,7 +164,7 @@ def test_a_disk_that_takes_nothing_cannot_be_opened(fault: str) -> None:
     disk.open()
 
 
-def test_a_stalled_disk_completes_in_order_when_it_goes_on() -> None:
+def test_a_stalled_disk_completes_in_order_when_it_continues() -> None:
     timers = Timers()
     disk = SimulatedDisk(timers.after, sync_latency_ns=5)
     done: list[int] = []
@@ -190,7 +192,7 @@ def test_what_a_stalled_disk_had_not_completed_a_crash_takes() -> None:
     assert _indexes(disk) == []
 
 
-def test_a_member_whose_disk_fails_promises_nothing_and_the_others_go_on() -> None:
+def test_a_member_whose_disk_fails_promises_nothing_and_the_others_continue() -> None:
     cluster = BareCluster(3, random.Random)
     leader = cluster.leader().id
     failures: list[DiskFailedError] = []
@@ -210,7 +212,7 @@ def test_a_member_whose_disk_fails_promises_nothing_and_the_others_go_on() -> No
     assert keys == _values(cluster, cluster.leader().id)
 
 
-def test_a_member_with_a_rotten_log_does_not_start_and_the_others_go_on() -> None:
+def test_a_member_with_a_rotten_log_does_not_start_and_the_others_continue() -> None:
     cluster = BareCluster(3, random.Random)
     for number in range(20):
         assert _put(cluster, cluster.leader().id, b"k%02d" % number)[0] == 0

@@ -1,4 +1,6 @@
-"""What a member holds is bounded, and whoever asks for more is told so; nothing is done twice."""
+"""What a member holds is bounded: more is refused in words, and nothing is done twice."""
+
+from __future__ import annotations
 
 import random  # noqa: TID251  # seeded by each test
 from typing import Any
@@ -10,7 +12,7 @@ from raftstore.raft import RaftMonitor
 from raftstore.raft.messages import PROPOSE
 from raftstore.server import Member, MemberConfig
 from raftstore.server.bare import BareCluster
-from raftstore.server.passing import MAX_REMEMBERED
+from raftstore.server.forwarded_proposals import MAX_REMEMBERED
 
 Answer = list[Any]
 TOO_MANY = ["ResourceExhausted", "etcdserver: too many requests"]
@@ -136,7 +138,7 @@ def test_a_member_that_cannot_publish_now_does_it_later() -> None:
     cluster.advance(3)
     joined = cluster.members[4]
     joined.changes._own_client_urls = ("http://member-4:2379",)
-    joined._desk.update_guard()
+    joined._dispatcher.update_guard()
     cluster.isolate(4)
     waits = ask(joined, put(b"a"))
     cluster.settle()
@@ -280,7 +282,7 @@ def test_a_late_copy_of_a_proposal_is_done_by_no_later_leader() -> None:
 
 
 def test_memory_of_what_was_passed_on_is_bounded_and_forgets_towards_refusal() -> None:
-    passed_on = cluster_of(1).leader()._passed_on
+    passed_on = cluster_of(1).leader()._forwarded_proposals
 
     def key(number: int) -> bytes:
         return b"\0\2\0\0\0\1" + number.to_bytes(8, "big")

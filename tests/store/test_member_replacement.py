@@ -1,5 +1,7 @@
 """A member is replaced in one step, by joint consensus: both sets of voters agree to everything."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from typing import Any
 
@@ -150,14 +152,14 @@ def test_replacements_amid_kills_and_cuts_lose_nothing(seed: int) -> None:
     leader = scene.leader()
     held = leader.store.space.live
     assert acknowledged
-    assert leader.changes.section.removed, "nobody was replaced"
+    assert leader.changes.section.removed, "no member was replaced"
     assert all(key in held for key in acknowledged)
     assert not scene.monitor.violations
     assert not leader.node.raft.configuration.is_joint
 
 
 def start_accepted(scene: Scene) -> None:
-    """Whoever was let in must start, whether or not anybody was told of it."""
+    """A member that was let in must start, whether or not the operator was told of it."""
     known = {peer.id for peer in scene.peers}
     for member in list(scene.members.values()):
         for number in member.changes.section.by_id:

@@ -1,5 +1,7 @@
 """Members come and go: what clients and members may rely on meanwhile."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -190,7 +192,7 @@ def test_a_learner_is_no_part_of_the_quorum() -> None:
     assert scene.leader().id == 1
 
 
-def test_nobody_is_added_while_a_voter_is_away() -> None:
+def test_no_member_is_added_while_a_voter_is_away() -> None:
     scene = settled()
     scene.kill(scene.followers()[0])
     scene.advance(30)
@@ -281,7 +283,7 @@ def test_a_doubled_request_of_a_follower_is_carried_out_once() -> None:
 # Leaving
 
 
-def test_a_removed_member_serves_nobody() -> None:
+def test_a_removed_member_serves_no_client() -> None:
     scene = settled()
     leader = scene.leader().id
     gone = scene.followers()[0]
@@ -292,7 +294,7 @@ def test_a_removed_member_serves_nobody() -> None:
     assert not scene.members[leader].removed
 
 
-def test_a_removed_leader_hands_over_and_serves_nobody() -> None:
+def test_a_removed_leader_hands_over_and_serves_no_client() -> None:
     scene = settled()
     leader = scene.leader().id
     assert scene.do(leader, ("member_remove", [leader]))[0] == 0
@@ -305,7 +307,7 @@ def test_a_removed_leader_hands_over_and_serves_nobody() -> None:
     assert scene.do(successor.id, put(b"a"))[0] == 0
 
 
-def test_a_member_that_missed_its_removal_is_told_and_disturbs_nobody() -> None:
+def test_a_member_that_missed_its_removal_is_told_and_disturbs_no_member() -> None:
     scene = settled()
     leader = scene.leader().id
     gone = scene.followers()[0]
@@ -380,7 +382,7 @@ async def test_members_join_and_leave_a_running_cluster() -> None:
         assert found is not None
 
 
-# Whoever missed the own removal
+# A member that missed its own removal
 
 
 def test_a_learner_that_missed_its_removal_asks_and_is_told() -> None:
@@ -421,7 +423,7 @@ def test_a_message_to_a_former_address_tells_its_sender_if_that_was_removed_too(
     gone = scene.followers()[0]
     remove(scene, gone)
     member = scene.leader()
-    member._transport = recorder = Recorder()
+    member._removal._transport = recorder = Recorder()
     member.receive_stray(gone, [INQUIRY])
     member.receive_stray(scene.followers()[0], [INQUIRY])
     assert recorder.sent == [(gone, [REMOVED])]

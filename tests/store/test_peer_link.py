@@ -26,7 +26,7 @@ def refused(refusal: StoreError) -> None:
 
 
 @pytest.mark.parametrize("failure", [trio.BrokenResourceError, trio.TooSlowError])
-async def test_a_connection_that_breaks_while_something_is_sent_is_made_anew(
+async def test_a_connection_that_breaks_while_something_is_sent_is_made_again(
     monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
 ) -> None:
     """The reader may learn of it later than the sender does."""

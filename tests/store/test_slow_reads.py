@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import random  # noqa: TID251  # seeded by each test
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from raftstore.raft import RaftMonitor
 from raftstore.raft.messages import READ_INDEX
+from raftstore.server import Member
 from raftstore.server.bare import BareCluster, _take
 from raftstore.server.reads import RETRY_TICKS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from raftstore.server import Member
 
 Answer = list[Any]
 GET = ("range", [b"a", b"", 0, 0, 0, 0, False, False, False, 0, 0, 0, 0])

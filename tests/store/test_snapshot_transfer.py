@@ -1,5 +1,7 @@
 """Snapshots in parts between members: lossy networks, crashes, elections, writes meanwhile."""
 
+from __future__ import annotations
+
 import random  # noqa: TID251  # seeded by each test
 from collections.abc import Callable
 from typing import Any
@@ -135,7 +137,7 @@ def test_lost_doubled_and_overtaking_parts_do_not_matter(seed: int) -> None:
     assert (len(cluster.hashes()), cluster.sending()) == (1, 0)
 
 
-def test_what_is_sent_is_the_state_of_its_index_though_writes_and_compactions_go_on() -> None:
+def test_what_is_sent_is_the_state_of_its_index_though_writes_and_compactions_continue() -> None:
     cluster = Cluster(max_lag_bytes=1 << 20)
     late = cluster.fill()
     installed: list[tuple[int, int]] = []
@@ -218,7 +220,7 @@ def test_a_member_that_answers_nothing_costs_the_leader_a_window() -> None:
     cluster.advance(3)
     first = cluster.parts
     cluster.advance(GIVE_UP_TICKS)
-    # Given up, and tried anew.
+    # Given up, and tried again.
     assert (
         WINDOW_PARTS < cluster.parts - first <= WINDOW_PARTS * (GIVE_UP_TICKS // RESEND_TICKS + 1)
     )
@@ -252,7 +254,7 @@ def test_a_snapshot_in_memory_does_not_keep_alive_what_was_compacted() -> None:
         assert member.statistics()["snapshot_index"] > before[number] > 0
 
 
-def test_what_was_compacted_is_let_go_of_though_nobody_writes_any_more() -> None:
+def test_what_was_compacted_is_let_go_of_without_further_writes() -> None:
     cluster = Cluster(snapshot_entries=100)
     leader = cluster.leader()
     many = [[OP_PUT, [b"%d" % number, b"v", 0, False, False, False]] for number in range(100)]
@@ -320,32 +322,32 @@ def test_the_window_bounds_what_is_packed(wires: Wires, node: RawNode) -> None:
 def test_while_there_are_writes_parts_leave_one_by_one(wires: Wires, node: RawNode) -> None:
     now_ns = 10 * IDLE_NS
     sender = SnapshotSender(wires, 0, Pace(lambda: now_ns))
-    sender.go_on(6)
-    sender.go_on(7)
+    sender.resume(6)
+    sender.resume(7)
     sender.begin(_message())
     (first,) = wires.take()
     for place in range(1, 5):
         sender.answered(2, [SNAPSHOT_TAKEN, first[1], place], node)
-        sender.go_on(7 + place)
+        sender.resume(7 + place)
         assert wires.take() == []
         now_ns += SPACING_NS
-        sender.go_on(7 + place)
+        sender.resume(7 + place)
         assert [part[3] for part in wires.take()] == [place]
-    # Nobody writes any more: as fast as answers come.
+    # No client writes any more: as fast as answers come.
     now_ns += IDLE_NS
-    sender.go_on(11)
+    sender.resume(11)
     assert len(wires.take()) == WINDOW_PARTS - 1
 
 
 def test_parts_leave_in_proportion_to_what_is_written(wires: Wires, node: RawNode) -> None:
     sender = SnapshotSender(wires, 0, Pace(lambda: 10 * IDLE_NS))
-    sender.go_on(6)
-    sender.go_on(7)
+    sender.resume(6)
+    sender.resume(7)
     sender.begin(_message())
     (first,) = wires.take()
     written = ((WRITES_PER_PART - 1, 0), (WRITES_PER_PART, 1), (4 * WRITES_PER_PART, 3))
     for taken, (entries, parts) in enumerate(written, 1):
-        sender.go_on(6 + entries)
+        sender.resume(6 + entries)
         assert len(wires.take()) == parts
         sender.answered(2, [SNAPSHOT_TAKEN, first[1], taken], node)
         assert wires.take() == []
@@ -441,7 +443,7 @@ def test_a_transfer_of_a_newer_term_takes_the_place_of_another(wires: Wires) -> 
     assert wires.take() == [[SNAPSHOT_TAKEN, second[1][1], 2]]
 
 
-def test_what_nobody_goes_on_sending_is_dropped(wires: Wires) -> None:
+def test_what_is_not_sent_any_further_is_dropped(wires: Wires) -> None:
     sender = SnapshotSender(wires, 0, Pace(lambda: 0))
     sender.begin(_message())
     receiver = SnapshotReceiver(wires)

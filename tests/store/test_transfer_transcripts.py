@@ -1,4 +1,4 @@
-"""Snapshots in parts, as transcripts; REWRITE_TRANSCRIPTS=1 writes them anew.
+"""Snapshots in parts, as transcripts; REWRITE_TRANSCRIPTS=1 writes them again.
 
 The leader's end and the follower's end of a transfer, and between them a wire that the commands
 decide about: `state megabytes=1` (how much there is), `begin` (Raft asks for a snapshot to be
@@ -7,6 +7,8 @@ sent), `deliver n=3` (of what is under way, oldest first; all without a number),
 parts), `tick leader n=3`, `tick follower n=40`, `restart` (the follower forgets), `stop` (the
 leader leads no more), `garble` (the oldest part is spoilt). What Raft is told stands in the output.
 """
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
@@ -80,7 +82,7 @@ class Session:
         self.under_way.append(wire)
 
     @property
-    def raft(self) -> "Session":
+    def raft(self) -> Session:
         return self
 
     def report_snapshot_progress(self, member: int) -> None:

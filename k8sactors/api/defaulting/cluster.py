@@ -7,11 +7,9 @@ from typing import Any
 
 from k8sactors.api.defaulting.fields import (
     Fields,
-    canonical_quantities,
     each,
     fill,
     inside,
-    inside_or_new,
 )
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -39,9 +37,7 @@ def default_secret(obj: Fields) -> Fields:
 
 
 def default_namespace(obj: Fields) -> Fields:
-    """A Namespace: labelled with its own name, held by the namespace controller's finalizer."""
-    obj = inside_or_new(obj, "spec", lambda spec: fill(spec, {"finalizers": ["kubernetes"]}))
-    obj = fill(obj, {"status": {"phase": "Active"}})
+    """A Namespace: labelled with its own name."""
     name = (obj.get("metadata") or {}).get("name")
     if not name or (obj["metadata"].get("labels") or {}).get(NAMESPACE_LABEL) == name:
         return obj
@@ -53,17 +49,13 @@ def default_node(obj: Fields) -> Fields:
     """A Node: what it can give is what it has, unless its kubelet says otherwise."""
 
     def change(status: Fields) -> Fields:
-        status = inside(status, "capacity", canonical_quantities)
-        if status.get("capacity"):
-            status = fill(status, {"allocatable": status["capacity"]})
-        return inside(status, "allocatable", canonical_quantities)
+        capacity = status.get("capacity")
+        return fill(status, {"allocatable": capacity}) if capacity else status
 
     return inside(obj, "status", change)
 
 
 def _limit(item: Fields) -> Fields:
-    for field in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):
-        item = inside(item, field, canonical_quantities)
     if item.get("type") != "Container":
         return item
     highest, lowest = item.get("max") or {}, item.get("min") or {}
@@ -80,11 +72,6 @@ def _limit(item: Fields) -> Fields:
 def default_limit_range(obj: Fields) -> Fields:
     """A LimitRange: default limits follow the maxima, default requests the limits, then minima."""
     return inside(obj, "spec", lambda spec: each(spec, "limits", _limit))
-
-
-def default_resource_quota(obj: Fields) -> Fields:
-    """A ResourceQuota: its quantities in canonical form."""
-    return inside(obj, "spec", lambda spec: inside(spec, "hard", canonical_quantities))
 
 
 def default_priority_class(obj: Fields) -> Fields:
@@ -143,6 +130,33 @@ def default_definition(obj: Fields) -> Fields:
     return inside(obj, "spec", change)
 
 
+def default_priority_level(obj: Fields) -> Fields:
+    """A PriorityLevelConfiguration; a number of queues of 0 is none."""
+
+    def queuing(given: Fields) -> Fields:
+        wanted = {"queues": 64, "handSize": 8, "queueLengthLimit": 50}
+        absent = {name: value for name, value in wanted.items() if not given.get(name)}
+        return {**given, **absent} if absent else given
+
+    def limited(given: Fields) -> Fields:
+        filled = fill(given, {"nominalConcurrencyShares": 30, "lendablePercent": 0})
+        return inside(
+            filled, "limitResponse", lambda response: inside(response, "queuing", queuing)
+        )
+
+    def exempt(given: Fields) -> Fields:
+        return fill(given, {"nominalConcurrencyShares": 0, "lendablePercent": 0})
+
+    def change(spec: Fields) -> Fields:
+        return inside(inside(spec, "limited", limited), "exempt", exempt)
+
+    return inside(obj, "spec", change)
+
+
 def default_flow_schema(obj: Fields) -> Fields:
-    """A FlowSchema."""
-    return inside(obj, "spec", lambda spec: fill(spec, {"matchingPrecedence": 1000}))
+    """A FlowSchema; a precedence of 0 is none."""
+
+    def change(spec: Fields) -> Fields:
+        return spec if spec.get("matchingPrecedence") else {**spec, "matchingPrecedence": 1000}
+
+    return inside(obj, "spec", change)

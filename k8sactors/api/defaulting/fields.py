@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from k8sactors.api import quantity
-from k8sactors.api.errors import QuantityError
-
 Fields = dict[str, Any]
 
 
@@ -47,16 +44,3 @@ def each(obj: Fields, field: str, change: Callable[[Fields], Fields]) -> Fields:
     if all(before is after for before, after in zip(old, new, strict=True)):
         return obj
     return {**obj, field: new}
-
-
-def canonical_quantities(amounts: Fields) -> Fields:
-    """Quantities as the server writes them back; one that does not parse stays for validation."""
-    changed: Fields = {}
-    for name, amount in amounts.items():
-        try:
-            text = quantity.canonical(amount)
-        except (QuantityError, TypeError):
-            continue
-        if text != amount:
-            changed[name] = text
-    return {**amounts, **changed} if changed else amounts

@@ -10,7 +10,6 @@ from typing import Any
 
 from k8sactors.api.defaulting.fields import (
     Fields,
-    canonical_quantities,
     each,
     fill,
     inside,
@@ -53,15 +52,11 @@ def pull_policy(image: str) -> str:
 
 
 def _http_get(action: Fields) -> Fields:
-    return fill(action, _HTTP) if action.get("path") else fill({**action, "path": "/"}, _HTTP)
+    return fill(action, _HTTP)
 
 
 def _probe(probe: Fields) -> Fields:
-    filled = fill(probe, _PROBE)
-    if not all(filled[key] for key in _PROBE):
-        # Zero is what Go decodes an absent number to: both mean "the default".
-        filled = {**filled, **{key: filled[key] or value for key, value in _PROBE.items()}}
-    filled = inside(filled, "httpGet", _http_get)
+    filled = inside(fill(probe, _PROBE), "httpGet", _http_get)
     return inside(filled, "grpc", lambda grpc: fill(grpc, {"service": ""}))
 
 
@@ -88,11 +83,9 @@ def _env(variable: Fields) -> Fields:
     )
 
 
-def _resources(resources: Fields, *, requests_from_limits: bool) -> Fields:
-    resources = inside(resources, "limits", canonical_quantities)
-    resources = inside(resources, "requests", canonical_quantities)
+def _requests_from_limits(resources: Fields) -> Fields:
     limits = resources.get("limits")
-    if not requests_from_limits or not limits:
+    if not limits:
         return resources
     requests = resources.get("requests") or {}
     filled = fill(requests, limits)
@@ -106,10 +99,8 @@ def _container(container: Fields, *, requests_from_limits: bool) -> Fields:
             filled[key] = value
     if not filled.get("imagePullPolicy"):
         filled["imagePullPolicy"] = pull_policy(filled.get("image") or "")
-    if filled["resources"]:
-        filled["resources"] = _resources(
-            filled["resources"], requests_from_limits=requests_from_limits
-        )
+    if requests_from_limits and filled["resources"]:
+        filled["resources"] = _requests_from_limits(filled["resources"])
     if "ports" in filled:
         filled = each(filled, "ports", _port)
     if "env" in filled:
@@ -172,9 +163,7 @@ def default_pod_spec(spec: Fields, *, requests_from_limits: bool = False) -> Fie
     account = filled.get("serviceAccountName") or filled.get("serviceAccount")
     if account:
         filled["serviceAccountName"] = filled["serviceAccount"] = account
-    if "volumes" in filled:
-        filled = each(filled, "volumes", _volume)
-    return inside(filled, "overhead", canonical_quantities) if "overhead" in filled else filled
+    return each(filled, "volumes", _volume) if "volumes" in filled else filled
 
 
 def _host_port(port: Fields) -> Fields:
@@ -183,10 +172,7 @@ def _host_port(port: Fields) -> Fields:
 
 def default_pod(pod: Fields) -> Fields:
     """A Pod: besides the template's defaults, requests follow limits and host ports the network."""
-    spec = pod.get("spec")
-    if spec is None:
-        return pod
-    filled = default_pod_spec(spec, requests_from_limits=True)
+    filled = default_pod_spec(pod.get("spec") or {}, requests_from_limits=True)
     if filled.get("enableServiceLinks") is None:
         filled["enableServiceLinks"] = True
     if filled.get("hostNetwork"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from k8sactors.api.defaulting.fields import Fields, canonical_quantities, fill, inside
+from k8sactors.api.defaulting.fields import Fields, fill, inside
 
 _RBD: Fields = {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"}
 _CSI_DRIVER: Fields = {
@@ -18,7 +18,6 @@ _CSI_DRIVER: Fields = {
 
 def _volume_spec(spec: Fields) -> Fields:
     spec = fill(spec, {"persistentVolumeReclaimPolicy": "Retain", "volumeMode": "Filesystem"})
-    spec = inside(spec, "capacity", canonical_quantities)
     spec = inside(spec, "hostPath", lambda source: fill(source, {"type": ""}))
     return inside(spec, "rbd", lambda source: fill(source, _RBD))
 
@@ -28,14 +27,8 @@ def default_persistent_volume(obj: Fields) -> Fields:
     return inside(obj, "spec", _volume_spec)
 
 
-def _claim_resources(resources: Fields) -> Fields:
-    resources = inside(resources, "requests", canonical_quantities)
-    return inside(resources, "limits", canonical_quantities)
-
-
 def _claim_spec(spec: Fields) -> Fields:
-    spec = fill(spec, {"volumeMode": "Filesystem"})
-    return inside(spec, "resources", _claim_resources)
+    return fill(spec, {"volumeMode": "Filesystem"})
 
 
 def default_claim(obj: Fields) -> Fields:

@@ -113,7 +113,11 @@ def default_replication_controller(obj: Fields) -> Fields:
 
 
 def _failure_rule(rule: Fields) -> Fields:
-    return each(rule, "onPodConditions", lambda pattern: fill(pattern, {"status": "True"}))
+    return each(
+        rule,
+        "onPodConditions",
+        lambda pattern: pattern if pattern.get("status") else {**pattern, "status": "True"},
+    )
 
 
 def _job_spec(spec: Fields) -> Fields:
@@ -152,12 +156,6 @@ def default_cron_job(obj: Fields) -> Fields:
         )
 
     return inside(obj, "spec", change)
-
-
-def default_autoscaler_v1(obj: Fields) -> Fields:
-    """A HorizontalPodAutoscaler that knows cpu only."""
-    defaults = {"minReplicas": 1, "targetCPUUtilizationPercentage": 80}
-    return inside(obj, "spec", lambda spec: fill(spec, defaults))
 
 
 def default_autoscaler_v2(obj: Fields) -> Fields:

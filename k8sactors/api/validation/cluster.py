@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from ipaddress import ip_interface
 
 from k8sactors.api import quantity
 from k8sactors.api.errors import QuantityError
@@ -20,6 +21,7 @@ from k8sactors.api.validation.fields import (
     not_supported,
     required,
 )
+from k8sactors.api.validation.metadata import check_selector
 from k8sactors.api.validation.placement import EFFECTS
 from k8sactors.api.validation.resources import check_amount
 
@@ -63,6 +65,14 @@ def check_node(obj: Object, causes: Causes) -> None:
         if (key, effect) in seen:
             causes.append(duplicate(at, taint))
         seen[key, effect] = None
+    spec = obj.get("spec") or {}
+    ranges = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+    for index, cidr in enumerate(ranges):
+        try:
+            ip_interface(cidr)
+        except ValueError:
+            detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            causes.append(invalid(f"spec.podCIDRs[{index}]", cidr, detail))
     status = obj.get("status") or {}
     for field in ("capacity", "allocatable"):
         for name, value in (status.get(field) or {}).items():
@@ -204,6 +214,10 @@ def check_runtime_class_update(old: Object, new: Object, causes: Causes) -> None
 def check_role(obj: Object, causes: Causes) -> None:
     """A Role or ClusterRole."""
     namespaced = obj.get("kind") == "Role"
+    for index, selector in enumerate(
+        (obj.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+    ):
+        check_selector(selector, f"aggregationRule.clusterRoleSelectors[{index}]", causes)
     for index, rule in enumerate(obj.get("rules") or ()):
         at = f"rules[{index}]"
         if not rule.get("verbs"):

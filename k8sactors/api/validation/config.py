@@ -7,14 +7,7 @@ import binascii
 import json
 
 from k8sactors.api.validation import names
-from k8sactors.api.validation.fields import (
-    Causes,
-    Object,
-    forbidden,
-    invalid,
-    required,
-    too_long,
-)
+from k8sactors.api.validation.fields import Causes, Object, forbidden, invalid, required, too_long
 
 SIZE_BYTES_MAX = 1024 * 1024
 _NEEDED_KEYS = {

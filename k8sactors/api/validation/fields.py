@@ -14,6 +14,7 @@ from k8sactors.api.errors import (
     FIELD_VALUE_NOT_SUPPORTED,
     FIELD_VALUE_REQUIRED,
     FIELD_VALUE_TOO_LONG,
+    FIELD_VALUE_TOO_MANY,
     Cause,
 )
 
@@ -44,6 +45,11 @@ def invalid(field: str, value: Any, detail: str = "") -> Cause:
     return Cause(field, FIELD_VALUE_INVALID, _with(f"Invalid value: {show(value)}", detail))
 
 
+def invalid_without_value(field: str, detail: str) -> Cause:
+    """The value is not acceptable, and too large or too little telling to be shown."""
+    return Cause(field, FIELD_VALUE_INVALID, _with("Invalid value", detail))
+
+
 def not_supported(field: str, value: Any, allowed: Iterable[str]) -> Cause:
     """The value is none of a fixed few."""
     names = ", ".join(show(name) for name in sorted(allowed))
@@ -70,6 +76,12 @@ def too_long(field: str, limit_bytes: int) -> Cause:
     """The value is longer than the server keeps."""
     message = f"Too long: may not be more than {limit_bytes} bytes"
     return Cause(field, FIELD_VALUE_TOO_LONG, message)
+
+
+def too_many(field: str, count: int, limit: int) -> Cause:
+    """The list has more items than the server takes."""
+    message = f"Too many: {count}: must have at most {limit} items"
+    return Cause(field, FIELD_VALUE_TOO_MANY, message)
 
 
 def check_not_negative(obj: Object, names: Iterable[str], path: str, causes: Causes) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from k8sactors.api.scheme import ResourceInfo
+from k8sactors.api.kind import ResourceInfo
 from k8sactors.api.validation import names
 from k8sactors.api.validation.fields import (
     IMMUTABLE,
@@ -19,14 +17,6 @@ from k8sactors.api.validation.fields import (
 ANNOTATIONS_BYTES_MAX = 256 * 1024
 _STANDARD_FINALIZERS = {"kubernetes", "orphan", "foregroundDeletion"}
 _EVENT_VERSIONS = {"v1", "events.k8s.io/v1", "events.k8s.io/v1beta1"}
-_NAME_RULES: dict[str, Callable[[str], tuple[str, ...]]] = {
-    "namespaces": names.dns1123_label,
-    "services": names.dns1035_label,
-    "roles.rbac.authorization.k8s.io": names.path_segment,
-    "rolebindings.rbac.authorization.k8s.io": names.path_segment,
-    "clusterroles.rbac.authorization.k8s.io": names.path_segment,
-    "clusterrolebindings.rbac.authorization.k8s.io": names.path_segment,
-}
 
 
 def check_labels(labels: Object | None, path: str, causes: Causes) -> None:
@@ -92,7 +82,7 @@ def check_metadata(info: ResourceInfo, obj: Object, causes: Causes) -> None:
     """Everything about `metadata` that can be told from the object alone."""
     metadata = obj.get("metadata") or {}
     name = metadata.get("name")
-    rule = _NAME_RULES.get(info.name, names.dns1123_subdomain)
+    rule = info.record.name_rule or names.dns1123_subdomain
     if prefix := metadata.get("generateName"):
         for complaint in rule(prefix.rstrip("-.") or prefix):
             causes.append(invalid("metadata.generateName", prefix, complaint))
@@ -135,6 +125,21 @@ def check_metadata_update(old: Object, new: Object, causes: Causes) -> None:
             causes.append(forbidden("metadata.finalizers", detail))
 
 
+def check_set_operator(operator: object, values: object, at: str, causes: Causes) -> bool:
+    """What In, NotIn, Exists and DoesNotExist ask of values; False when it is none of them."""
+    if operator in {"In", "NotIn"}:
+        if not values:
+            detail = "must be specified when `operator` is 'In' or 'NotIn'"
+            causes.append(required(f"{at}.values", detail))
+    elif operator in {"Exists", "DoesNotExist"}:
+        if values:
+            detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            causes.append(forbidden(f"{at}.values", detail))
+    else:
+        return False
+    return True
+
+
 def check_selector(selector: Object | None, path: str, causes: Causes) -> None:
     """A LabelSelector's own form."""
     if not selector:
@@ -143,15 +148,7 @@ def check_selector(selector: Object | None, path: str, causes: Causes) -> None:
     for index, expression in enumerate(selector.get("matchExpressions") or ()):
         at = f"{path}.matchExpressions[{index}]"
         operator, values = expression.get("operator"), expression.get("values")
-        if operator in {"In", "NotIn"}:
-            if not values:
-                detail = "must be specified when `operator` is 'In' or 'NotIn'"
-                causes.append(required(f"{at}.values", detail))
-        elif operator in {"Exists", "DoesNotExist"}:
-            if values:
-                detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                causes.append(forbidden(f"{at}.values", detail))
-        else:
+        if not check_set_operator(operator, values, at, causes):
             causes.append(invalid(f"{at}.operator", operator, "not a valid selector operator"))
         for complaint in names.qualified_name(expression.get("key") or ""):
             causes.append(invalid(f"{at}.key", expression.get("key"), complaint))

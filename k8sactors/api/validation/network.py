@@ -127,7 +127,7 @@ def _check_service_addresses(spec: Object, causes: Causes) -> None:
 
 
 def _check_peer_address(text: str, path: str, causes: Causes) -> None:
-    """An address under which somebody else is reached."""
+    """An address under which another host is reached."""
     if not names.is_ip(text):
         causes.append(invalid(path, text, names.IP_MESSAGE))
         return

@@ -8,12 +8,11 @@ from k8sactors.api.validation.fields import (
     Causes,
     Object,
     duplicate,
-    forbidden,
     invalid,
     not_supported,
     required,
 )
-from k8sactors.api.validation.metadata import check_selector
+from k8sactors.api.validation.metadata import check_selector, check_set_operator
 
 EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -55,19 +54,11 @@ def check_tolerations(tolerations: list[Object], path: str, causes: Causes) -> N
 
 def _check_node_requirement(requirement: Object, at: str, causes: Causes) -> None:
     operator, values = requirement.get("operator"), requirement.get("values")
-    if operator in {"In", "NotIn"}:
-        if not values:
-            detail = "must be specified when `operator` is 'In' or 'NotIn'"
-            causes.append(required(f"{at}.values", detail))
-    elif operator in {"Exists", "DoesNotExist"}:
-        if values:
-            detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            causes.append(forbidden(f"{at}.values", detail))
-    elif operator in {"Gt", "Lt"}:
+    if operator in {"Gt", "Lt"}:
         if len(values or ()) != 1:
             detail = "must be specified single value when `operator` is 'Lt' or 'Gt'"
             causes.append(required(f"{at}.values", detail))
-    else:
+    elif not check_set_operator(operator, values, at, causes):
         causes.append(invalid(f"{at}.operator", operator, "not a valid selector operator"))
     for complaint in names.qualified_name(requirement.get("key") or ""):
         causes.append(invalid(f"{at}.key", requirement.get("key"), complaint))

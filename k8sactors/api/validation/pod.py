@@ -5,11 +5,7 @@ from __future__ import annotations
 import re
 
 from k8sactors.api.validation import names
-from k8sactors.api.validation.containers import (
-    check_containers,
-    check_host_ports,
-    check_user_ids,
-)
+from k8sactors.api.validation.containers import check_containers, check_host_ports, check_user_ids
 from k8sactors.api.validation.fields import (
     NOT_NEGATIVE,
     Causes,
@@ -175,3 +171,8 @@ def check_pod_update(old: Object, new: Object, causes: Causes) -> None:
         for field in ("containers", "initContainers")
     ):
         causes.append(forbidden("spec", _UPDATABLE))
+
+
+def check_pod_template(obj: Object, causes: Causes) -> None:
+    """A PodTemplate."""
+    check_template(obj.get("template") or {}, "template", causes)

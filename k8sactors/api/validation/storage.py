@@ -68,6 +68,8 @@ def check_claim_update(old: Object, new: Object, causes: Causes) -> None:
     before, after = old.get("spec") or {}, new.get("spec") or {}
     bound = not before.get("volumeName") and after.get("volumeName")
     free = {"resources", "volumeAttributesClassName"} | ({"volumeName"} if bound else set())
+    if before.get("storageClassName") is None and not before.get("volumeName"):
+        free.add("storageClassName")  # a default class may come after the claim (KEP-3333)
     fields = dict.fromkeys([*before, *after])
     if any(before.get(key) != after.get(key) for key in fields if key not in free):
         detail = (

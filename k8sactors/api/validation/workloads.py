@@ -7,7 +7,6 @@ import re
 from k8sactors.api import selectors
 from k8sactors.api.errors import SelectorError
 from k8sactors.api.validation.fields import (
-    IMMUTABLE,
     NOT_NEGATIVE,
     Causes,
     Object,
@@ -19,7 +18,7 @@ from k8sactors.api.validation.fields import (
     not_supported,
     required,
 )
-from k8sactors.api.validation.metadata import check_selector
+from k8sactors.api.validation.metadata import check_annotations, check_labels, check_selector
 from k8sactors.api.validation.pod import check_template
 
 _PERCENT = re.compile(r"[0-9]+%")
@@ -27,12 +26,16 @@ _PERCENT_MESSAGE = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
     "'93%', regex used for validation is '[0-9]+%')"
 )
-_CRON_FIELDS = 5
-_CRON_NAMES = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
-_CRON_NAME_MAX = 52
 
 
 def _check_selector_and_template(spec: Object, causes: Causes) -> None:
+    _check_pod_selector(spec, causes)
+    template = spec.get("template") or {}
+    check_template(template, "spec.template", causes)
+    _check_always(template, causes)
+
+
+def _check_pod_selector(spec: Object, causes: Causes) -> None:
     selector, template = spec.get("selector"), spec.get("template") or {}
     if selector is None:
         causes.append(required("spec.selector"))
@@ -51,8 +54,6 @@ def _check_selector_and_template(spec: Object, causes: Causes) -> None:
                 if not fits:
                     detail = "`selector` does not match template `labels`"
                     causes.append(invalid("spec.template.metadata.labels", labels, detail))
-    check_template(template, "spec.template", causes)
-    _check_always(template, causes)
 
 
 def _check_always(template: Object, causes: Causes) -> None:
@@ -146,7 +147,19 @@ def check_stateful_set(obj: Object, causes: Causes) -> None:
     check_not_negative(
         spec, ("replicas", "minReadySeconds", "revisionHistoryLimit"), "spec", causes
     )
-    _check_selector_and_template(spec, causes)
+    check_not_negative(spec.get("ordinals") or {}, ("start",), "spec.ordinals", causes)
+    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    for field in ("whenDeleted", "whenScaled"):
+        path = "spec.persistentVolumeClaimRetentionPolicy"
+        check_one_of(retention, field, ("Retain", "Delete"), path, causes)
+    _check_pod_selector(spec, causes)
+    # As the real server, which leaves the pod's own rules to the creation of each pod: only then
+    # are the volumes of the claim templates part of it.
+    template = spec.get("template") or {}
+    metadata = template.get("metadata") or {}
+    check_labels(metadata.get("labels"), "spec.template.labels", causes)
+    check_annotations(metadata.get("annotations"), "spec.template.annotations", causes)
+    _check_always(template, causes)
 
 
 _STATEFUL_SET_FREE = {
@@ -206,93 +219,6 @@ def check_replication_controller(obj: Object, causes: Causes) -> None:
     _check_always(template, causes)
 
 
-def _check_job_spec(spec: Object, path: str, causes: Causes) -> None:
-    numbers = (
-        "parallelism",
-        "completions",
-        "activeDeadlineSeconds",
-        "backoffLimit",
-        "ttlSecondsAfterFinished",
-    )
-    check_not_negative(spec, numbers, path, causes)
-    mode = spec.get("completionMode")
-    check_one_of(spec, "completionMode", ("Indexed", "NonIndexed"), path, causes)
-    if mode == "Indexed" and spec.get("completions") is None:
-        detail = "when completion mode is Indexed"
-        causes.append(required(f"{path}.completions", detail))
-    template = spec.get("template") or {}
-    check_template(template, f"{path}.template", causes)
-    policy = (template.get("spec") or {}).get("restartPolicy")
-    if policy not in {"OnFailure", "Never"}:
-        detail = 'valid values: "OnFailure", "Never"'
-        causes.append(required(f"{path}.template.spec.restartPolicy", detail))
-
-
-def check_job(obj: Object, causes: Causes) -> None:
-    """A Job. Its selector is the server's own, unless `manualSelector` says otherwise."""
-    spec = obj.get("spec") or {}
-    _check_job_spec(spec, "spec", causes)
-    selector = spec.get("selector")
-    if selector is None:
-        return
-    check_selector(selector, "spec.selector", causes)
-    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    uid = (obj.get("metadata") or {}).get("uid")
-    if not spec.get("manualSelector"):
-        chosen = (selector.get("matchLabels") or {}).get("batch.kubernetes.io/controller-uid")
-        if uid is None or chosen != uid:
-            detail = "`selector` not auto-generated"
-            causes.append(invalid("spec.selector", selector, detail))
-    if not selectors.parse_label_selector(selector).matches(labels):
-        detail = "`selector` does not match template `labels`"
-        causes.append(invalid("spec.template.metadata.labels", labels, detail))
-
-
-def check_job_update(old: Object, new: Object, causes: Causes) -> None:
-    """The work of a Job cannot change, only how it is driven."""
-    before, after = old.get("spec") or {}, new.get("spec") or {}
-    check_immutable(before, after, ("selector", "completionMode"), "spec", causes)
-    if before.get("completions") != after.get("completions"):
-        indexed = after.get("completionMode") == "Indexed"
-        if not indexed or after.get("completions") != after.get("parallelism"):
-            causes.append(invalid("spec.completions", after.get("completions"), IMMUTABLE))
-    suspended = before.get("suspend") and not (old.get("status") or {}).get("startTime")
-    if not suspended:
-        check_immutable(before, after, ("template",), "spec", causes)
-
-
-def is_cron_schedule(text: str) -> bool:
-    """Whether a schedule has the form of cron: five fields, or one of the named ones."""
-    if text in _CRON_NAMES or re.fullmatch(r"@every (\d+[hms])+", text):
-        return True
-    fields = text.split()
-    return len(fields) == _CRON_FIELDS and all(
-        re.fullmatch(r"[\dA-Za-z*?/,-]+", field) and re.match(r"[\d*?A-Za-z]", field)
-        for field in fields
-    )
-
-
-def check_cron_job(obj: Object, causes: Causes) -> None:
-    """A CronJob."""
-    spec = obj.get("spec") or {}
-    name = (obj.get("metadata") or {}).get("name") or ""
-    if len(name) > _CRON_NAME_MAX:
-        causes.append(
-            invalid("metadata.name", name, f"must be no more than {_CRON_NAME_MAX} characters")
-        )
-    schedule = spec.get("schedule")
-    if not schedule:
-        causes.append(required("spec.schedule"))
-    elif not is_cron_schedule(schedule):
-        detail = f"expected exactly 5 fields, found {len(schedule.split())}: {schedule.split()}"
-        causes.append(invalid("spec.schedule", schedule, detail))
-    check_one_of(spec, "concurrencyPolicy", ("Allow", "Forbid", "Replace"), "spec", causes)
-    limits = ("successfulJobsHistoryLimit", "failedJobsHistoryLimit", "startingDeadlineSeconds")
-    check_not_negative(spec, limits, "spec", causes)
-    job = (spec.get("jobTemplate") or {}).get("spec") or {}
-    _check_job_spec(job, "spec.jobTemplate.spec", causes)
-
-
 def check_autoscaler(obj: Object, causes: Causes) -> None:
     """A HorizontalPodAutoscaler."""
     spec = obj.get("spec") or {}
@@ -309,10 +235,11 @@ def check_autoscaler(obj: Object, causes: Causes) -> None:
     for field in ("kind", "name"):
         if not target.get(field):
             causes.append(required(f"spec.scaleTargetRef.{field}"))
-    percent = spec.get("targetCPUUtilizationPercentage")
-    if percent is not None and percent < 1:
-        field = "spec.targetCPUUtilizationPercentage"
-        causes.append(invalid(field, percent, "must be greater than 0"))
+    for index, metric in enumerate(spec.get("metrics") or ()):
+        percent = ((metric.get("resource") or {}).get("target") or {}).get("averageUtilization")
+        if percent is not None and percent < 1:
+            field = f"spec.metrics[{index}].resource.target.averageUtilization"
+            causes.append(invalid(field, percent, "must be greater than 0"))
 
 
 def check_disruption_budget(obj: Object, causes: Causes) -> None:

@@ -5,33 +5,34 @@ Part of the real server's Priority plugin. Source: documentation of pod priority
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar, Final
 
 from k8sactors.api import errors
-from k8sactors.apiserver.admission.chain import Plugin
-from k8sactors.apiserver.admission.priority import CLASSES
+from k8sactors.apiserver.admission_chain import Attributes, Operation, Plugin
 
-if TYPE_CHECKING:
-    from k8sactors.apiserver.call import Call
+CLASSES: Final = "priorityclasses.scheduling.k8s.io"
 
 
 class DefaultPriorityClass(Plugin):
     """Guards `globalDefault`."""
 
+    name: ClassVar[str] = "Priority"
+    order: ClassVar[int] = 140
     resources: ClassVar[tuple[str, ...] | None] = (CLASSES,)
-    verbs: ClassVar[tuple[str, ...]] = ("create", "update")
+    operations: ClassVar[tuple[Operation, ...]] = ("CREATE", "UPDATE")
 
-    def admit(self, call: Call, obj: dict[str, Any] | None) -> None:
+    def validate(self, attributes: Attributes) -> None:
         """403 when another class is the default already."""
+        obj = attributes.obj
         assert obj is not None
         if not obj.get("globalDefault"):
             return
-        name = obj["metadata"].get("name") or ""
+        name = attributes.name
         for other in self.cluster.cached(CLASSES):
             taken = other["metadata"]["name"]
             if other.get("globalDefault") and taken != name:
                 raise errors.forbidden(
-                    call.resource.info,
+                    attributes.info,
                     name,
                     f"PriorityClass {taken} is already marked as default. "
                     "Only one default can exist",

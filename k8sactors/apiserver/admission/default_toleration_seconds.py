@@ -5,12 +5,9 @@ Source: documentation of admission controllers, "DefaultTolerationSeconds".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from k8sactors.apiserver.admission.chain import Plugin
-
-if TYPE_CHECKING:
-    from k8sactors.apiserver.call import Call
+from k8sactors.apiserver.admission_chain import Attributes, Plugin
 
 TOLERATION_SECONDS = 300
 TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -28,12 +25,13 @@ _ADDED = tuple(
 class DefaultTolerationSeconds(Plugin):
     """Adds the two tolerations where a pod has none of its own for these taints."""
 
+    order: ClassVar[int] = 150
     resources: ClassVar[tuple[str, ...] | None] = ("pods",)
     repeatable: ClassVar[bool] = True
 
-    def admit(self, call: Call, obj: dict[str, Any] | None) -> None:
+    def admit(self, attributes: Attributes) -> None:
         """Add what is missing."""
-        del call
+        obj = attributes.obj
         assert obj is not None
         spec = obj["spec"]
         present = spec.get("tolerations") or ()

@@ -6,14 +6,11 @@ cluster itself lives in cannot be deleted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from k8sactors.api import errors
 from k8sactors.api.errors import Cause
-from k8sactors.apiserver.admission.chain import Cluster, Plugin
-
-if TYPE_CHECKING:
-    from k8sactors.apiserver.call import Call
+from k8sactors.apiserver.admission_chain import Attributes, Cluster, Operation, Plugin
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
@@ -21,36 +18,39 @@ IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 class NamespaceLifecycle(Plugin):
     """Checks the namespace of every object that is created."""
 
-    verbs: ClassVar[tuple[str, ...]] = ("create", "delete")
+    order: ClassVar[int] = 30
+    operations: ClassVar[tuple[Operation, ...]] = ("CREATE", "DELETE")
+    subresources: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
-        # Namespaces that were seen Active at this mod_revision: the common case costs two lookups.
-        self._active: dict[str, int] = {}
+        # Namespaces that were seen Active in this version of the cache: the common case is short.
+        self._active: set[str] = set()
+        self._version = -1
+        self._namespaces = cluster.cache("namespaces")
 
-    def admit(self, call: Call, obj: dict[str, Any] | None) -> None:
+    def admit(self, attributes: Attributes) -> None:
         """404 for a missing namespace, 403 for one that terminates."""
-        resource = call.resource
-        if call.verb == "delete":
-            if resource.name == "namespaces" and call.name in IMMORTAL:
-                raise errors.forbidden(
-                    resource.info, call.name, "this namespace may not be deleted"
-                )
+        info = attributes.call.resource.info
+        if attributes.operation == "DELETE":
+            if attributes.resource == "namespaces" and attributes.name in IMMORTAL:
+                raise errors.forbidden(info, attributes.name, "this namespace may not be deleted")
             return
-        if not resource.info.namespaced:
+        if not info.namespaced:
             return
-        namespace = call.namespace
-        version = self.cluster.cached_version("namespaces", None, namespace)
-        if version and self._active.get(namespace) == version:
+        namespace, version = attributes.call.namespace, self._namespaces.version
+        if version != self._version:
+            self._version = version
+            self._active.clear()
+        if namespace in self._active:
             return
-        found = self.cluster.get(call, "namespaces", None, namespace)
+        found = self.cluster.get(attributes, "namespaces", None, namespace)
         if found is None:
             raise errors.not_found("namespaces", namespace)
         if found["metadata"].get("deletionTimestamp"):
-            name = (obj or {}).get("metadata", {}).get("name") or ""
             error = errors.forbidden(
-                resource.info,
-                name,
+                info,
+                attributes.name,
                 f"unable to create new content in namespace {namespace} because it is being "
                 "terminated",
             )
@@ -62,5 +62,5 @@ class NamespaceLifecycle(Plugin):
                 ),
             )
             raise error
-        if version:
-            self._active[namespace] = version
+        if self.cluster.cached_version("namespaces", None, namespace):
+            self._active.add(namespace)

@@ -1,4 +1,4 @@
-"""TaintNodesByCondition: a new node takes no pods until somebody has seen that it is ready.
+"""TaintNodesByCondition: a new node takes no pods before it was seen to be ready.
 
 Without it, pods could land on a node between its registration and its first report. The node
 lifecycle controller takes the taint away. Source: documentation of admission controllers.
@@ -6,12 +6,9 @@ lifecycle controller takes the taint away. Source: documentation of admission co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
-from k8sactors.apiserver.admission.chain import Plugin
-
-if TYPE_CHECKING:
-    from k8sactors.apiserver.call import Call
+from k8sactors.apiserver.admission_chain import Attributes, Plugin
 
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 
@@ -19,11 +16,12 @@ NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 class TaintNodesByCondition(Plugin):
     """Adds the not-ready taint to new nodes."""
 
+    order: ClassVar[int] = 90
     resources: ClassVar[tuple[str, ...] | None] = ("nodes",)
 
-    def admit(self, call: Call, obj: dict[str, Any] | None) -> None:
+    def admit(self, attributes: Attributes) -> None:
         """Add the taint unless the node brings it along."""
-        del call
+        obj = attributes.obj
         assert obj is not None
         if not self.cluster.config.taint_new_nodes:
             return

@@ -3,6 +3,8 @@
 Pure functions of the Deployment and its ReplicaSets.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,28 +1,45 @@
 """Deployment controller: decides which step a Deployment needs next."""
 
+from __future__ import annotations
+
+import attrs
+
+from k8sactors.api.meta import controller_of, get_condition
 from k8sactors.client import object_key
-from k8sactors.controllers.base import Controller, ManagerContext, Object
 from k8sactors.controllers.deployment import arithmetic, status, strategies
 from k8sactors.controllers.deployment.rollout import DEPLOYMENTS, REPLICA_SETS, Rollout
-from k8sactors.controllers.ownership import (
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.controller_ref_manager import (
     CONTROLLER_INDEX,
-    Claimer,
+    ControllerRefManager,
+    controlled_by,
     controller_index,
-    controller_of,
-    controller_reference,
     label_matcher,
     labels_of,
+    orphans_for,
 )
-from k8sactors.controllers.pods import is_finished
+from k8sactors.controllers.machinery.options import ControllerOptions
+from k8sactors.controllers.machinery.pods import is_finished
+
+
+@attrs.frozen
+class DeploymentOptions(ControllerOptions):
+    """How many keys are reconciled at the same time."""
+
+    concurrent_deployment_syncs: int = 5
 
 
 class DeploymentController(Controller):
     """Follows Deployments, their ReplicaSets, and (for Recreate) the end of old pods."""
 
     name = "deployment-controller"
+    aliases = ("deployment",)
+    options_type = DeploymentOptions
+    options: DeploymentOptions
 
     def __init__(self, manager: ManagerContext) -> None:
         super().__init__(manager)
+        self.workers = self.options.concurrent_deployment_syncs
         self._deployments = self.watch_own(DEPLOYMENTS)
         self._sets = self.informer(REPLICA_SETS)
         self._sets.add_index(CONTROLLER_INDEX, controller_index)
@@ -104,17 +121,16 @@ class DeploymentController(Controller):
     async def _claim(self, deployment: Object) -> list[Object]:
         metadata = deployment["metadata"]
         namespace = metadata["namespace"]
-        claimer = Claimer(
+        manager = ControllerRefManager(
             self.client,
             REPLICA_SETS,
             deployment,
-            controller_reference(deployment, "apps/v1", "Deployment"),
             label_matcher(deployment["spec"]["selector"]),
             lambda: self.client.get(DEPLOYMENTS, metadata["name"], namespace),
         )
-        return await claimer.claim(
-            self._sets.by_index(CONTROLLER_INDEX, metadata["uid"]),
-            self._sets.by_index(CONTROLLER_INDEX, f"orphan/{namespace}"),
+        return await manager.claim(
+            controlled_by(self._sets, deployment),
+            orphans_for(self._sets, namespace, deployment["spec"]["selector"]),
         )
 
     async def _note_pause(self, rollout: Rollout) -> None:
@@ -123,7 +139,7 @@ class DeploymentController(Controller):
         if status.deadline_s(deployment) is None:
             return
         conditions = status.conditions_of(deployment)
-        current = status.find(conditions, status.PROGRESSING)
+        current = get_condition(deployment, status.PROGRESSING)
         reason = current.get("reason") if current else None
         if reason == status.TIMED_OUT:
             return
@@ -163,7 +179,7 @@ class DeploymentController(Controller):
         return any(
             not is_finished(pod)
             for each in rollout.old_sets
-            for pod in self._pods.by_index(CONTROLLER_INDEX, each["metadata"]["uid"])
+            for pod in controlled_by(self._pods, each)
         )
 
     async def _clean_up(self, rollout: Rollout) -> None:

@@ -1,5 +1,7 @@
 """Revisions: which ReplicaSet belongs to which template, in which order they came, which may go."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from k8sactors.controllers.deployment.arithmetic import (

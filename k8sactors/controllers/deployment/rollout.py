@@ -1,17 +1,19 @@
 """One step of a rollout: find or create the new ReplicaSet, then move replicas from old to new.
 
-A Rollout is built anew for each reconciliation, from the stores' objects; what it writes replaces
+A Rollout is built for each reconciliation, from the stores' objects; what it writes replaces
 them in its lists, so that later decisions of the same step count with what was just done.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
-from attrs import define, field
+import attrs
 
+from k8sactors.actors import Context
 from k8sactors.api.errors import StatusError
+from k8sactors.api.meta import get_condition, is_controlled_by, owner_reference
 from k8sactors.client import Client, EventRecorder, is_already_exists, is_not_found
-from k8sactors.client.environment import Context
-from k8sactors.controllers.base import Object
 from k8sactors.controllers.deployment import arithmetic, revisions, status
 from k8sactors.controllers.deployment.template_hash import (
     HASH_LABEL,
@@ -19,22 +21,22 @@ from k8sactors.controllers.deployment.template_hash import (
     template_hash,
     with_hash,
 )
-from k8sactors.controllers.ownership import controller_of, controller_reference
+from k8sactors.controllers.machinery.controller import Object
 
 DEPLOYMENTS = "deployments.apps"
 REPLICA_SETS = "replicasets.apps"
 
 
-@define(slots=True)
+@attrs.define
 class Rollout:
-    """A Deployment, its ReplicaSets, and the hands to change them."""
+    """A Deployment, its ReplicaSets, and how to change them."""
 
     ctx: Context
     client: Client
     recorder: EventRecorder
     deployment: Object
     sets: list[Object]
-    new_set: Object | None = field(default=None, init=False)
+    new_set: Object | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.new_set = revisions.find_new(self.deployment, self.sets)
@@ -82,7 +84,7 @@ class Rollout:
         condition = None
         if (
             status.deadline_s(self.deployment) is not None
-            and status.find(status.conditions_of(self.deployment), status.PROGRESSING) is None
+            and get_condition(self.deployment, status.PROGRESSING) is None
         ):
             message = f'Found new replica set "{new_set["metadata"]["name"]}"'
             condition = self._condition("True", status.NEW_SET_FOUND, message)
@@ -129,7 +131,7 @@ class Rollout:
                 "name": f"{metadata['name']}-{digest}",
                 "namespace": metadata["namespace"],
                 "labels": template["metadata"]["labels"],
-                "ownerReferences": [controller_reference(deployment, "apps/v1", "Deployment")],
+                "ownerReferences": [owner_reference(deployment)],
             },
             "spec": {
                 "replicas": 0,
@@ -143,11 +145,8 @@ class Rollout:
         """The name is taken: by ourselves (a stale cache), or by another template's hash."""
         metadata = body["metadata"]
         found = await self.client.get(REPLICA_SETS, metadata["name"], metadata["namespace"])
-        reference = controller_of(found)
-        if (
-            reference is not None
-            and reference["uid"] == self.deployment["metadata"]["uid"]
-            and same_template(found["spec"]["template"], self.deployment["spec"]["template"])
+        if is_controlled_by(found, self.deployment) and same_template(
+            found["spec"]["template"], self.deployment["spec"]["template"]
         ):
             self.sets.append(found)
             self.new_set = found

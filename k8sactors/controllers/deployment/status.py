@@ -1,8 +1,10 @@
 """A Deployment's status: counters, and the conditions Available, Progressing and ReplicaFailure."""
 
+from __future__ import annotations
+
 from typing import Any, Final
 
-from k8sactors.api.meta import format_time, parse_time
+from k8sactors.api.meta import format_time, get_condition, parse_time
 from k8sactors.controllers.deployment.arithmetic import (
     max_unavailable,
     replicas,
@@ -10,9 +12,9 @@ from k8sactors.controllers.deployment.arithmetic import (
     total,
     total_status,
 )
+from k8sactors.simulation import SECOND
 
 Object = dict[str, Any]
-SECOND_NS: Final = 1_000_000_000
 NO_DEADLINE: Final = 2**31 - 1
 
 AVAILABLE: Final = "Available"
@@ -32,11 +34,6 @@ RESUMED: Final = "DeploymentResumed"
 def conditions_of(obj: Object) -> list[Object]:
     """The status conditions."""
     return list((obj.get("status") or {}).get("conditions") or ())
-
-
-def find(conditions: list[Object], kind: str) -> Object | None:
-    """The condition of a type, or None."""
-    return next((each for each in conditions if each["type"] == kind), None)
 
 
 def without(conditions: list[Object], kind: str) -> list[Object]:
@@ -59,7 +56,7 @@ def make(kind: str, value: str, reason: str, message: str, wall_ns: int) -> Obje
 
 def with_condition(conditions: list[Object], new: Object) -> list[Object]:
     """Replace a condition; nothing changes when status and reason stay the same."""
-    old = find(conditions, new["type"])
+    old = get_condition({"status": {"conditions": conditions}}, new["type"])
     if old is not None:
         if old["status"] == new["status"] and old.get("reason") == new["reason"]:
             return conditions
@@ -135,13 +132,13 @@ def _has_progressed(deployment: Object, status: Object) -> bool:
 
 
 def _has_timed_out(deployment: Object, status: Object, wall_ns: int) -> bool:
-    condition = find(status["conditions"], PROGRESSING)
+    condition = get_condition({"status": status}, PROGRESSING)
     seconds = deadline_s(deployment)
     if condition is None or seconds is None or condition.get("reason") == NEW_SET_AVAILABLE:
         return False
     if condition.get("reason") == TIMED_OUT:
         return True
-    return parse_time(condition["lastUpdateTime"]) + seconds * SECOND_NS < wall_ns
+    return parse_time(condition["lastUpdateTime"]) + seconds * SECOND < wall_ns
 
 
 def rollout_status(
@@ -174,7 +171,7 @@ def _progress(
     deployment: Object, status: Object, new_set: Object | None, wall_ns: int
 ) -> list[Object]:
     conditions: list[Object] = status["conditions"]
-    current = find(conditions_of(deployment), PROGRESSING)
+    current = get_condition(deployment, PROGRESSING)
     all_updated = status.get("replicas", 0) == status.get("updatedReplicas", 0)
     if all_updated and current is not None and current.get("reason") == NEW_SET_AVAILABLE:
         return conditions  # done; only a new template starts the judging again
@@ -198,7 +195,7 @@ def _progress(
 
 def _replica_failure(sets: list[Object], new_set: Object | None) -> Object | None:
     for each in ([new_set] if new_set else []) + sets:
-        found = find(conditions_of(each), REPLICA_FAILURE)
+        found = get_condition(each, REPLICA_FAILURE)
         if found is not None:
             return found
     return None
@@ -206,12 +203,12 @@ def _replica_failure(sets: list[Object], new_set: Object | None) -> Object | Non
 
 def time_until_judged_ns(deployment: Object, status: Object, wall_ns: int) -> int | None:
     """When to look again whether the rollout is stuck; None when that is not needed."""
-    current = find(conditions_of(deployment), PROGRESSING)
+    current = get_condition(deployment, PROGRESSING)
     seconds = deadline_s(deployment)
     if seconds is None or current is None:
         return None
     if is_complete(deployment, status) or current.get("reason") == TIMED_OUT:
         return None
-    due_ns = parse_time(current["lastUpdateTime"]) + seconds * SECOND_NS
+    due_ns = parse_time(current["lastUpdateTime"]) + seconds * SECOND
     # One second more, because times are kept in whole seconds.
-    return max(0, due_ns - wall_ns) + SECOND_NS
+    return max(0, due_ns - wall_ns) + SECOND

@@ -1,5 +1,7 @@
 """How replicas move: RollingUpdate, Recreate, and scaling without a new template."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from k8sactors.controllers.deployment import arithmetic
@@ -27,7 +29,7 @@ async def scale_new_set(rollout: Rollout) -> bool:
 async def roll_old_sets(rollout: Rollout) -> bool:
     """Shrink the old ReplicaSets as far as maxUnavailable allows; whether anything changed.
 
-    Pods that are not available go first, because nobody misses them. Pods of the new ReplicaSet
+    Pods that are not available go first, because no client misses them. Pods of the new ReplicaSet
     that are not available count against the budget, so that a broken template stops the rollout.
     """
     deployment = rollout.deployment

@@ -1,40 +1,18 @@
-"""The name of a template: a short hash that is safe in labels and names.
+"""The name of a template: the label pod-template-hash, and templates without it."""
 
-FNV-1a over the template's canonical form and the Deployment's collision count, written with an
-alphabet without vowels and look-alikes, as pod-template-hash has it.
-"""
+from __future__ import annotations
 
 from typing import Any
 
-import msgpack
+from k8sactors.controllers.machinery.content_hash import content_hash
 
 Object = dict[str, Any]
 HASH_LABEL = "pod-template-hash"
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_FNV_OFFSET = 0x811C9DC5
-_FNV_PRIME = 0x01000193
-_MASK = 0xFFFFFFFF
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
-        return [[key, _canonical(value[key])] for key in sorted(value)]
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    return value
-
-
-def _fnv1a(data: bytes) -> int:
-    digest = _FNV_OFFSET
-    for byte in data:
-        digest = ((digest ^ byte) * _FNV_PRIME) & _MASK
-    return digest
 
 
 def template_hash(template: Object, collision_count: int) -> str:
     """The hash of a pod template; another collision count gives another hash."""
-    data = msgpack.packb([_canonical(template), collision_count])
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(_fnv1a(data)))
+    return content_hash(template, collision_count)
 
 
 def without_hash(template: Object) -> Object:

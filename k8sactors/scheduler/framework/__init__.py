@@ -6,9 +6,13 @@ have. The vector form looks at many nodes at once through the arrays of the node
 that has both must give the same answer from both.
 """
 
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
+from __future__ import annotations
+
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.interfaces import (
     BindPlugin,
+    CycleState,
     FilterPlugin,
     MaxNormalizer,
     PermitPlugin,
@@ -25,7 +29,7 @@ from k8sactors.scheduler.framework.interfaces import (
 )
 from k8sactors.scheduler.framework.profile import PluginEntry, Profile
 from k8sactors.scheduler.framework.runtime import Framework
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.framework.status import Code, Status
 
 __all__ = [
     "ActionType",
@@ -36,6 +40,7 @@ __all__ = [
     "EventHint",
     "FilterPlugin",
     "Framework",
+    "Handle",
     "MaxNormalizer",
     "PermitPlugin",
     "Plugin",

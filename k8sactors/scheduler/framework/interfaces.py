@@ -10,24 +10,27 @@ Everything up to Permit is synchronous. PreBind and Bind may talk to the API ser
 answer through the `done` callback they are given; it must be called exactly once.
 """
 
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from k8sactors.scheduler.framework.events import EventHint
-from k8sactors.scheduler.framework.status import CycleState, Status
-
-if TYPE_CHECKING:
-    from k8sactors.scheduler.cache import Cache
-    from k8sactors.scheduler.nodeinfo import NodeInfo
-    from k8sactors.scheduler.podinfo import PodInfo, QueuedPod
-    from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.cache import Cache
+from k8sactors.scheduler.events import EventHint
+from k8sactors.scheduler.framework.handle import Handle
+from k8sactors.scheduler.framework.status import Status
+from k8sactors.scheduler.nodeinfo import NodeInfo
+from k8sactors.scheduler.podinfo import PodInfo, QueuedPod
+from k8sactors.scheduler.table import NodeTable, Rows
 
 __all__ = [
     "BindPlugin",
+    "CycleState",
     "FilterPlugin",
     "MaxNormalizer",
     "PermitPlugin",
@@ -41,80 +44,106 @@ __all__ = [
     "PreScorePlugin",
     "QueueSortPlugin",
     "ReservePlugin",
-    "Rows",
     "ScorePlugin",
 ]
 
 MAX_NODE_SCORE = 100
 
-Rows = NDArray[np.intp]
-"""Rows of the node table."""
-
 Done = Callable[[Status | None], None]
 
 
-class Plugin:
-    """What all plugins have. `name` is the plugin's identity in profiles, messages and reports."""
+@attrs.define(eq=False)
+class CycleState:
+    """The notes of one scheduling attempt: which plugins take part, and what they wrote down."""
 
+    # The Filter plugins that did not ask to be skipped in PreFilter.
+    filters: list[FilterPlugin] = attrs.Factory(list)
+    # (weight, plugin) of the Score plugins that did not ask to be skipped in PreScore.
+    scores: list[tuple[int, ScorePlugin]] = attrs.Factory(list)
+    notes: dict[Hashable, Any] = attrs.Factory(dict)
+
+    def fork(self) -> CycleState:
+        """A state of its own for one pod, from what pods of equal signature share."""
+        return CycleState(self.filters, self.scores, dict(self.notes))
+
+
+class Plugin(ABC):
+    """What all plugins have; which extension points a plugin serves is told by its base classes."""
+
+    # The plugin's identity in profiles, messages and reports.
     name: ClassVar[str]
-
+    # Where the plugin stands in the default profile: smaller runs earlier, names break ties.
+    default_position: ClassVar[int] = 1000
+    # How much the plugin's score counts, unless a profile says otherwise.
+    default_weight: ClassVar[int] = 1
+    # Whether everything the plugin looks at in a pod is part of `PodInfo.requirements`.
     signature_is_requirements: ClassVar[bool] = False
-    """Whether everything the plugin looks at in a pod is part of `PodInfo.requirements`."""
+    # Whether the plugin signs only pods about which it has nothing to say: those that it skips in
+    # PreFilter and PreScore. For them `sign` gives `PodInfo.requirements`.
+    signs_skipped_pods_only: ClassVar[bool] = False
 
-    def sign(self, pod: "PodInfo") -> Hashable | None:
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+
+    def sign(self, pod: PodInfo) -> Hashable | None:
         """All that this plugin looks at in the pod, or None when that cannot be said (KEP-5598).
 
-        Pods of equal signature share results: a plugin that signs promises that equal signatures
-        get equal answers on equal nodes.
+        Pods of equal signature share results, those of PostFilter included: a plugin that signs
+        promises that equal signatures get equal answers on equal nodes. A pod with a nominated
+        node shares nothing.
         """
         return pod.requirements if self.signature_is_requirements else None
 
     def events_to_register(self) -> Sequence[EventHint] | None:
-        """The events that may help a pod this plugin refused; None stands for every event."""
+        """The events that may help a pod this plugin refused or nominated.
+
+        The scheduler follows every resource named here. None stands for every event of the
+        resources that are followed anyway.
+        """
         return None
 
 
 class PreEnqueuePlugin(Plugin):
     """Decides whether a pod may enter the queue at all."""
 
-    def pre_enqueue(self, pod: "PodInfo") -> Status | None:
+    @abstractmethod
+    def pre_enqueue(self, pod: PodInfo) -> Status | None:
         """None to let the pod in."""
-        raise NotImplementedError
 
 
 class QueueSortPlugin(Plugin):
     """Orders the queue. All profiles of a scheduler share one."""
 
-    def sort_key(self, queued: "QueuedPod") -> tuple[Any, ...]:
+    @abstractmethod
+    def sort_key(self, queued: QueuedPod) -> tuple[Any, ...]:
         """Pods with smaller keys are tried first."""
-        raise NotImplementedError
 
 
 class PreFilterPlugin(Plugin):
     """Looks at the pod once, before any node is considered."""
 
+    @abstractmethod
     def pre_filter(
-        self, state: CycleState, pod: "PodInfo", cache: "Cache"
+        self, state: CycleState, pod: PodInfo, cache: Cache
     ) -> Status | frozenset[str] | None:
         """None, a refusal, a SKIP of this plugin's Filter, or the only nodes to look at."""
-        raise NotImplementedError
 
 
 class FilterPlugin(Plugin):
     """Decides whether a node can run a pod."""
 
+    # False when the answer changes only with the Node object, not with the pods on the node.
     depends_on_pods: ClassVar[bool] = True
-    """False when the answer changes only with the Node object, not with the pods on the node."""
 
-    def filter(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status | None:
+    @abstractmethod
+    def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         """None when the node can run the pod."""
-        raise NotImplementedError
 
     def filter_vector(
         self,
         state: CycleState,
-        pod: "PodInfo",
-        table: "NodeTable",
+        pod: PodInfo,
+        table: NodeTable,
         rows: Rows,
     ) -> NDArray[np.bool_] | None:
         """For each row whether `filter` lets it pass; None when there is no vector form."""
@@ -128,24 +157,26 @@ class PostFilterResult:
 
     nominated_node: str = ""
     message: str = ""
+    # The plugin that nominated the node; set by the framework.
+    plugin: str = ""
 
 
 class PostFilterPlugin(Plugin):
-    """Runs when no node fits; preemption is the one that everybody has."""
+    """Runs when no node fits; preemption is the usual one."""
 
+    @abstractmethod
     def post_filter(
-        self, state: CycleState, pod: "PodInfo", refused: Mapping[str, Status]
+        self, state: CycleState, pod: PodInfo, refused: Mapping[str, Status]
     ) -> PostFilterResult | None:
         """A result ends the search among PostFilter plugins when it nominates a node."""
-        raise NotImplementedError
 
 
 class PreScorePlugin(Plugin):
     """Looks at the pod once before nodes are scored."""
 
-    def pre_score(self, state: CycleState, pod: "PodInfo") -> Status | None:
+    @abstractmethod
+    def pre_score(self, state: CycleState, pod: PodInfo) -> Status | None:
         """None, a refusal, or a SKIP of this plugin's Score."""
-        raise NotImplementedError
 
 
 @attrs.frozen
@@ -172,21 +203,21 @@ class MaxNormalizer:
 class ScorePlugin(Plugin):
     """Says how good a feasible node is; 0 to 100 after normalisation."""
 
+    # False when the score changes only with the Node object.
     depends_on_pods: ClassVar[bool] = True
-    """False when the score changes only with the Node object."""
 
+    # Set for plugins that use the default normalisation.
     normalizer: ClassVar[MaxNormalizer | None] = None
-    """Set for plugins that use the default normalisation."""
 
-    def score(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> int:
+    @abstractmethod
+    def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
         """The raw score of one node, not negative."""
-        raise NotImplementedError
 
     def score_vector(
         self,
         state: CycleState,
-        pod: "PodInfo",
-        table: "NodeTable",
+        pod: PodInfo,
+        table: NodeTable,
         rows: Rows,
     ) -> NDArray[np.int64] | None:
         """The raw score of each row; None when there is no vector form."""
@@ -194,7 +225,7 @@ class ScorePlugin(Plugin):
         return None
 
     def normalize_scores(
-        self, state: CycleState, pod: "PodInfo", scores: NDArray[np.int64]
+        self, state: CycleState, pod: PodInfo, scores: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """NormalizeScore: the raw scores of all feasible nodes brought to 0..100."""
         del state, pod
@@ -206,44 +237,42 @@ class ScorePlugin(Plugin):
 class ReservePlugin(Plugin):
     """Keeps own books of what pods on a node use."""
 
-    def reserve(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status | None:
+    @abstractmethod
+    def reserve(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         """Claim; a refusal undoes the claims of the plugins before."""
-        raise NotImplementedError
 
-    def unreserve(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> None:
+    @abstractmethod
+    def unreserve(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> None:
         """Give back; must be safe to call without a claim."""
-        raise NotImplementedError
 
 
 class PermitPlugin(Plugin):
     """May hold a pod that has a node, until others are ready too."""
 
-    def permit(
-        self, state: CycleState, pod: "PodInfo", node: "NodeInfo"
-    ) -> tuple[Status | None, int]:
+    @abstractmethod
+    def permit(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> tuple[Status | None, int]:
         """(None, a refusal or WAIT; how long to wait at most, in nanoseconds)."""
-        raise NotImplementedError
 
 
 class PreBindPlugin(Plugin):
     """Prepares what the pod needs on its node, volumes for instance."""
 
-    def pre_bind(self, state: CycleState, pod: "PodInfo", node: "NodeInfo", done: Done) -> None:
+    @abstractmethod
+    def pre_bind(self, state: CycleState, pod: PodInfo, node: NodeInfo, done: Done) -> None:
         """Call `done` with None, or with what failed."""
-        raise NotImplementedError
 
 
 class BindPlugin(Plugin):
     """Tells the API server. The first Bind plugin that does not SKIP decides."""
 
-    def bind(self, state: CycleState, pod: "PodInfo", node: "NodeInfo", done: Done) -> None:
+    @abstractmethod
+    def bind(self, state: CycleState, pod: PodInfo, node: NodeInfo, done: Done) -> None:
         """Call `done` with None, with SKIP, or with what failed."""
-        raise NotImplementedError
 
 
 class PostBindPlugin(Plugin):
     """Is told that a pod has been bound."""
 
-    def post_bind(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> None:
+    @abstractmethod
+    def post_bind(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> None:
         """Nothing can be refused any more."""
-        raise NotImplementedError

@@ -1,19 +1,18 @@
 """A profile: the plugins, with weights, that serve the pods of one `schedulerName`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import attrs
 
 from k8sactors.scheduler.errors import ConfigurationError
+from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.interfaces import Plugin
-
-if TYPE_CHECKING:
-    from k8sactors.scheduler.handle import Handle
 
 __all__ = ["PluginEntry", "PluginFactory", "Profile"]
 
-PluginFactory = Callable[["Handle"], Plugin]
+PluginFactory = Callable[[Handle], Plugin]
 
 
 @attrs.frozen
@@ -28,6 +27,11 @@ class PluginEntry:
         if self.weight < 1:
             raise ConfigurationError(f"plugin {self.name}: weight must be positive")
 
+    @classmethod
+    def of(cls, plugin: type[Plugin], weight: int | None = None) -> PluginEntry:
+        """The entry of a plugin's class, with the plugin's own weight unless one is given."""
+        return cls(plugin.name, plugin, plugin.default_weight if weight is None else weight)
+
 
 @attrs.frozen
 class Profile:
@@ -36,19 +40,19 @@ class Profile:
     scheduler_name: str = "default-scheduler"
     plugins: tuple[PluginEntry, ...] = ()
 
-    def with_plugin(self, factory: type[Plugin] | PluginEntry, weight: int = 1) -> "Profile":
+    def with_plugin(self, plugin: type[Plugin] | PluginEntry, weight: int | None = None) -> Profile:
         """This profile with one more plugin at the end, given as its class or as an entry."""
-        entry = factory if isinstance(factory, PluginEntry) else _entry_of(factory, weight)
+        entry = plugin if isinstance(plugin, PluginEntry) else PluginEntry.of(plugin, weight)
         if any(entry.name == present.name for present in self.plugins):
             raise ConfigurationError(f"plugin {entry.name} is already enabled")
         return attrs.evolve(self, plugins=(*self.plugins, entry))
 
-    def without(self, name: str) -> "Profile":
+    def without(self, name: str) -> Profile:
         """This profile with one plugin less."""
         self._require(name)
         return attrs.evolve(self, plugins=tuple(p for p in self.plugins if p.name != name))
 
-    def with_weight(self, name: str, weight: int) -> "Profile":
+    def with_weight(self, name: str, weight: int) -> Profile:
         """This profile with another weight for one plugin."""
         self._require(name)
         return attrs.evolve(
@@ -58,7 +62,7 @@ class Profile:
             ),
         )
 
-    def named(self, scheduler_name: str) -> "Profile":
+    def named(self, scheduler_name: str) -> Profile:
         """The same plugins for the pods of another `schedulerName`."""
         return attrs.evolve(self, scheduler_name=scheduler_name)
 
@@ -66,7 +70,3 @@ class Profile:
         if all(p.name != name for p in self.plugins):
             known = ", ".join(p.name for p in self.plugins)
             raise ConfigurationError(f"no plugin {name} in profile {self.scheduler_name}: {known}")
-
-
-def _entry_of(plugin: type[Plugin], weight: int) -> PluginEntry:
-    return PluginEntry(plugin.name, lambda _handle: plugin(), weight)

@@ -1,12 +1,18 @@
-"""A profile brought to life: plugins sorted by extension point, and how each point is run."""
+"""The plugins of a profile, sorted by extension point, and how each point is run."""
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterable, Mapping
+
+import attrs
+
+from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.errors import ConfigurationError
-from k8sactors.scheduler.framework.events import EventHint
+from k8sactors.scheduler.events import EventHint
+from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.interfaces import (
     BindPlugin,
+    CycleState,
     FilterPlugin,
     PermitPlugin,
     Plugin,
@@ -22,56 +28,52 @@ from k8sactors.scheduler.framework.interfaces import (
     ScorePlugin,
 )
 from k8sactors.scheduler.framework.profile import Profile
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
-
-if TYPE_CHECKING:
-    from k8sactors.scheduler.cache import Cache
-    from k8sactors.scheduler.handle import Handle
-    from k8sactors.scheduler.nodeinfo import NodeInfo
-    from k8sactors.scheduler.podinfo import PodInfo
+from k8sactors.scheduler.framework.status import Code, Status
+from k8sactors.scheduler.nodeinfo import NodeInfo
+from k8sactors.scheduler.podinfo import PodInfo
 
 __all__ = ["Framework", "PreFilterOutcome"]
 
-T = TypeVar("T", bound=Plugin)
 
+# A refusal of the pod as a whole, the only nodes to look at, or no restriction.
 PreFilterOutcome = Status | frozenset[str] | None
-"""A refusal of the pod as a whole, the only nodes to look at, or no restriction."""
 
 
 class Framework:
     """The plugins of one profile."""
 
-    def __init__(self, profile: Profile, handle: "Handle") -> None:
+    def __init__(self, profile: Profile, handle: Handle) -> None:
         self.profile = profile
         self.handle = handle
-        self.plugins: list[Plugin] = [entry.factory(handle) for entry in profile.plugins]
+        plugins: list[Plugin] = [entry.factory(handle) for entry in profile.plugins]
+        self.plugins = plugins
         self._weights = {entry.name: entry.weight for entry in profile.plugins}
         self.queue_sort = self._only_queue_sort()
-        self.pre_enqueue = self._of(PreEnqueuePlugin)
-        self.pre_filters = self._of(PreFilterPlugin)
-        self.filters = self._of(FilterPlugin)
-        self.post_filters = self._of(PostFilterPlugin)
-        self.pre_scores = self._of(PreScorePlugin)
-        self.scores = [(self._weights[p.name], p) for p in self._of(ScorePlugin)]
-        self.reserves = self._of(ReservePlugin)
-        self.permits = self._of(PermitPlugin)
-        self.pre_binds = self._of(PreBindPlugin)
-        self.binds = self._of(BindPlugin)
-        self.post_binds = self._of(PostBindPlugin)
+        self.pre_enqueue = [p for p in plugins if isinstance(p, PreEnqueuePlugin)]
+        self.pre_filters = [p for p in plugins if isinstance(p, PreFilterPlugin)]
+        self.filters = [p for p in plugins if isinstance(p, FilterPlugin)]
+        self.post_filters = [p for p in plugins if isinstance(p, PostFilterPlugin)]
+        self.pre_scores = [p for p in plugins if isinstance(p, PreScorePlugin)]
+        self.scores = [(self._weights[p.name], p) for p in plugins if isinstance(p, ScorePlugin)]
+        self.reserves = [p for p in plugins if isinstance(p, ReservePlugin)]
+        self.permits = [p for p in plugins if isinstance(p, PermitPlugin)]
+        self.pre_binds = [p for p in plugins if isinstance(p, PreBindPlugin)]
+        self.binds = [p for p in plugins if isinstance(p, BindPlugin)]
+        self.post_binds = [p for p in plugins if isinstance(p, PostBindPlugin)]
         self._signers = [
             p
             for p in self.plugins
             if isinstance(p, PreFilterPlugin | FilterPlugin | PreScorePlugin | ScorePlugin)
         ]
-        self._requirements_suffice = all(p.signature_is_requirements for p in self._signers)
+        self._skippers = [p for p in self._signers if p.signs_skipped_pods_only]
+        self._requirements_suffice = all(
+            p.signature_is_requirements or p.signs_skipped_pods_only for p in self._signers
+        )
+        # Whether a node's score can be kept until that node changes (see ranking.py).
         self.can_rank = all(_rankable(plugin) for _, plugin in self.scores)
-        """Whether a node's score can be kept until that node changes (see ranking.py)."""
-
-    def _of(self, point: type[T]) -> list[T]:
-        return [plugin for plugin in self.plugins if isinstance(plugin, point)]
 
     def _only_queue_sort(self) -> QueueSortPlugin:
-        found = self._of(QueueSortPlugin)
+        found = [p for p in self.plugins if isinstance(p, QueueSortPlugin)]
         if len(found) != 1:
             raise ConfigurationError(
                 f"profile {self.profile.scheduler_name} needs exactly one QueueSort plugin,"
@@ -84,14 +86,25 @@ class Framework:
         """The `schedulerName` of the pods that this profile serves."""
         return self.profile.scheduler_name
 
-    def signature(self, pod: "PodInfo") -> Hashable | None:
+    def signature(self, pod: PodInfo) -> Hashable | None:
         """What all plugins together look at in the pod; None when one of them cannot say."""
         if pod.node_name:
             return None
+        for plugin in self._skippers:
+            if plugin.sign(pod) is None:
+                return None
         if self._requirements_suffice:
             return pod.requirements
-        fragments = tuple(plugin.sign(pod) for plugin in self._signers)
-        return None if None in fragments else fragments
+        return _signature(self._signers, pod)
+
+    def post_filter_signature(self, pod: PodInfo) -> Hashable | None:
+        """What all PostFilter plugins look at in the pod; None when one of them cannot say."""
+        return _signature(self.post_filters, pod)
+
+    def followed_resources(self) -> list[str]:
+        """The resources that plugins registered events of, sorted."""
+        events = [hint.event for hints in self.registrations().values() for hint in hints or ()]
+        return sorted({event.followed for event in events if event.followed})
 
     def registrations(self) -> dict[str, tuple[EventHint, ...] | None]:
         """Per plugin the events that may help a pod it refused; None stands for every event."""
@@ -101,7 +114,7 @@ class Framework:
             registered[plugin.name] = None if hints is None else tuple(hints)
         return registered
 
-    def run_pre_enqueue(self, pod: "PodInfo") -> Status | None:
+    def run_pre_enqueue(self, pod: PodInfo) -> Status | None:
         """The first refusal, if any."""
         for plugin in self.pre_enqueue:
             status = plugin.pre_enqueue(pod)
@@ -110,7 +123,7 @@ class Framework:
         return None
 
     def run_pre_filters(
-        self, state: CycleState, pod: "PodInfo", cache: "Cache"
+        self, state: CycleState, pod: PodInfo, cache: Cache
     ) -> tuple[PreFilterOutcome, tuple[str, ...]]:
         """The outcome, and the plugins that restricted the nodes; sets `state.filters`."""
         skipped: dict[str, None] = {}
@@ -130,7 +143,7 @@ class Framework:
         state.filters = [plugin for plugin in self.filters if plugin.name not in skipped]
         return allowed, tuple(restricting)
 
-    def run_pre_scores(self, state: CycleState, pod: "PodInfo") -> None:
+    def run_pre_scores(self, state: CycleState, pod: PodInfo) -> None:
         """Sets `state.scores`."""
         skipped: dict[str, None] = {}
         for plugin in self.pre_scores:
@@ -140,7 +153,7 @@ class Framework:
         state.scores = [(w, plugin) for w, plugin in self.scores if plugin.name not in skipped]
 
     def run_post_filters(
-        self, state: CycleState, pod: "PodInfo", refused: Mapping[str, Status]
+        self, state: CycleState, pod: PodInfo, refused: Mapping[str, Status]
     ) -> PostFilterResult:
         """The first nomination; otherwise all messages."""
         messages: list[str] = []
@@ -149,11 +162,11 @@ class Framework:
             if result is None:
                 continue
             if result.nominated_node:
-                return result
+                return attrs.evolve(result, plugin=plugin.name)
             messages.append(result.message)
         return PostFilterResult(message=", ".join(messages))
 
-    def run_reserves(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> Status | None:
+    def run_reserves(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         """The first refusal, after undoing what was reserved."""
         for plugin in self.reserves:
             status = plugin.reserve(state, pod, node)
@@ -162,13 +175,13 @@ class Framework:
                 return status
         return None
 
-    def run_unreserves(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> None:
+    def run_unreserves(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> None:
         """Undo, in reverse order."""
         for plugin in reversed(self.reserves):
             plugin.unreserve(state, pod, node)
 
     def run_permits(
-        self, state: CycleState, pod: "PodInfo", node: "NodeInfo"
+        self, state: CycleState, pod: PodInfo, node: NodeInfo
     ) -> tuple[Status | None, dict[str, int]]:
         """A refusal, or the plugins that want to wait with their limits in nanoseconds."""
         waiting: dict[str, int] = {}
@@ -184,8 +197,8 @@ class Framework:
     def run_pre_binds(
         self,
         state: CycleState,
-        pod: "PodInfo",
-        node: "NodeInfo",
+        pod: PodInfo,
+        node: NodeInfo,
         done: Callable[[Status | None], None],
     ) -> None:
         """Run PreBind plugins one after the other."""
@@ -203,8 +216,8 @@ class Framework:
     def run_binds(
         self,
         state: CycleState,
-        pod: "PodInfo",
-        node: "NodeInfo",
+        pod: PodInfo,
+        node: NodeInfo,
         done: Callable[[Status | None], None],
     ) -> None:
         """Ask Bind plugins until one does not SKIP."""
@@ -226,13 +239,20 @@ class Framework:
 
         advance(Status(Code.SKIP))
 
-    def run_post_binds(self, state: CycleState, pod: "PodInfo", node: "NodeInfo") -> None:
-        """Tell everybody."""
+    def run_post_binds(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> None:
+        """Tell every PostBind plugin."""
         for plugin in self.post_binds:
             plugin.post_bind(state, pod, node)
 
 
+def _signature(plugins: Iterable[Plugin], pod: PodInfo) -> Hashable | None:
+    fragments = tuple(plugin.sign(pod) for plugin in plugins)
+    return None if None in fragments else fragments
+
+
 def _rankable(plugin: ScorePlugin) -> bool:
+    if plugin.signs_skipped_pods_only:
+        return True
     if type(plugin).normalize_scores is not ScorePlugin.normalize_scores:
         return False
     return plugin.normalizer is None or not plugin.depends_on_pods

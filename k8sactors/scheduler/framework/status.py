@@ -1,33 +1,30 @@
-"""What a plugin answers, and what plugins remember during one attempt to place a pod.
+"""What a plugin answers when it does not simply agree.
 
 Success is `None`, so that the answer given most often costs nothing.
 """
 
+from __future__ import annotations
+
 import enum
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
 
 import attrs
 
-if TYPE_CHECKING:
-    from k8sactors.scheduler.framework.interfaces import FilterPlugin, ScorePlugin
-
-__all__ = ["Code", "CycleState", "Status"]
+__all__ = ["Code", "Status"]
 
 
 class Code(enum.IntEnum):
     """Why a plugin did not simply say yes."""
 
+    # Something broke; the attempt is repeated after a back-off.
     ERROR = 1
-    """Something broke; the attempt is repeated after a back-off."""
+    # Not now; removing other pods might help.
     UNSCHEDULABLE = 2
-    """Not now; removing other pods might help."""
+    # Not on this node, and removing pods does not change that.
     UNSCHEDULABLE_AND_UNRESOLVABLE = 3
-    """Not on this node, and removing pods does not change that."""
+    # Permit only: hold the pod until it is allowed, rejected or timed out.
     WAIT = 4
-    """Permit only: hold the pod until it is allowed, rejected or timed out."""
+    # PreFilter, PreScore and Bind: this plugin has nothing to say about this pod.
     SKIP = 5
-    """PreFilter, PreScore and Bind: this plugin has nothing to say about this pod."""
 
 
 @attrs.frozen
@@ -42,14 +39,3 @@ class Status:
     def message(self) -> str:
         """The reasons in one line."""
         return ", ".join(self.reasons)
-
-
-@attrs.define(eq=False)
-class CycleState:
-    """The notes of one scheduling attempt: which plugins take part, and what they wrote down."""
-
-    filters: "list[FilterPlugin]" = attrs.Factory(list)
-    """The Filter plugins that did not ask to be skipped in PreFilter."""
-    scores: "list[tuple[int, ScorePlugin]]" = attrs.Factory(list)
-    """(weight, plugin) of the Score plugins that did not ask to be skipped in PreScore."""
-    notes: dict[Hashable, Any] = attrs.Factory(dict)

@@ -1,42 +1,36 @@
-"""The plugins that come with the scheduler, one per file, and the default profile."""
+"""The plugins that come with the scheduler, one per file, and the default profile.
 
-from k8sactors.scheduler.framework.profile import PluginEntry, PluginFactory, Profile
-from k8sactors.scheduler.plugins.balanced_allocation import NodeResourcesBalancedAllocation
-from k8sactors.scheduler.plugins.default_binder import DefaultBinder
-from k8sactors.scheduler.plugins.default_preemption import DefaultPreemption
-from k8sactors.scheduler.plugins.node_affinity import NodeAffinity
-from k8sactors.scheduler.plugins.node_name import NodeName
-from k8sactors.scheduler.plugins.node_ports import NodePorts
-from k8sactors.scheduler.plugins.node_resources_fit import NodeResourcesFit
-from k8sactors.scheduler.plugins.node_unschedulable import NodeUnschedulable
-from k8sactors.scheduler.plugins.priority_sort import PrioritySort
-from k8sactors.scheduler.plugins.scheduling_gates import SchedulingGates
-from k8sactors.scheduler.plugins.taint_toleration import TaintToleration
+Every module of this package is loaded, and the plugin classes that it defines are part of the
+default profile: adding a plugin is adding a file. Its place among the others and its weight are
+attributes of its class.
+"""
 
-__all__ = ["REGISTRY", "default_profile"]
+from __future__ import annotations
 
-REGISTRY: dict[str, PluginFactory] = {
-    SchedulingGates.name: lambda _: SchedulingGates(),
-    PrioritySort.name: lambda _: PrioritySort(),
-    NodeUnschedulable.name: lambda _: NodeUnschedulable(),
-    NodeName.name: lambda _: NodeName(),
-    TaintToleration.name: lambda _: TaintToleration(),
-    NodeAffinity.name: lambda _: NodeAffinity(),
-    NodePorts.name: lambda _: NodePorts(),
-    NodeResourcesFit.name: lambda _: NodeResourcesFit(),
-    DefaultPreemption.name: DefaultPreemption,
-    NodeResourcesBalancedAllocation.name: lambda _: NodeResourcesBalancedAllocation(),
-    DefaultBinder.name: DefaultBinder,
-}
-"""In the order in which the real default profile runs them."""
+import pkgutil
+from importlib import import_module
 
-_WEIGHTS = {TaintToleration.name: 3, NodeAffinity.name: 2}
+from k8sactors.scheduler.framework.interfaces import Plugin
+from k8sactors.scheduler.framework.profile import PluginEntry, Profile
+
+__all__ = ["default_profile", "load_plugins"]
+
+
+def load_plugins() -> list[type[Plugin]]:
+    """The plugin classes of this package, in the order of the default profile."""
+    names = [found.name for found in pkgutil.iter_modules(__path__)]
+    plugins = [plugin for name in names for plugin in _defined_in(f"{__name__}.{name}")]
+    return sorted(plugins, key=lambda plugin: (plugin.default_position, plugin.name))
+
+
+def _defined_in(module_name: str) -> list[type[Plugin]]:
+    return [
+        value
+        for value in vars(import_module(module_name)).values()
+        if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module_name
+    ]
 
 
 def default_profile() -> Profile:
     """The plugins and weights of kube-scheduler's default profile."""
-    return Profile(
-        plugins=tuple(
-            PluginEntry(name, factory, _WEIGHTS.get(name, 1)) for name, factory in REGISTRY.items()
-        )
-    )
+    return Profile(plugins=tuple(PluginEntry.of(plugin) for plugin in load_plugins()))

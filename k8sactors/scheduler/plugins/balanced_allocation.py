@@ -1,18 +1,20 @@
 """NodeResourcesBalancedAllocation: like shares of cpu and memory in use score high."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 
 from k8sactors.scheduler.framework.interfaces import (
     MAX_NODE_SCORE,
+    CycleState,
     PreScorePlugin,
-    Rows,
     ScorePlugin,
 )
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
-from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.table import NodeTable, Rows
 
 __all__ = ["NodeResourcesBalancedAllocation"]
 
@@ -23,6 +25,7 @@ class NodeResourcesBalancedAllocation(PreScorePlugin, ScorePlugin):
     """Scores one minus the standard deviation of the used shares."""
 
     name = "NodeResourcesBalancedAllocation"
+    default_position = 160
     signature_is_requirements = True
 
     def pre_score(self, state: CycleState, pod: PodInfo) -> Status | None:

@@ -1,22 +1,27 @@
 """DefaultPreemption: when nothing fits, remove pods of lower priority from one node.
 
-A node is a candidate when its refusal could be cured by removing pods (UNSCHEDULABLE) and the pod
-fits once every pod of lower priority is gone. From each candidate as many of those pods as possible
-are kept, the important ones first; the rest are its victims. Places that were promised to pods of
-the same or a higher priority stay promised. The node chosen has the least important most important
+A node is a candidate when removing pods could resolve its refusal (UNSCHEDULABLE) and the pod fits
+once every pod of lower priority is gone. From each candidate as many of those pods as possible are
+kept, the important ones first; the rest are its victims. Pods of the same or a higher priority that
+are nominated to the node count as present. The node chosen has the least important most important
 victim, then the smallest sum of priorities, then the fewest victims.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import attrs
 
+from k8sactors.api.meta import get_condition
 from k8sactors.scheduler.diagnosis import fit_message
-from k8sactors.scheduler.evaluation import crowded, filter_node
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
-from k8sactors.scheduler.framework.interfaces import PostFilterPlugin, PostFilterResult
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
-from k8sactors.scheduler.handle import Handle
+from k8sactors.scheduler.evaluation import filter_node, with_nominated_pods
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.framework.handle import Handle
+from k8sactors.scheduler.framework.interfaces import CycleState, PostFilterPlugin, PostFilterResult
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
 
@@ -43,58 +48,109 @@ class DefaultPreemption(PostFilterPlugin):
     """Makes room for pods of higher priority."""
 
     name = "DefaultPreemption"
+    default_position = 150
 
     def __init__(self, handle: Handle) -> None:
-        self._handle = handle
+        super().__init__(handle)
+        # The uids of victims that are being deleted, also when no watch has shown it yet.
+        self._evicted: dict[str, None] = {}
+
+    def sign(self, pod: PodInfo) -> Hashable | None:
+        """What Filter looks at, and what tells whom the pod may preempt."""
+        return pod.requirements, pod.priority, _may_preempt(pod)
 
     def post_filter(
         self, state: CycleState, pod: PodInfo, refused: Mapping[str, Status]
     ) -> PostFilterResult | None:
         """Delete the victims on the best candidate and nominate it, or say why there is none."""
-        if (pod.obj["spec"].get("preemptionPolicy") or "") == "Never":
+        if not _may_preempt(pod):
             return PostFilterResult(
                 message="preemption: not eligible due to preemptionPolicy=Never."
             )
-        promised = self._handle.nominations.node_of(pod.uid)
-        if self._awaits_victims(pod, promised):
+        nominated_node = self.handle.nominations.node_of(pod.uid)
+        if self._awaits_victims(state, pod, nominated_node, refused):
             message = "not eligible due to a terminating pod on the nominated node."
-            return PostFilterResult(promised, f"preemption: {message}")
+            return PostFilterResult(nominated_node, f"preemption: {message}")
         candidates, failures = self._find_candidates(state, pod, refused)
         if not candidates:
-            node_count = self._handle.cache.node_count
+            node_count = self.handle.cache.node_count
             message = fit_message(node_count, failures, absent_reason=_NOT_HELPFUL)
             return PostFilterResult(message=f"preemption: {message}")
         chosen = min(candidates, key=lambda candidate: candidate.cost)
-        if self._handle.api is not None:
-            for victim in chosen.victims:
-                self._handle.api.delete_pod(
-                    victim, f"Preempted by pod {pod.uid} on node {chosen.node.name}"
-                )
+        self._evict(pod, chosen)
         return PostFilterResult(nominated_node=chosen.node.name)
 
     def events_to_register(self) -> Sequence[EventHint]:
-        """The victims go."""
-        return (EventHint(ClusterEvent("AssignedPod", ActionType.DELETE)),)
-
-    def _awaits_victims(self, pod: PodInfo, promised: str) -> bool:
-        node = self._handle.cache.nodes.get(promised)
-        return node is not None and any(
-            present.priority < pod.priority and "deletionTimestamp" in present.obj["metadata"]
-            for present in node.pods.values()
+        """The victims go, or something happens on the nominated node that may make it useless."""
+        node_action = ActionType.DELETE | ActionType.UPDATE
+        return (
+            EventHint(ClusterEvent("AssignedPod", ActionType.DELETE)),
+            EventHint(ClusterEvent("AssignedPod", ActionType.ADD), self._takes_nominated_room),
+            EventHint(ClusterEvent("Node", node_action), self._is_nominated_node),
         )
+
+    def _takes_nominated_room(self, pod: PodInfo, _old: Any, new: PodInfo) -> bool:
+        return self.handle.nominations.node_of(pod.uid) == new.node_name
+
+    def _is_nominated_node(self, pod: PodInfo, old: NodeInfo | None, new: NodeInfo | None) -> bool:
+        node = new or old
+        return node is not None and self.handle.nominations.node_of(pod.uid) == node.name
+
+    def _evict(self, pod: PodInfo, chosen: _Candidate) -> None:
+        api = self.handle.api
+        if api is None:
+            return
+        cache = self.handle.cache
+        self._evicted = {uid: None for uid in self._evicted if cache.pod(uid) is not None}
+        for victim in chosen.victims:
+            self._evicted[victim.uid] = None
+            message = f"Preempted by pod {pod.uid} on node {chosen.node.name}"
+            api.evict(victim, message, partial(self._eviction_failed, pod, victim))
+
+    def _eviction_failed(self, pod: PodInfo, victim: PodInfo) -> None:
+        """Look again what can be done: no watch event would bring the pod back."""
+        self._evicted.pop(victim.uid, None)
+        self.handle.retry(pod)
+
+    def _awaits_victims(
+        self, state: CycleState, pod: PodInfo, nominated_node: str, refused: Mapping[str, Status]
+    ) -> bool:
+        """Whether the nominated node will take the pod once the victims there have gone.
+
+        kube-scheduler waits for any victim there, unless removing pods cannot help any more. Here
+        the victims must suffice, so that the pod does not wait in vain for room that a more
+        important pod has taken meanwhile.
+        """
+        if nominated_node not in refused:
+            return False  # the node has gone, or the pod must not look at it any more
+        node = self.handle.cache.nodes[nominated_node]
+        leaving = [
+            present.uid
+            for present in node.pods.values()
+            if present.priority < pod.priority and self._is_leaving(present)
+        ]
+        if not leaving:
+            return False
+        trial = with_nominated_pods(node, self.handle.nominations.against(pod)).copy()
+        for uid in leaving:
+            trial.remove_pod(uid)
+        return filter_node(state, pod, trial) is None
+
+    def _is_leaving(self, present: PodInfo) -> bool:
+        return present.uid in self._evicted or _is_terminating_by_preemption(present.obj)
 
     def _find_candidates(
         self, state: CycleState, pod: PodInfo, refused: Mapping[str, Status]
     ) -> tuple[list[_Candidate], dict[str, Status]]:
-        cache = self._handle.cache
-        curable = [name for name, status in refused.items() if status.code is Code.UNSCHEDULABLE]
+        cache = self.handle.cache
+        resolvable = [name for name, status in refused.items() if status.code is Code.UNSCHEDULABLE]
         if not cache.has_pods_below(pod.priority):
-            return [], dict.fromkeys(curable, _NO_VICTIMS)
+            return [], dict.fromkeys(resolvable, _NO_VICTIMS)
         candidates: list[_Candidate] = []
         failures: dict[str, Status] = {}
-        promises = self._handle.nominations.against(pod)
-        for name in curable:
-            found = _dry_run(state, pod, cache.nodes[name], promises)
+        nominated = self.handle.nominations.against(pod)
+        for name in resolvable:
+            found = _dry_run(state, pod, cache.nodes[name], nominated)
             if isinstance(found, _Candidate):
                 candidates.append(found)
             else:
@@ -103,12 +159,12 @@ class DefaultPreemption(PostFilterPlugin):
 
 
 def _dry_run(
-    state: CycleState, pod: PodInfo, node: NodeInfo, promises: Mapping[str, list[PodInfo]]
+    state: CycleState, pod: PodInfo, node: NodeInfo, nominated: Mapping[str, list[PodInfo]]
 ) -> _Candidate | Status:
     lower = [present for present in node.pods.values() if present.priority < pod.priority]
     if not lower:
         return _NO_VICTIMS
-    trial = crowded(node, promises).copy()
+    trial = with_nominated_pods(node, nominated).copy()
     for present in lower:
         trial.remove_pod(present.uid)
     status = filter_node(state, pod, trial)
@@ -120,8 +176,20 @@ def _dry_run(
         if filter_node(state, pod, trial) is not None:
             trial.remove_pod(present.uid)
             victims.append(present)
-    assert victims, "a pod that fits beside everybody was not refused"
+    assert victims, "a pod that fits next to all pods was not refused"
     return _Candidate(node, tuple(victims))
+
+
+def _may_preempt(pod: PodInfo) -> bool:
+    policy: str | None = pod.obj["spec"].get("preemptionPolicy")
+    return policy != "Never"
+
+
+def _is_terminating_by_preemption(obj: dict[str, Any]) -> bool:
+    if "deletionTimestamp" not in obj["metadata"]:
+        return False
+    target = get_condition(obj, "DisruptionTarget") or {}
+    return target.get("status") == "True" and target.get("reason") == "PreemptionByScheduler"
 
 
 def _importance(pod: PodInfo) -> tuple[int, str]:

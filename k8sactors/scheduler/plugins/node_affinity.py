@@ -1,28 +1,28 @@
 """NodeAffinity: nodeSelector and required node affinity filter, preferred node affinity scores."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from functools import partial
-from operator import eq
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from k8sactors.scheduler.cache import Cache
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.interfaces import (
+    CycleState,
     FilterPlugin,
     MaxNormalizer,
     PreFilterPlugin,
     PreScorePlugin,
-    Rows,
     ScorePlugin,
 )
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.node_selector import SelectorTerm
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo, Requirements
-from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.table import NodeTable, Rows
 
 __all__ = ["NodeAffinity"]
 
@@ -33,6 +33,8 @@ class NodeAffinity(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlugin):
     """Both the selector and one of the required terms must match."""
 
     name = "NodeAffinity"
+    default_position = 60
+    default_weight = 2
     signature_is_requirements = True
     depends_on_pods = False
     normalizer = MaxNormalizer()
@@ -68,23 +70,14 @@ class NodeAffinity(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlugin):
     def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         """Refuse nodes that do not match."""
         del state
-        return None if _matches(pod.requirements, node) else self._refusal
+        return None if node.selected_by(pod.requirements) else self._refusal
 
     def filter_vector(
         self, state: CycleState, pod: PodInfo, table: NodeTable, rows: Rows
     ) -> NDArray[np.bool_]:
         """The vector form."""
         del state
-        need = pod.requirements
-        mask = np.ones(len(rows), dtype=np.bool_)
-        for key, value in need.node_selector.items():
-            mask &= table.label_column(key).accepted_by(partial(eq, value), rows)
-        if need.required_terms is not None:
-            any_term = np.zeros(len(rows), dtype=np.bool_)
-            for term in need.required_terms:
-                any_term |= term.matches_vector(table, rows)
-            mask &= any_term
-        return mask
+        return table.selected_by(pod.requirements, rows)
 
     def pre_score(self, state: CycleState, pod: PodInfo) -> Status | None:
         """Skip pods without a preference."""
@@ -95,7 +88,7 @@ class NodeAffinity(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlugin):
         """The sum of the weights of the matching preferences."""
         del state
         terms = pod.requirements.preferred_terms
-        return sum(weight for weight, term in terms if term.matches(node))
+        return sum(weight for weight, term in terms if node.matches(term))
 
     def score_vector(
         self, state: CycleState, pod: PodInfo, table: NodeTable, rows: Rows
@@ -104,21 +97,13 @@ class NodeAffinity(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlugin):
         del state
         total = np.zeros(len(rows), dtype=np.int64)
         for weight, term in pod.requirements.preferred_terms:
-            total += weight * term.matches_vector(table, rows)
+            total += weight * table.matches(term, rows)
         return total
 
     def events_to_register(self) -> Sequence[EventHint]:
         """A node with other labels."""
         action = ActionType.ADD | ActionType.UPDATE_NODE_LABEL
         return (EventHint(ClusterEvent("Node", action), _helps),)
-
-
-def _matches(need: Requirements, node: NodeInfo) -> bool:
-    labels = node.labels
-    for key, value in need.node_selector.items():
-        if labels.get(key) != value:
-            return False
-    return need.required_terms is None or any(term.matches(node) for term in need.required_terms)
 
 
 def _names_in(term: SelectorTerm) -> frozenset[str] | None:
@@ -132,4 +117,4 @@ def _names_in(term: SelectorTerm) -> frozenset[str] | None:
 
 
 def _helps(pod: PodInfo, _old: Any, node: NodeInfo) -> bool:
-    return _matches(pod.requirements, node)
+    return node.selected_by(pod.requirements)

@@ -1,5 +1,7 @@
 """NodeName: a pod that names its node runs nowhere else."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
 from operator import eq
@@ -7,12 +9,12 @@ from operator import eq
 import numpy as np
 from numpy.typing import NDArray
 
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
-from k8sactors.scheduler.framework.interfaces import FilterPlugin, Rows
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.framework.interfaces import CycleState, FilterPlugin
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
-from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.table import NodeTable, Rows
 
 __all__ = ["NodeName"]
 
@@ -21,6 +23,7 @@ class NodeName(FilterPlugin):
     """Compares spec.nodeName. Pods in the queue have none, so this serves explanations."""
 
     name = "NodeName"
+    default_position = 40
     signature_is_requirements = True  # a pod in the queue names no node
     depends_on_pods = False
 

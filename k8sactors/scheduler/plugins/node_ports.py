@@ -1,5 +1,7 @@
 """NodePorts: a host port is given to one pod per address and protocol."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k8sactors.scheduler.cache import Cache
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
-from k8sactors.scheduler.framework.interfaces import FilterPlugin, PreFilterPlugin, Rows
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.framework.interfaces import CycleState, FilterPlugin, PreFilterPlugin
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
-from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.table import NodeTable, Rows
 
 __all__ = ["NodePorts"]
 
@@ -23,6 +25,7 @@ class NodePorts(PreFilterPlugin, FilterPlugin):
     """Compares the pod's host ports with those taken on the node."""
 
     name = "NodePorts"
+    default_position = 70
     signature_is_requirements = True
 
     _refusal = Status(

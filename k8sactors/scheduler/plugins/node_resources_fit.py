@@ -1,22 +1,24 @@
 """NodeResourcesFit: requests must be free; emptier nodes score higher (LeastAllocated)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.interfaces import (
     MAX_NODE_SCORE,
+    CycleState,
     FilterPlugin,
-    Rows,
     ScorePlugin,
 )
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo, Requirements
-from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.table import NodeTable, Rows
 
 __all__ = ["NodeResourcesFit"]
 
@@ -25,6 +27,7 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
     """Counts requests against allocatable, resource by resource."""
 
     name = "NodeResourcesFit"
+    default_position = 80
     signature_is_requirements = True
 
     def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
@@ -39,10 +42,10 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
             and need.memory_bytes <= node.allocatable_memory - node.requested_memory
         ):
             return None
-        reasons, hopeless = _lacking(need, node)
+        reasons, unresolvable = _lacking(need, node)
         if not reasons:
             return None
-        code = Code.UNSCHEDULABLE_AND_UNRESOLVABLE if hopeless else Code.UNSCHEDULABLE
+        code = Code.UNSCHEDULABLE_AND_UNRESOLVABLE if unresolvable else Code.UNSCHEDULABLE
         return Status(code, tuple(reasons), self.name)
 
     def filter_vector(
@@ -102,14 +105,14 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
 def _lacking(need: Requirements, node: NodeInfo) -> tuple[list[str], bool]:
     """What is short, and whether even the empty node would be too small."""
     reasons: list[str] = []
-    hopeless = False
+    unresolvable = False
     if node.pod_count >= node.allocatable_pods:
         reasons.append("Too many pods")
     for name, wanted, allocatable, requested in _demands(need, node):
         if wanted and wanted > allocatable - requested:
             reasons.append(f"Insufficient {name}")
-            hopeless = hopeless or wanted > allocatable
-    return reasons, hopeless
+            unresolvable = unresolvable or wanted > allocatable
+    return reasons, unresolvable
 
 
 def _demands(need: Requirements, node: NodeInfo) -> list[tuple[str, int, int, int]]:

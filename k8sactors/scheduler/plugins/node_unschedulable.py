@@ -1,17 +1,19 @@
 """NodeUnschedulable: cordoned nodes take only pods that tolerate the cordon's taint."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
-from k8sactors.scheduler.framework.interfaces import FilterPlugin, Rows
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.framework.interfaces import CycleState, FilterPlugin
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
-from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.table import NodeTable, Rows
 from k8sactors.scheduler.taints import NO_SCHEDULE, Taint
 
 __all__ = ["NodeUnschedulable"]
@@ -23,6 +25,7 @@ class NodeUnschedulable(FilterPlugin):
     """Respects spec.unschedulable."""
 
     name = "NodeUnschedulable"
+    default_position = 30
     signature_is_requirements = True
     depends_on_pods = False
 

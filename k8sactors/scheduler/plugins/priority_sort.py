@@ -1,4 +1,6 @@
-"""PrioritySort: higher priority first, then who has waited longer."""
+"""PrioritySort: higher priority first, then the pod that has waited longer."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -12,6 +14,7 @@ class PrioritySort(QueueSortPlugin):
     """The order of the default profile."""
 
     name = "PrioritySort"
+    default_position = 20
 
     def sort_key(self, queued: QueuedPod) -> tuple[Any, ...]:
         """Smaller is earlier."""

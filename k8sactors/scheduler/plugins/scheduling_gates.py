@@ -1,8 +1,10 @@
 """SchedulingGates: a gated pod stays out of the queue until its last gate goes (KEP-3521)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.interfaces import PreEnqueuePlugin
 from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.podinfo import PodInfo
@@ -14,6 +16,7 @@ class SchedulingGates(PreEnqueuePlugin):
     """Holds gated pods."""
 
     name = "SchedulingGates"
+    default_position = 10
 
     def pre_enqueue(self, pod: PodInfo) -> Status | None:
         """A refusal while there are gates."""

@@ -1,22 +1,24 @@
 """TaintToleration: NoSchedule and NoExecute keep pods away, PreferNoSchedule costs score."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from k8sactors.scheduler.framework.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.interfaces import (
+    CycleState,
     FilterPlugin,
     MaxNormalizer,
-    Rows,
     ScorePlugin,
 )
-from k8sactors.scheduler.framework.status import Code, CycleState, Status
+from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
-from k8sactors.scheduler.table import NodeTable
+from k8sactors.scheduler.table import NodeTable, Rows
 from k8sactors.scheduler.taints import PREFER_NO_SCHEDULE, Taint, find_untolerated
 
 __all__ = ["TaintToleration"]
@@ -26,6 +28,8 @@ class TaintToleration(FilterPlugin, ScorePlugin):
     """Compares the node's taints with the pod's tolerations."""
 
     name = "TaintToleration"
+    default_position = 50
+    default_weight = 3
     signature_is_requirements = True
     depends_on_pods = False
     normalizer = MaxNormalizer(reverse=True)

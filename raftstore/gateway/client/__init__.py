@@ -8,6 +8,8 @@ watches that resume, what may be sent twice) stays as it is. ::
         await client.put(b"greeting", b"hello")
 """
 
+from __future__ import annotations
+
 from raftstore.gateway.client.channel import Call, Channel
 from raftstore.gateway.client.dialing import Dialer, open_client
 from raftstore.gateway.client.target import Target, TargetError, parse_target

@@ -23,8 +23,8 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 from raftstore.errors import RESOURCE_EXHAUSTED, STOPPED, UNAVAILABLE, Status
+from raftstore.gate import Gate
 from raftstore.gateway.codes import INTERNAL, NUMBERS, OK, UNKNOWN
-from raftstore.server.local_timers import Gate
 
 HEAD: Final = struct.Struct(">BI")
 RECEIVE_BYTES: Final = 64 << 10
@@ -334,4 +334,4 @@ def succeeded(status: Status) -> bool:
 
 
 def _ignore(_reason: str) -> None:
-    """Nobody wants to know: whoever closes knows why."""
+    """Nothing to tell: the one that closes knows why."""

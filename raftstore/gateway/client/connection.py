@@ -60,7 +60,7 @@ class WireConnection:
         self._watches.cancel(payload[0])
         return self._next()
 
-    def stream(self, kind: str, payload: Any, on_item: OnItem) -> int:
+    def subscribe(self, kind: str, payload: Any, on_item: OnItem) -> int:
         """Begin a call or a watch."""
         number = self._next()
         if self.closed:
@@ -75,7 +75,7 @@ class WireConnection:
         if op == WITH_TOKEN:
             token, op, fields = fields
         if op == "lease_keep_alive":
-            # The store asks nobody who renews a lease.
+            # The store asks no client for a token that renews a lease.
             self._renew(number, fields[0], on_item)
         else:
             self._ask(number, op, fields, on_item, token)

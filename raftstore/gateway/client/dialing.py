@@ -23,7 +23,7 @@ class Dialer:
     """A `raftstore.client.Dial`: endpoints are ``host:port``.
 
     `start` runs a task (``nursery.start_soon``), one for each connection; what goes wrong in it
-    reaches nobody but the connection's own client. With a `tls` context nothing is sent in the
+    reaches only the connection's own client. With a `tls` context nothing is sent in the
     clear. `metadata` goes with every call (``token``: that of an authenticated user).
     """
 

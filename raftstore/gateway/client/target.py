@@ -13,7 +13,7 @@ MAX_PORT: Final = 65_535
 MAX_ENDPOINTS: Final = 100
 PLAIN: Final = "etcd"
 SECURE: Final = "etcds"
-# What people type who think of the URL of a single endpoint.
+# What is typed in thought of the URL of a single endpoint.
 MEANT: Final = {"http": PLAIN, "https": SECURE, "etcd+http": PLAIN, "etcd+https": SECURE}
 FORM: Final = "etcd://HOST:PORT,HOST:PORT (etcds:// for TLS)"
 

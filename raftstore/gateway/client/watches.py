@@ -2,7 +2,7 @@
 
 What a watch has been given for certain differs from what the header of a response says: the header
 has the store's newest revision, and an endpoint that replays history sends it in parts. So a watch
-goes on behind the last *event* it got; only a progress notification speaks of the revision itself.
+resumes behind the last *event* it got; only a progress notification speaks of the revision itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OnFields = Callable[[list[Any]], None]
 _pack: Final = msgpack.Packer(autoreset=True).pack
 
 
-@attrs.define(slots=True, eq=False)
+@attrs.define(eq=False)
 class Watched:
     """One watch; `revision`: everything it wants up to there has been delivered."""
 
@@ -57,8 +57,8 @@ def token_metadata(token: str) -> Headers:
 class WatchMultiplexer:
     """Takes WatchCreateRequest fields, gives WatchResponse fields as `raftstore.wire` has them.
 
-    All watches with one token share a stream: who asks is said when a stream begins. A stream whose
-    last watch has gone is ended when there is one with a newer token.
+    All watches with one token share a stream: a stream names its user when it begins. A stream
+    whose last watch has gone is ended when there is one with a newer token.
     """
 
     def __init__(self, channel: Channel, metadata: Headers, fail: Callable[[str], None]) -> None:
@@ -188,4 +188,4 @@ class WatchMultiplexer:
 
 
 def _ignore(_fields: list[Any]) -> None:
-    """Nobody listens any more."""
+    """Nothing listens any more."""

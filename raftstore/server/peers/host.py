@@ -12,18 +12,17 @@ from raftstore.errors import STOPPED, ConfigurationError, StoreError
 from raftstore.server.initial_cluster import Address, parse_address
 from raftstore.server.local_member import MemberTask
 from raftstore.server.membership import MemberRecord
+from raftstore.server.peers.network import MAX_SENDERS, PeerNetwork
 
-from .network import MAX_SENDERS, PeerNetwork
-
+# How long a former member is kept in touch with.
 GRACE_S: Final = 3.0
-"""How long a former member is kept in touch with."""
 
 
 class PeerHost:
     """A member, as those in other processes meet it, from `attach` on.
 
     `url` is how they reach it. `tls`: what the accepting and the dialling end need. Members
-    `beside` it are in the same process, and reached otherwise.
+    `same_process` are in this process, and reached otherwise.
     """
 
     def __init__(
@@ -32,11 +31,11 @@ class PeerHost:
         own_id: int,
         url: str,
         tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
-        beside: frozenset[int] = frozenset(),
+        same_process: frozenset[int] = frozenset(),
     ) -> None:
         self.url = url
         self.network = PeerNetwork(cluster_id, own_id, url, tls, self)
-        self._beside = beside
+        self._same_process = same_process
         self._task: MemberTask | None = None
         self._listed: dict[int, Address] = {}
         self._met: dict[int, Address] = {}
@@ -78,7 +77,7 @@ class PeerHost:
         self._addresses = {
             number: address
             for number, address in {**present, **others}.items()
-            if number not in self._beside
+            if number not in self._same_process
         }
         self.network.connect_to(self._addresses)
         for number in self._addresses:
@@ -109,7 +108,7 @@ class PeerHost:
         return self._running.member.changes.section.to_wire()
 
     def is_former(self, member_id: int, /) -> bool:
-        """Whether the cluster has gone on without that member."""
+        """Whether the cluster continues without that member."""
         return member_id in self._running.member.changes.section.removed
 
     def met(self, member_id: int, url: str, /) -> None:
@@ -123,7 +122,7 @@ class PeerHost:
                 self._connect()
 
     def told_removed(self) -> None:
-        """Another member says that the cluster has gone on without this one."""
+        """Another member says that the cluster continues without this one."""
         with suppress(StoreError):
             self._running.deliver(self._running.member.leave)
 

@@ -1,4 +1,4 @@
-"""The sending end between two members: one TCP connection, made anew when it breaks.
+"""The sending end between two members: one TCP connection, made again when it breaks.
 
 Raft stands loss, so what cannot be sent now is dropped and not kept: an old message is worth less
 than the next one, and a member that is away must not fill the memory of the others. Raft's own
@@ -18,10 +18,9 @@ from typing import Any, Final
 import trio
 
 from raftstore.errors import StoreError
+from raftstore.gate import Gate
 from raftstore.server.initial_cluster import Address
-from raftstore.server.local_timers import Gate
-
-from .protocol import (
+from raftstore.server.peers.protocol import (
     HEAD_BYTES,
     MAX_FRAME_BYTES,
     MAX_HELLO_BYTES,
@@ -37,8 +36,8 @@ SEND_TIMEOUT_S: Final = 5.0
 FIRST_WAIT_S: Final = 0.05
 LONGEST_WAIT_S: Final = 1.0
 MAX_QUEUED_BYTES: Final = 64 << 20
+# How long a connection lives whose other end acknowledges nothing.
 SILENCE_S: Final = 10
-"""How long a connection lives whose other end acknowledges nothing."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ async def dial(address: Address, tls: ssl.SSLContext | None) -> trio.abc.Stream:
     """Connect to a member.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: no member listens there.
         trio.BrokenResourceError: no TLS connection comes about.
     """
     host, port = address
@@ -183,7 +182,7 @@ class PeerLink:
             try:
                 await self._send_queued(stream)
             except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-                # Out of the nursery it would be one of a group, which nobody expects.
+                # Out of the nursery it would be one of a group, which no caller expects.
                 failure = error
                 nursery.cancel_scope.cancel()
         if failure is not None:

@@ -1,8 +1,9 @@
 """A member's way to members in other processes: links to them, and connections from them.
 
 Every member has at most one incoming connection. A new one takes the place of the old: the other
-end would not have dialled again if the old one were of any use, and nobody tells that the machine
-at its end is gone. Whoever says nothing sensible in time is let go, and first if many come at once.
+end would not have dialled again if the old one were of any use, and nothing tells that the machine
+at its end is gone. A peer that says nothing sensible in time is let go, and first if many come at
+once.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ import trio
 
 from raftstore.errors import MEMBER_REMOVED, RESOURCE_EXHAUSTED, StoreError
 from raftstore.server.initial_cluster import Address
-
-from .link import PeerLink, give_up_early
-from .protocol import (
+from raftstore.server.peers.link import PeerLink, give_up_early
+from raftstore.server.peers.protocol import (
     MAX_HELLO_BYTES,
     PURPOSE_MEMBERS,
     FrameReader,
@@ -32,11 +32,11 @@ from .protocol import (
 )
 
 HELLO_TIMEOUT_S: Final = 5.0
+# Connections that have not said yet whose they are; beyond, the oldest goes.
 MAX_STRANGERS: Final = 64
-"""Connections that have not said yet whose they are; beyond, the oldest goes."""
 MAX_SENDERS: Final = 64
+# How long the same complaint about the same host is not repeated.
 QUIET_S: Final = 60.0
-"""How long the same complaint about the same host is not repeated."""
 MAX_COMPLAINTS: Final = 1_000
 
 _log: Final = logging.getLogger(__name__)
@@ -52,13 +52,13 @@ class Host(Protocol):
         """Who belongs to the cluster, in the fields of a member list."""
 
     def is_former(self, member_id: int, /) -> bool:
-        """Whether the cluster has gone on without that member."""
+        """Whether the cluster continues without that member."""
 
     def met(self, member_id: int, url: str, /) -> None:
         """Another member has introduced itself, and said where it is reached."""
 
     def told_removed(self) -> None:
-        """Another member says that the cluster has gone on without this one."""
+        """Another member says that the cluster continues without this one."""
 
 
 class PeerNetwork:
@@ -176,7 +176,7 @@ class PeerNetwork:
             await trio.aclose_forcefully(tcp)
 
     async def _meet(self, stream: trio.abc.Stream, reader: FrameReader) -> int | None:
-        """Learn who it is; None: nobody who will send messages."""
+        """Learn who it is; None: not a peer that will send messages."""
         with trio.fail_after(HELLO_TIMEOUT_S) as scope:
             if len(self._strangers) >= MAX_STRANGERS:
                 next(iter(self._strangers)).deadline = trio.current_time()

@@ -1,7 +1,7 @@
 """What members in different processes say to each other over TCP.
 
-Frames of four bytes of length (big-endian) and so many bytes of msgpack. Whoever dials says hello
-first::
+Frames of four bytes of length (big-endian) and so many bytes of msgpack. The end that dials says
+hello first::
 
     [MAGIC, VERSION, PURPOSE_MESSAGES, cluster_id, sender_id, recipient_id, sender_url]
     [MAGIC, VERSION, PURPOSE_MEMBERS]
@@ -30,17 +30,17 @@ PURPOSE_MESSAGES: Final = 0
 PURPOSE_MEMBERS: Final = 1
 
 MAX_HELLO_BYTES: Final = 1 << 10
+# A list of members.
 MAX_LIST_BYTES: Final = 1 << 20
-"""A list of members."""
+# All that one member sends another at once; an append holds a MiB unless one request is larger.
 MAX_FRAME_BYTES: Final = 64 << 20
-"""All that one member sends another at once; an append holds a MiB unless one request is larger."""
 
 _LENGTH: Final = struct.Struct(">I")
 HEAD_BYTES: Final = _LENGTH.size
 _RAFT_KINDS: Final = frozenset(MessageKind)
 _SENDER: Final = 2
+# Fields of a Raft message that says no more than where it belongs.
 _SHORT: Final = 7
-"""Fields of a Raft message that says no more than where it belongs."""
 _LONG: Final = 12
 _ENTRY: Final = (int, int, int, bytes)
 _SHAPES: Final = {**forwarding.SHAPES, **transfer.SHAPES}

@@ -1,0 +1,1 @@
+"""The Pod Security Standards: levels, their checks, and what a pod violates."""

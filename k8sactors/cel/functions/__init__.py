@@ -1,0 +1,4 @@
+"""The functions that Kubernetes adds to the language, one module per library.
+
+Source: `k8s.io/apiserver/pkg/cel/library`.
+"""

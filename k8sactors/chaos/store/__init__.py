@@ -1,0 +1,1 @@
+"""Chaos on the store alone: members, clients and watchers, without Kubernetes around them."""

@@ -1,0 +1,1 @@
+"""The bug zoo: deliberate defects, and whether the campaigns catch them."""

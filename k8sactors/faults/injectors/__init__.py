@@ -1,0 +1,1 @@
+"""The faults: one module each, which holds its record as `FAULT`."""

@@ -1,0 +1,1 @@
+"""The conditions of `expect`: one module each, which holds its record as `CONDITION`."""

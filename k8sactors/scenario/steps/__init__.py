@@ -1,0 +1,1 @@
+"""The steps of a scenario: one module each, which holds its record as `STEP`."""
