@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -316,11 +315,10 @@ def _forever(_seed: int) -> Outcome:
 def test_raftstore_has_the_command_and_explains_when_it_has_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    module = sys.modules["raftstore.cli.main"]
     places = {"chaos": "k8sactors.cli.store_chaos:chaos"}
-    monkeypatch.setattr(module, "_places", lambda: places)
+    monkeypatch.setattr(raftstore_main, "_places", lambda: places)
     assert "--replay" in CliRunner().invoke(raftstore_main, ["chaos", "--help"]).output
-    monkeypatch.setattr(module, "_places", dict)
+    monkeypatch.setattr(raftstore_main, "_places", dict)
     result = CliRunner().invoke(raftstore_main, ["chaos"])
     assert result.exit_code == 2
     assert "pip install" in result.output

@@ -59,8 +59,9 @@ class Queue:
         self.waiting_work = 0
         self.executing = 0
         self.seats_in_use = 0
-        # At which R its next request begins.
+        # At which R its next request begins, and, if one waits, at which R that one would end.
         self.next_start_r = 0
+        self.next_end_r = 0
 
     @property
     def oldest(self) -> Entry:
@@ -123,13 +124,14 @@ class QueueSet:
         """The request that is to be served next; it stays where it is."""
         if not self._not_empty:
             return None
-        number, last = len(self.queues), self._last_index
-
-        def order(queue: Queue) -> tuple[int, int]:
-            end_r = queue.next_start_r + queue.oldest.work
-            return end_r, (queue.index - last - 1) % number
-
-        return min(self._not_empty.values(), key=order).oldest
+        # Dozens of queues, of which most may be equal: this is asked for each request that waits.
+        waiting = self._not_empty.values()
+        lowest_r = min([queue.next_end_r for queue in waiting])
+        number, after = len(self.queues), self._last_index + 1
+        turns = [
+            (queue.index - after) % number for queue in waiting if queue.next_end_r == lowest_r
+        ]
+        return self.queues[(min(turns) + after) % number].oldest
 
     def dispatch(self, entry: Entry) -> None:
         """Let a request begin."""
@@ -187,4 +189,6 @@ class QueueSet:
 def _bound(queue: Queue) -> None:
     """No request begins before it has arrived: an idle queue saves nothing up."""
     if queue.waiting:
-        queue.next_start_r = max(queue.next_start_r, queue.oldest.arrived_r)
+        oldest = queue.oldest
+        queue.next_start_r = max(queue.next_start_r, oldest.arrived_r)
+        queue.next_end_r = queue.next_start_r + oldest.work
