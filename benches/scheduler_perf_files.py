@@ -301,7 +301,7 @@ def _parameter(
 
 
 def _resolve(path: Path, named: str) -> Path:
-    """The first that exists of: beside the file, above its folder, where the command runs.
+    """The first that exists of: next to the file, above its folder, where the command runs.
 
     Files of releases before 1.33 name templates from the folder above their own.
     """

@@ -1,6 +1,6 @@
 """Runs one workload of scheduler_perf against a store of three members, API server and scheduler.
 
-What goes on beside the measured work, churn and deletions at a rate, is paced by the clock that is
+What goes on during the measured work, churn and deletions at a rate, is paced by the clock that is
 further: the wall clock while there is work, the virtual one while nothing happens.
 """
 
