@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,8 +65,9 @@ class Ranking:
 
     def __init__(self, state: CycleState, pod: PodInfo, cache: Cache) -> None:
         self._state = state
-        # Any pod of the signature: to the plugins all of them are equal.
-        self._pod = pod
+        # Any pod of the signature: to the plugins all of them are equal. A copy, as the pod itself
+        # gets a node soon, and NodeName would let no other one pass when all is built again.
+        self._pod = attrs.evolve(pod)
         self._cache = cache
         self._static_filters = [p for p in state.filters if not p.depends_on_pods]
         self._filters = [p for p in state.filters if p.depends_on_pods]

@@ -8,7 +8,7 @@ that the batch of messages brought, and all bindings of the turn leave in one fr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from k8sactors.actors import Actor, Message
 from k8sactors.api.user import UserInfo
@@ -39,6 +39,9 @@ HOUSEKEEPING_PERIOD_NS = 30 * SECOND
 
 class Scheduler(Actor):
     """kube-scheduler. `profiles` serve the pods of their `schedulerName`; others are left alone."""
+
+    # What runs an attempt; a bench puts one with a clock here.
+    cycle_type: ClassVar[type[SchedulingCycle]] = SchedulingCycle
 
     def __init__(
         self,
@@ -81,7 +84,7 @@ class Scheduler(Actor):
         handle.retry = self.queue.retry
         handle.nominations.on_released = self.queue.room_released
         engine = DecisionEngine(self.cache, ctx.random.random)
-        self.cycle = SchedulingCycle(
+        self.cycle = self.cycle_type(
             self.frameworks, engine, handle, self.queue, writer, ctx.now_ns, ctx.after
         )
         self._handlers = EventHandlers(self.frameworks, self.queue, handle)

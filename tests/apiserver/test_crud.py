@@ -183,6 +183,14 @@ def test_wrong_kinds_types_and_bodies_are_400(world: Any, make: Any) -> None:
     )
 
 
+def test_a_gated_pod_says_so_from_the_beginning(world: Any, make: Any) -> None:
+    gated = make.pod("a")
+    gated["spec"]["schedulingGates"] = [{"name": "wait"}]
+    (condition,) = world.do("create", "pods", "default", body=gated).obj["status"]["conditions"]
+    assert (condition["type"], condition["status"]) == ("PodScheduled", "False")
+    assert condition["reason"] == "SchedulingGated"
+
+
 @pytest.mark.covers("AP-05")
 def test_defaults_and_admission_complete_a_pod(world: Any, make: Any) -> None:
     made = world.do("create", "pods", "default", body=make.pod("a")).obj

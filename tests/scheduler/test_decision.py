@@ -131,6 +131,21 @@ def test_equal_seeds_give_equal_placements() -> None:
 
 
 @pytest.mark.covers("SC-10")
+def test_a_ranking_is_built_again_after_its_first_pod_got_a_node() -> None:
+    """More nodes change than it looks at one by one; the pod that it was built for has a node."""
+    world = World(*(node_object(f"n{i}") for i in range(300)))
+    for number in range(3):
+        subject = pod(f"p{number}", cpu="100m")
+        node_name = world.place(subject)
+        bound = {**subject.obj, "spec": {**subject.obj["spec"], "nodeName": node_name}}
+        assert world.cache.confirm(subject.uid, node_name, bound)
+    for number in range(300):
+        world.put(pod(f"other-{number}", cpu="3900m"), f"n{number}")
+    taken = {name for name, node in world.cache.nodes.items() if node.requested_milli_cpu == 4000}
+    assert len(taken) == 3
+    assert world.place(pod("p3", cpu="100m")) not in taken
+
+
 def test_no_node_is_given_more_than_it_has() -> None:
     world = World(*(node_object(f"n{i}", cpu="2") for i in range(5)))
     for i in range(30):

@@ -21,6 +21,15 @@ _POD_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_MAX = 253
 
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+}
+
 
 class PodStrategy(Strategy):
     """Pods: status starts as Pending, deletion is graceful once a kubelet is involved."""
@@ -32,7 +41,11 @@ class PodStrategy(Strategy):
     def prepare_for_create(self, obj: Object, now: str) -> None:
         """A new pod is Pending, its quality of service is computed from its containers."""
         super().prepare_for_create(obj, now)
-        obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj)}
+        status: Object = {"phase": "Pending", "qosClass": qos_class(obj)}
+        if obj["spec"].get("schedulingGates"):
+            # The scheduler never looks at the pod, so the server says why (KEP-3521).
+            status["conditions"] = [dict(_GATED)]
+        obj["status"] = status
 
     def signature(self, obj: Object) -> bytes | None:
         """All that the pods of one template have in common: everything but their identity."""
