@@ -13,8 +13,8 @@ from k8sactors.scenario.runner import execute
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 HEAD = "apiVersion: k8sactors/v1\nname: test\ndescription: A test.\ncluster: {workers: 1}\n"
-# Run elsewhere: by the campaigns' tests, by the tests of clusters, and below with manifests.
-ELSEWHERE = {"chaos-batch", "chaos-external", "chaos-stacked", "failover-tour", "real-app"}
+# Run elsewhere: by the tests of campaigns, and below with manifests.
+ELSEWHERE = {"chaos-batch", "chaos-external", "chaos-stacked", "real-app"}
 SHIPPED = sorted({path.stem for path in SCENARIOS.glob("*.yaml")} - ELSEWHERE)
 
 
