@@ -274,13 +274,12 @@ class DecisionEngine:
         nominated: dict[str, list[PodInfo]],
     ) -> Rows:
         nodes = self._cache.nodes
-        passing = set(feasible.tolist()) if feasible.size else ()
+        passing = set(feasible.tolist())
+        refusal = self._refusing(state, pod, nominated)
         taken = [
             nodes[name].row
             for name in nominated
-            if name in nodes
-            and nodes[name].row in passing
-            and filter_node(state, pod, with_nominated_pods(nodes[name], nominated))
+            if name in nodes and nodes[name].row in passing and refusal(nodes[name]) is not None
         ]
         return feasible[~np.isin(feasible, np.array(taken, dtype=np.intp))]
 
@@ -344,25 +343,30 @@ class DecisionEngine:
         rows: Rows,
         nominated: dict[str, list[PodInfo]],
     ) -> dict[str, Status]:
-        def refusal(node: NodeInfo) -> Status | None:
-            return filter_node(state, pod, with_nominated_pods(node, nominated))
-
-        memo = None
-        if nominated and not pod.node_name and looks_at_one_node(state):
-            # Without nominated pods the whole diagnosis is shared (`_known_failure`).
-            memo = self._refusal_memos.of(pod.requirements, self._cache.node_count)
+        refusal = self._refusing(state, pod, nominated)
         refused: dict[str, Status] = {}
         for row in rows.tolist():
             node = self._cache.table.nodes[row]
             if node is None:
                 continue
-            if memo is None:
-                status = refusal(node)
-            else:
-                status = memo.of(node, nominated.get(node.name), refusal)
+            status = refusal(node)
             if status is not None:
                 refused[node.name] = status
         return refused
+
+    def _refusing(
+        self, state: CycleState, pod: PodInfo, nominated: dict[str, list[PodInfo]]
+    ) -> Callable[[NodeInfo], Status | None]:
+        """Tells why a node is refused, with the pods counted in that are nominated to it."""
+
+        def refusal(node: NodeInfo) -> Status | None:
+            return filter_node(state, pod, with_nominated_pods(node, nominated))
+
+        # Without nominated pods the whole diagnosis is shared (`_known_failure`).
+        if not nominated or pod.node_name or not looks_at_one_node(state):
+            return refusal
+        known = self._refusal_memos.of(pod.requirements, self._cache.node_count).of
+        return lambda node: known(node, nominated.get(node.name), refusal)
 
     def _post_filtered(
         self, framework: Framework, state: CycleState, pod: PodInfo, error: FitError
