@@ -44,6 +44,7 @@ from k8sactors.apiserver.authn.service_account import Tokens
 from k8sactors.apiserver.authz.attributes import Attributes, of_request
 from k8sactors.apiserver.authz.authorizer import Authorizer
 from k8sactors.apiserver.authz.impersonation import impersonated
+from k8sactors.apiserver.authz.webhook import Asking
 from k8sactors.apiserver.bootstrap import Bootstrap
 from k8sactors.apiserver.call import Call, Origin, ProxiedOrigin, status_of
 from k8sactors.apiserver.compaction import Compactor
@@ -70,6 +71,7 @@ from k8sactors.apiserver.store_client import open_raft_store
 from k8sactors.apiserver.subresource import OK
 from k8sactors.apiserver.subresources import subresources
 from k8sactors.apiserver.watching import Watches, refuse_watch
+from k8sactors.apiserver.webhooks.calling import Caller
 
 Authorize = Callable[[Call], StatusError | None]
 OpenStore = Callable[[Context, APIServerConfig], Store]
@@ -137,7 +139,9 @@ class APIServer(Actor):
         self.authenticator = authenticator_of(environment, tokens)
         if config.audit is not None:
             self._audit_log = AuditLog(config.audit, context.random, environment.wall_ns)
-        self.authorizer = environment.authorizer = Authorizer(config.authorization_modes, self.feed)
+        asking = Asking(config.authorization_webhooks, Caller(environment), environment.now_ns)
+        modes = config.authorization_modes
+        self.authorizer = environment.authorizer = Authorizer(modes, self.feed, asking)
         if self._authorize is None and not self.authorizer.allows_all:
             self._authorize = self.authorizer.check
         cluster = Cluster(self.feed, environment, self.store, self.scheme)
@@ -317,11 +321,18 @@ class APIServer(Actor):
 
     def _show_page(self, origin: Origin, request: OtherRequest) -> None:
         self.flow.leave_other(request)
-        refusal = self.authorizer.refusal(request.attributes)
+        self._answer_page(origin, request.attributes)
+
+    def _answer_page(self, origin: Origin, asked: Attributes) -> None:
+        try:
+            refusal = self.authorizer.refusal(asked)
+        except AnswerNeededError as needed:
+            needed.begin(partial(self._answer_page, origin, asked))
+            return
         if refusal is not None:
             _answer(origin, refusal)
         else:
-            page = self._pages.get(request.attributes.path)
+            page = self._pages.get(asked.path)
             origin.reply(RESPONSE, (OK, 0, None if page is None else page()))
 
     def _serve(self, origin: Origin, payload: list[Any], user: UserInfo) -> None:
@@ -473,6 +484,7 @@ class APIServer(Actor):
         """Open a watch whose turn it is; as soon as it is open, it takes part no longer."""
         name, namespace, options = message.payload[:WATCH_USER]
         user = request.attributes.user
+        waits = False
         try:
             if self._authorize is not None:
                 asked = ["watch", name, namespace, None, None, None, options]
@@ -487,8 +499,12 @@ class APIServer(Actor):
             if options.get("acknowledge") and request.flow_uids is not None:
                 options = {**options, "acknowledge": request.flow_uids}
             self.watches.open(message, resource, namespace or "", options)
+        except AnswerNeededError as needed:
+            waits = True
+            needed.begin(partial(self._begin_watch, message, resource, request))
         finally:
-            self.flow.leave_other(request)
+            if not waits:
+                self.flow.leave_other(request)
 
 
 def _answer(origin: Origin, error: StatusError) -> None:

@@ -30,6 +30,9 @@ class Attributes:
     path: str = ""
     # What a list or a watch is limited to.
     field_selector: str = ""
+    label_selector: str = ""
+    # Of the API group, "" when it is not known.
+    version: str = ""
 
     @property
     def combined_resource(self) -> str:
@@ -60,6 +63,7 @@ def of_request(
     options: dict[str, Any],
 ) -> Attributes:
     """The attributes of a request for `info`, a `ResourceInfo`."""
+    selecting = verb in _SELECTING
     return Attributes(
         user,
         verb,
@@ -69,7 +73,9 @@ def of_request(
         namespace or own_namespace(info.group, info.plural, name),
         name or selected_name(verb, options),
         "",
-        options.get("fieldSelector") or "" if verb in _SELECTING else "",
+        options.get("fieldSelector") or "" if selecting else "",
+        options.get("labelSelector") or "" if selecting else "",
+        info.version,
     )
 
 
