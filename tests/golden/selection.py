@@ -8,7 +8,6 @@ AREAS_NOT_BUILT = {
 }
 CASES_NOT_BUILT = {
     "sts-volume-claims": "needs the scheduler's VolumeBinding",
-    "preempt-pdb-respected": "needs preemption that asks the budgets",
 }
 
 

@@ -2,9 +2,11 @@
 
 A node is a candidate when removing pods could resolve its refusal (UNSCHEDULABLE) and the pod fits
 once every pod of lower priority is gone. From each candidate as many of those pods as possible are
-kept, the important ones first; the rest are its victims. Pods of the same or a higher priority that
-are nominated to the node count as present. The node chosen has the least important most important
-victim, then the smallest sum of priorities, then the fewest victims.
+kept, first those whose disruption budgets have no room, then the others, the important ones first;
+the rest are its victims. Pods of the same or a higher priority that are nominated to the node count
+as present. The node chosen violates the fewest budgets; then it has the least important most
+important victim, the smallest sum of priorities, the fewest victims, and the one whose most
+important victims have started last.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import attrs
 
 from k8sactors.api.meta import get_condition
 from k8sactors.scheduler.diagnosis import fit_message
+from k8sactors.scheduler.disruption_budgets import DisruptionBudgets
 from k8sactors.scheduler.evaluation import filter_node, with_nominated_pods
 from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.handle import Handle
@@ -33,15 +36,28 @@ _NO_VICTIMS = Status(
 _NOT_HELPFUL = "Preemption is not helpful for scheduling"
 
 
+# Added to priorities before they are summed, so that none is negative: more victims cost more.
+_PRIORITY_OFFSET = 2**31
+
+
 @attrs.frozen
 class _Candidate:
     node: NodeInfo
+    # The more important first.
     victims: tuple[PodInfo, ...]
+    violation_count: int
 
     @property
-    def cost(self) -> tuple[int, int, int]:
+    def cost(self) -> tuple[int, int, int, int]:
         priorities = [victim.priority for victim in self.victims]
-        return max(priorities), sum(priorities), len(priorities)
+        total = sum(priorities) + len(priorities) * _PRIORITY_OFFSET
+        return self.violation_count, max(priorities), total, len(priorities)
+
+    @property
+    def first_start(self) -> str:
+        """When the first of its most important victims has started."""
+        highest = self.victims[0].priority
+        return min(_start_time(victim) for victim in self.victims if victim.priority == highest)
 
 
 class DefaultPreemption(PostFilterPlugin):
@@ -52,6 +68,9 @@ class DefaultPreemption(PostFilterPlugin):
 
     def __init__(self, handle: Handle) -> None:
         super().__init__(handle)
+        self._budgets = (
+            None if handle.informers is None else handle.lister("poddisruptionbudgets.policy")
+        )
         # The uids of victims that are being deleted, also when no watch has shown it yet.
         self._evicted: dict[str, None] = {}
 
@@ -76,7 +95,7 @@ class DefaultPreemption(PostFilterPlugin):
             node_count = self.handle.cache.node_count
             message = fit_message(node_count, failures, absent_reason=_NOT_HELPFUL)
             return PostFilterResult(message=f"preemption: {message}")
-        chosen = min(candidates, key=lambda candidate: candidate.cost)
+        chosen = _cheapest(candidates)
         self._evict(pod, chosen)
         return PostFilterResult(nominated_node=chosen.node.name)
 
@@ -149,8 +168,9 @@ class DefaultPreemption(PostFilterPlugin):
         candidates: list[_Candidate] = []
         failures: dict[str, Status] = {}
         nominated = self.handle.nominations.against(pod)
+        budgets = DisruptionBudgets(() if self._budgets is None else self._budgets.list())
         for name in resolvable:
-            found = _dry_run(state, pod, cache.nodes[name], nominated)
+            found = _dry_run(state, pod, cache.nodes[name], nominated, budgets)
             if isinstance(found, _Candidate):
                 candidates.append(found)
             else:
@@ -158,8 +178,18 @@ class DefaultPreemption(PostFilterPlugin):
         return candidates, failures
 
 
+def _cheapest(candidates: list[_Candidate]) -> _Candidate:
+    lowest = min(candidate.cost for candidate in candidates)
+    equal = [candidate for candidate in candidates if candidate.cost == lowest]
+    return max(equal, key=lambda candidate: candidate.first_start)
+
+
 def _dry_run(
-    state: CycleState, pod: PodInfo, node: NodeInfo, nominated: Mapping[str, list[PodInfo]]
+    state: CycleState,
+    pod: PodInfo,
+    node: NodeInfo,
+    nominated: Mapping[str, list[PodInfo]],
+    budgets: DisruptionBudgets,
 ) -> _Candidate | Status:
     lower = [present for present in node.pods.values() if present.priority < pod.priority]
     if not lower:
@@ -170,14 +200,25 @@ def _dry_run(
     status = filter_node(state, pod, trial)
     if status is not None:
         return status
+    violating, others = budgets.divide(sorted(lower, key=_importance))
+    victims = _not_kept(state, pod, trial, violating)
+    violation_count = len(victims)
+    victims += _not_kept(state, pod, trial, others)
+    assert victims, "a pod that fits next to all pods was not refused"
+    return _Candidate(node, tuple(sorted(victims, key=_importance)), violation_count)
+
+
+def _not_kept(
+    state: CycleState, pod: PodInfo, trial: NodeInfo, present_pods: list[PodInfo]
+) -> list[PodInfo]:
+    """Put pods back on a node as long as the new pod fits too; the others are its victims."""
     victims: list[PodInfo] = []
-    for present in sorted(lower, key=_importance):
+    for present in present_pods:
         trial.add_pod(present)
         if filter_node(state, pod, trial) is not None:
             trial.remove_pod(present.uid)
             victims.append(present)
-    assert victims, "a pod that fits next to all pods was not refused"
-    return _Candidate(node, tuple(victims))
+    return victims
 
 
 def _may_preempt(pod: PodInfo) -> bool:
@@ -194,4 +235,9 @@ def _is_terminating_by_preemption(obj: dict[str, Any]) -> bool:
 
 def _importance(pod: PodInfo) -> tuple[int, str]:
     """Sorts the more important first: higher priority, then longer running."""
-    return -pod.priority, (pod.obj.get("status") or {}).get("startTime") or "~"
+    return -pod.priority, _start_time(pod)
+
+
+def _start_time(pod: PodInfo) -> str:
+    """A pod that has not started yet is the last one."""
+    return (pod.obj.get("status") or {}).get("startTime") or "~"
