@@ -14,7 +14,7 @@ from k8sactors.apiserver.authn.oidc import Issuer
 from k8sactors.apiserver.authn.service_account import ISSUER
 from k8sactors.apiserver.authn.token_file import StaticTokens
 from k8sactors.apiserver.authn.webhook_token import WebhookTokenOptions
-from k8sactors.apiserver.authz.webhook_options import WebhookAuthorizerOptions
+from k8sactors.apiserver.webhook_authorizer_options import WebhookAuthorizerOptions
 from k8sactors.simulation import MILLISECOND, SECOND
 
 

@@ -16,8 +16,8 @@ from k8sactors.apiserver.authz.authorization_configuration import (
     parse_authorization,
 )
 from k8sactors.apiserver.authz.authorizer import WEBHOOK
-from k8sactors.apiserver.authz.webhook_options import VERSIONS, WebhookAuthorizerOptions
 from k8sactors.apiserver.errors import AuthorizationConfigurationError
+from k8sactors.apiserver.webhook_authorizer_options import VERSIONS, WebhookAuthorizerOptions
 from k8sactors.cli.webhook_file import read_webhook_file
 from k8sactors.cluster.access import NODE_AND_RBAC
 from k8sactors.simulation import SECOND

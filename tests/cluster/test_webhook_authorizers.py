@@ -11,7 +11,7 @@ import trio
 from k8sactors import simulation
 from k8sactors.api.errors import StatusError
 from k8sactors.api.user import UserInfo
-from k8sactors.apiserver.authz.webhook_options import WebhookAuthorizerOptions
+from k8sactors.apiserver.webhook_authorizer_options import WebhookAuthorizerOptions
 from k8sactors.client import Client
 from k8sactors.cluster import Cluster, ClusterSpec
 from k8sactors.cluster.access import AccessOptions

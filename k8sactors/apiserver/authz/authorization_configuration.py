@@ -16,12 +16,12 @@ import attrs
 from k8sactors.api.located_yaml import Document, KeyPath
 from k8sactors.apiserver.authz.authorizer import MODES, WEBHOOK
 from k8sactors.apiserver.authz.webhook import compile_condition, condition_errors
-from k8sactors.apiserver.authz.webhook_options import (
+from k8sactors.apiserver.errors import AuthorizationConfigurationError
+from k8sactors.apiserver.webhook_authorizer_options import (
     TIMEOUT_S,
     VERSIONS,
     WebhookAuthorizerOptions,
 )
-from k8sactors.apiserver.errors import AuthorizationConfigurationError
 from k8sactors.simulation import SECOND
 
 Object = dict[str, Any]

@@ -18,7 +18,7 @@ from k8sactors.api import selectors
 from k8sactors.api.errors import AnswerNeededError, SelectorError
 from k8sactors.apiserver.authz.attributes import Attributes
 from k8sactors.apiserver.authz.rbac import Decision
-from k8sactors.apiserver.authz.webhook_options import VERSIONS, WebhookAuthorizerOptions
+from k8sactors.apiserver.webhook_authorizer_options import VERSIONS, WebhookAuthorizerOptions
 from k8sactors.simulation import SECOND
 
 Object = dict[str, Any]
