@@ -41,10 +41,9 @@ from k8sactors.apiserver.audit_policy import STARTED
 from k8sactors.apiserver.authentication import Authentication, Known, authenticator_of
 from k8sactors.apiserver.authn.lookup import finder
 from k8sactors.apiserver.authn.service_account import Tokens
-from k8sactors.apiserver.authz.attributes import Attributes, of_request
-from k8sactors.apiserver.authz.authorizer import Authorizer
+from k8sactors.apiserver.authorization import authorizer_of
+from k8sactors.apiserver.authz.attributes import Attributes, of_access, of_request
 from k8sactors.apiserver.authz.impersonation import impersonated
-from k8sactors.apiserver.authz.webhook import Asking
 from k8sactors.apiserver.bootstrap import Bootstrap
 from k8sactors.apiserver.call import Call, Origin, ProxiedOrigin, status_of
 from k8sactors.apiserver.compaction import Compactor
@@ -71,7 +70,6 @@ from k8sactors.apiserver.store_client import open_raft_store
 from k8sactors.apiserver.subresource import OK
 from k8sactors.apiserver.subresources import subresources
 from k8sactors.apiserver.watching import Watches, refuse_watch
-from k8sactors.apiserver.webhooks.calling import Caller
 
 Authorize = Callable[[Call], StatusError | None]
 OpenStore = Callable[[Context, APIServerConfig], Store]
@@ -139,9 +137,7 @@ class APIServer(Actor):
         self.authenticator = authenticator_of(environment, tokens)
         if config.audit is not None:
             self._audit_log = AuditLog(config.audit, context.random, environment.wall_ns)
-        asking = Asking(config.authorization_webhooks, Caller(environment), environment.now_ns)
-        modes = config.authorization_modes
-        self.authorizer = environment.authorizer = Authorizer(modes, self.feed, asking)
+        self.authorizer = environment.authorizer = authorizer_of(environment, self.feed)
         if self._authorize is None and not self.authorizer.allows_all:
             self._authorize = self.authorizer.check
         cluster = Cluster(self.feed, environment, self.store, self.scheme)
@@ -297,20 +293,8 @@ class APIServer(Actor):
 
     def _check_access(self, origin: Origin, payload: list[Any], user: UserInfo) -> None:
         """Answer whether a request that the front door serves itself, or nothing, is allowed."""
-        _, _, namespace, name, subresource, _, options = payload[:REQUEST_USER]
-        asked = Attributes(
-            user,
-            options["verb"],
-            options["group"],
-            options["resource"],
-            subresource,
-            namespace,
-            name,
-            options["path"],
-        )
-        request = OtherRequest(
-            asked, partial(self._show_page, origin), partial(_answer, origin), origin
-        )
+        show, refuse = partial(self._show_page, origin), partial(_answer, origin)
+        request = OtherRequest(of_access(user, payload), show, refuse, origin)
         try:
             admitted = self.flow.enter_other(request)
         except StatusError as error:

@@ -8,6 +8,7 @@ import attrs
 
 from k8sactors.api import selectors
 from k8sactors.api.errors import SelectorError
+from k8sactors.api.protocol import REQUEST_USER
 from k8sactors.api.user import UserInfo
 from k8sactors.apiserver.call import Call
 
@@ -77,6 +78,13 @@ def of_request(
         options.get("labelSelector") or "" if selecting else "",
         info.version,
     )
+
+
+def of_access(user: UserInfo, payload: list[Any]) -> Attributes:
+    """The attributes in the payload of an `ACCESS`: what the front door has to ask about."""
+    _, _, namespace, name, subresource, _, options = payload[:REQUEST_USER]
+    verb, group, resource = options["verb"], options["group"], options["resource"]
+    return Attributes(user, verb, group, resource, subresource, namespace, name, options["path"])
 
 
 def own_namespace(group: str, resource: str, name: str) -> str:
