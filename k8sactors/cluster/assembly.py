@@ -133,6 +133,7 @@ class Assembly:
             compaction_interval_ns=self._spec.compaction_interval_s * SECOND,
             crash_on_internal_error=simulation_module.current().virtual,
             authorization_modes=access.authorization_modes,
+            authorization_webhooks=access.authorization_webhooks,
             anonymous_auth=access.anonymous_auth,
             static_tokens=access.static_tokens,
             oidc_issuers=access.oidc_issuers,
