@@ -18,7 +18,7 @@ __all__ = ["NodeMemo", "NodeMemos"]
 
 T = TypeVar("T")
 
-# A template that was not asked about for so many others begins anew.
+# The template that was asked about longest ago is forgotten.
 _MAX_MEMOS = 16
 _NONE: tuple[PodInfo, ...] = ()
 
