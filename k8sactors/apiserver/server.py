@@ -159,6 +159,7 @@ class APIServer(Actor):
             config.advertise_address,
             flow,
             lambda: environment.wall_ns() - environment.now_ns(),
+            config.feature_gates,
         )
         asked = reviews(self.registry, self.feed, self.authenticator, self.authorizer)
         self._routes = Routes(self.registry, self.reads, subresources(), asked)

@@ -17,6 +17,7 @@ from k8sactors.cluster.addresses import SERVICE_NETWORK
 from k8sactors.cluster.data_directory import kept_topology
 from k8sactors.cluster.defaults import (
     NODE_PORTS,
+    REQUESTS_IN_FLIGHT,
     SERVED_TOPOLOGY,
     SERVED_WORKERS,
     TOPOLOGIES,
@@ -28,6 +29,7 @@ from k8sactors.observe.logs import LogFormat, LogLevel
 from k8sactors.scenario.manifests import read_manifests
 
 MAX_PORT = 65_535
+UNLIMITED = 1_000_000_000
 EXAMPLES = """
 \b
 Examples:
@@ -125,6 +127,35 @@ def _settings(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[
     help="Versions of API groups to serve or not: api/all=false, apps/v1=true, /v1=true.",
 )
 @click.option(
+    "--feature-gates",
+    default="",
+    metavar="NAME=BOOL,...",
+    callback=_settings,
+    help="Features to turn on or off, with the names and defaults of the real server.",
+)
+@click.option(
+    "--max-requests-inflight",
+    type=click.IntRange(0, UNLIMITED),
+    default=REQUESTS_IN_FLIGHT,
+    show_default=True,
+    help="Reads in flight; with --max-mutating-requests-inflight the seats that priority levels "
+    "share. 0: no limit.",
+)
+@click.option(
+    "--max-mutating-requests-inflight",
+    type=click.IntRange(0, UNLIMITED),
+    default=REQUESTS_IN_FLIGHT,
+    show_default=True,
+    help="Writes in flight. 0: no limit.",
+)
+@click.option(
+    "--enable-priority-and-fairness",
+    type=click.BOOL,
+    default=True,
+    show_default=True,
+    help="Off: the two limits are limits, and what finds no room gets 429.",
+)
+@click.option(
     "--enable-admission-plugins",
     "enabled",
     default="",
@@ -167,6 +198,10 @@ def serve(
     node_ports: tuple[int, int],
     access: ServedAccess,
     runtime_config: dict[str, str],
+    feature_gates: dict[str, str],
+    max_requests_inflight: int,
+    max_mutating_requests_inflight: int,
+    enable_priority_and_fairness: bool,
     enabled: str,
     disabled: str,
     admission_file: Path | None,
@@ -207,6 +242,10 @@ def serve(
             disable_admission_plugins=off,
             admission_configuration=read_admission_configuration(admission_file),
             runtime_config=runtime_config,
+            feature_gates=feature_gates,
+            max_readonly_in_flight=max_requests_inflight or UNLIMITED,
+            max_mutating_in_flight=max_mutating_requests_inflight or UNLIMITED,
+            enable_priority_and_fairness=enable_priority_and_fairness,
             controllers=tuple(filter(None, (each.strip() for each in controllers.split(",")))),
         )
         if store is not None:
