@@ -25,7 +25,13 @@ import numpy as np
 from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.diagnosis import FitError
 from k8sactors.scheduler.errors import NoNodesAvailableError
-from k8sactors.scheduler.evaluation import filter_node, filter_rows, raw_scores, with_nominated_pods
+from k8sactors.scheduler.evaluation import (
+    filter_node,
+    filter_rows,
+    looks_at_one_node,
+    raw_scores,
+    with_nominated_pods,
+)
 from k8sactors.scheduler.framework.interfaces import (
     CycleState,
     FilterPlugin,
@@ -34,6 +40,7 @@ from k8sactors.scheduler.framework.interfaces import (
 from k8sactors.scheduler.framework.runtime import Framework
 from k8sactors.scheduler.framework.status import Status
 from k8sactors.scheduler.kept_scores import KeptScores
+from k8sactors.scheduler.node_memo import NodeMemos
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
 from k8sactors.scheduler.ranking import RANK_STEP, Ranking
@@ -73,6 +80,8 @@ class DecisionEngine:
         self._kept_scores: OrderedDict[Hashable, KeptScores] = OrderedDict()
         # Signatures that have been met once and have no ranking.
         self._seen: OrderedDict[Hashable, None] = OrderedDict()
+        # By name and template why a node is refused.
+        self._refusal_memos: NodeMemos[Status | None] = NodeMemos()
         self._diagnoses: OrderedDict[Hashable, tuple[int, FitError]] = OrderedDict()
 
     def decide(self, framework: Framework, pod: PodInfo) -> Decision:
@@ -265,11 +274,12 @@ class DecisionEngine:
         nominated: dict[str, list[PodInfo]],
     ) -> Rows:
         nodes = self._cache.nodes
+        passing = set(feasible.tolist())
+        refusal = self._refusing(state, pod, nominated)
         taken = [
             nodes[name].row
             for name in nominated
-            if name in nodes
-            and filter_node(state, pod, with_nominated_pods(nodes[name], nominated))
+            if name in nodes and nodes[name].row in passing and refusal(nodes[name]) is not None
         ]
         return feasible[~np.isin(feasible, np.array(taken, dtype=np.intp))]
 
@@ -333,15 +343,30 @@ class DecisionEngine:
         rows: Rows,
         nominated: dict[str, list[PodInfo]],
     ) -> dict[str, Status]:
+        refusal = self._refusing(state, pod, nominated)
         refused: dict[str, Status] = {}
-        for row in rows:
+        for row in rows.tolist():
             node = self._cache.table.nodes[row]
             if node is None:
                 continue
-            status = filter_node(state, pod, with_nominated_pods(node, nominated))
+            status = refusal(node)
             if status is not None:
                 refused[node.name] = status
         return refused
+
+    def _refusing(
+        self, state: CycleState, pod: PodInfo, nominated: dict[str, list[PodInfo]]
+    ) -> Callable[[NodeInfo], Status | None]:
+        """Tells why a node is refused, with the pods counted in that are nominated to it."""
+
+        def refusal(node: NodeInfo) -> Status | None:
+            return filter_node(state, pod, with_nominated_pods(node, nominated))
+
+        # Without nominated pods the whole diagnosis is shared (`_known_failure`).
+        if not nominated or pod.node_name or not looks_at_one_node(state):
+            return refusal
+        known = self._refusal_memos.of(pod.requirements, self._cache.node_count).of
+        return lambda node: known(node, nominated.get(node.name), refusal)
 
     def _post_filtered(
         self, framework: Framework, state: CycleState, pod: PodInfo, error: FitError

@@ -10,7 +10,9 @@ import pytest
 from k8sactors.scheduler import decision as decision_module
 from k8sactors.scheduler.decision import DecisionEngine
 from k8sactors.scheduler.diagnosis import FitError
+from k8sactors.scheduler.framework import Framework
 from k8sactors.scheduler.kept_scores import KeptScores
+from k8sactors.scheduler.plugins import default_profile
 from k8sactors.scheduler.podinfo import PodInfo
 from tests.scheduler.builders import PARSER, Draws, World, node_object, pod, pod_object
 
@@ -50,14 +52,21 @@ SPREADS: list[list[Object]] = [
 ]
 
 
+# In the other runs no pod was in need of another one's room.
+PREEMPTING_SEEDS = frozenset(range(12)) - {2, 3}
+STEPS = ["pods", "pods", "pods", "gone", "node", "node gone", "hope", "end", "starts", "starts"]
+
+
 def a_pod(random: Random, name: str) -> Object:
-    affinity = dict(random.choice(AFFINITIES))
+    affinity = dict(random.choice(AFFINITIES)) if random.random() < 0.7 else {}
     if random.random() < 0.5:
         affinity["nodeAffinity"] = NODE_AFFINITY
     spec: Object = {"affinity": affinity, "topologySpreadConstraints": random.choice(SPREADS)}
+    if not affinity:
+        del spec["topologySpreadConstraints"]
     if random.random() < 0.2:
         spec["nodeSelector"] = {"disk": "ssd"}
-    spec["priority"] = random.randrange(2)
+    spec["priority"] = random.randrange(3)
     labels = {"app": random.choice(["web", "db"])}
     return pod_object(name, labels=labels, spec=spec, cpu=random.choice(["100m", "1", "2500m"]))
 
@@ -71,28 +80,33 @@ def a_node(random: Random, name: str) -> Object:
     return node_object(name, labels=labels, taints=taints, cpu=random.choice(["2", "4"]))
 
 
-def outcome(engine: DecisionEngine, world: World, subject: PodInfo) -> str:
+def outcome(engine: DecisionEngine, framework: Framework, subject: PodInfo) -> str:
     try:
-        return engine.decide(world.framework, subject).node.name
+        return engine.decide(framework, subject).node.name
     except FitError as error:
-        return str(error)
+        return f"{error.nominated_node}: {error}"
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_decisions_are_those_of_a_look_at_everything(seed: int) -> None:
-    """Pods come in groups and go, nodes come, change and go, pods are nominated."""
-    random = Random(seed)
-    subjects = [PARSER.parse(a_pod(random, f"subject-{i}")) for i in range(6)]
-    world = World(*(a_node(random, f"n{i}") for i in range(14)), draw=Draws(seed))
-    placed: list[str] = []
-    compared = 0
-    for step in range(40):
-        match random.choice(["pods", "pods", "gone", "gone", "node", "node gone", "hope", "end"]):
+class Changes:
+    """A world in which pods come in groups, start and go, and nodes come, change and go."""
+
+    def __init__(self, random: Random, world: World) -> None:
+        self._random, self._world = random, world
+        self._placed: list[str] = []
+
+    def change(self, step: int) -> None:
+        random, world, placed = self._random, self._world, self._placed
+        match random.choice(STEPS):
             case "pods":
-                for number in range(random.choice([1, 3, 14])):
+                for number in range(random.choice([1, 3, 14, 28])):
                     info = PARSER.parse(a_pod(random, f"p{step}-{number}"))
-                    world.put(info, f"n{number if random.random() < 0.7 else 0}")
+                    world.put(info, f"n{number % 14 if random.random() < 0.8 else 0}")
                     placed.append(info.uid)
+            case "starts" if placed:
+                started = world.cache.pod(random.choice(placed))
+                if started is not None:
+                    status = {"startTime": f"2026-01-01T00:00:{random.randrange(60):02}Z"}
+                    world.cache.refresh(started.uid, {**started.obj, "status": status})
             case "gone":
                 for _ in range(min(len(placed), random.choice([1, 12]))):
                     world.cache.remove_pod(placed.pop(random.randrange(len(placed))))
@@ -105,14 +119,31 @@ def test_decisions_are_those_of_a_look_at_everything(seed: int) -> None:
             case "end":
                 for nominated in range(step):
                     world.handle.nominations.remove(f"uid-h{nominated}")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_decisions_are_those_of_a_look_at_everything(seed: int) -> None:
+    """Nodes, messages, and where pods are removed for others."""
+    random = Random(seed)
+    subjects = [PARSER.parse(a_pod(random, f"subject-{i}")) for i in range(4)]
+    subjects += [pod(f"large-{i}", spec={"priority": i + 1}, cpu="1900m") for i in range(2)]
+    world = World(*(a_node(random, f"n{i}") for i in range(14)), draw=Draws(seed))
+    changes = Changes(random, world)
+    compared = preempting = 0
+    for step in range(40):
+        changes.change(step)
         for subject in subjects:
-            if world.framework.signature(subject) is not None and not world.handle.nominations:
+            nominated = world.handle.nominations.against(subject)
+            if world.framework.signature(subject) is not None and not nominated:
                 continue  # ranked, where equal nodes stand in another order
-            fresh = DecisionEngine(world.cache, Draws(step))
             world.engine._draw = Draws(step)
-            assert outcome(world.engine, world, subject) == outcome(fresh, world, subject)
+            kept = outcome(world.engine, world.framework, subject)
+            fresh = Framework(default_profile(), world.handle)
+            assert kept == outcome(DecisionEngine(world.cache, Draws(step)), fresh, subject)
             compared += 1
+            preempting += ": " in kept and not kept.startswith(":")
     assert compared > 50
+    assert preempting or seed not in PREEMPTING_SEEDS
 
 
 def test_a_template_is_kept_from_its_second_pod_on(monkeypatch: pytest.MonkeyPatch) -> None:
