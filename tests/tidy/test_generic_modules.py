@@ -28,6 +28,8 @@ OF_ONE_KIND = (
     "apiserver/authz/",
     "apiserver/bootstrap.py",
     "apiserver/connectors/",
+    # Features have names of kinds.
+    "apiserver/feature_gates.py",
     # Its configuration is in objects of two kinds.
     "apiserver/priority_and_fairness/",
     "apiserver/subresources/",
