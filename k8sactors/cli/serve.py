@@ -24,6 +24,7 @@ from k8sactors.cluster.defaults import (
     TopologyName,
 )
 from k8sactors.cluster.errors import ClusterError, DataDirectoryError, ImpossibleClusterError
+from k8sactors.cluster.restoring import snapshot_topology
 from k8sactors.cluster.spec import ClusterSpec
 from k8sactors.observe.logs import LogFormat, LogLevel
 from k8sactors.scenario.manifests import read_manifests
@@ -100,6 +101,11 @@ def _settings(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[
     "--snapshot",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the state is saved on stop, as a snapshot for etcdctl and etcdutl.",
+)
+@click.option(
+    "--restore",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file of --snapshot, of which the cluster is made; with --data-dir a new directory.",
 )
 @click.option(
     "--service-cluster-ip-range",
@@ -194,6 +200,7 @@ def serve(
     kubeconfig: Path | None,
     data_dir: Path | None,
     snapshot: Path | None,
+    restore: Path | None,
     service_cidr: str,
     node_ports: tuple[int, int],
     access: ServedAccess,
@@ -233,7 +240,10 @@ def serve(
     try:
         on, off = plugin_choice(enabled, disabled)
         spec = ClusterSpec(
-            topology=topology or kept_topology(data_dir) or SERVED_TOPOLOGY,
+            topology=topology
+            or kept_topology(data_dir)
+            or snapshot_topology(restore)
+            or SERVED_TOPOLOGY,
             workers=workers,
             access=access.options,
             service_cidr=service_cidr,
@@ -260,6 +270,8 @@ def serve(
         )
     if snapshot is not None and store is not None:
         raise click.UsageError("--snapshot: save it from the etcd of --store, with etcdctl")
+    if restore is not None and store is not None:
+        raise click.UsageError("--restore: restore it with etcdutl, into the etcd of --store")
     if spec.problems():
         raise click.UsageError("; ".join(spec.problems()))
     problems: list[Problem] = []
@@ -269,7 +281,9 @@ def serve(
         raise SystemExit(BAD_INPUT)
     if store is not None:
         check(store, empty=False)
-    serving = Serving(spec, host, port, access, objects, kubeconfig, data_dir, speed, snapshot)
+    serving = Serving(
+        spec, host, port, access, objects, kubeconfig, data_dir, speed, snapshot, restore
+    )
     try:
         run_until_signal(serving, Logs(log_level, log_format))
     except (OSError, ClusterError, StatusError, CertificateFileError) as error:
