@@ -1,6 +1,6 @@
 """A cluster that begins with the snapshot of another: its directory is made of the file.
 
-A snapshot is etcd's, and holds what is in the store. The rest lies beside it:
+A snapshot is etcd's, and holds what is in the store. The rest lies next to it:
 
     FILE                          the snapshot
     FILE.cluster/k8sactors.json   the topology
@@ -87,11 +87,11 @@ def restore_directory(snapshot: Path, path: Path, spec: ClusterSpec) -> None:
             shutil.rmtree(partial)
         partial.parent.mkdir(parents=True, exist_ok=True)
         restore_cluster(partial, chunks, spec.members, spec.store_names)
-        beside = companion(snapshot)
-        if (beside / PKI).is_dir():
-            _copy(beside / PKI, partial / PKI)
-        if (beside / CLOCK).exists():
-            files.write_whole(partial / CLOCK, [(beside / CLOCK).read_bytes()])
+        extra = companion(snapshot)
+        if (extra / PKI).is_dir():
+            _copy(extra / PKI, partial / PKI)
+        if (extra / CLOCK).exists():
+            files.write_whole(partial / CLOCK, [(extra / CLOCK).read_bytes()])
         _write_json(partial / NAME, data_directory.description(spec))
         if path.exists():
             (path / _LOCK).unlink(missing_ok=True)
