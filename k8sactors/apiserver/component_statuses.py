@@ -8,7 +8,7 @@ shows. Source: reference of ComponentStatus v1; texts and ports are the real ser
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, NamedTuple
 
 from k8sactors.actors import AskTimeoutError, Message
@@ -45,16 +45,21 @@ class ComponentStatuses:
 
     def __init__(self, environment: Environment) -> None:
         self._context = environment.context
+        self._endpoints = environment.settings.store_endpoints
+
+    @cached_property
+    def _components(self) -> list[_Component]:
+        """Whom to ask, by name; most servers are never asked."""
         host = self._context.address.partition("/")[0]
         url = "https://127.0.0.1:{}/healthz".format
         # Each server begins with another member; all give them the same names.
-        endpoints = sorted(environment.settings.store_endpoints)
+        endpoints = sorted(self._endpoints)
         found = [
             _Component("controller-manager", f"{host}/kube-controller-manager", url(_MANAGER_PORT)),
             _Component("scheduler", f"{host}/kube-scheduler", url(_SCHEDULER_PORT)),
             *(_Component(f"etcd-{number}", each) for number, each in enumerate(endpoints)),
         ]
-        self._components = sorted(found)
+        return sorted(found)
 
     def handlers(self) -> dict[str, Callable[[Call], None]]:
         """What serves each verb."""
