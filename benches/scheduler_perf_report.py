@@ -50,6 +50,8 @@ class Measurement:
     pods: int
     seconds: float
     pods_per_second: float
+    # Of this process: what the rate would be on cores that nothing else uses.
+    pods_per_cpu_second: float
     sampled_pods_per_second: Quantiles
     # From the queue until the answer of the binding.
     attempt_ms: Quantiles
@@ -66,7 +68,11 @@ class Measurement:
 
 
 def measured(
-    workload: Workload, name: str, records: Sequence[PodRecord], attempts: Attempts
+    workload: Workload,
+    name: str,
+    records: Sequence[PodRecord],
+    attempts: Attempts,
+    cpu_seconds: float,
 ) -> Measurement:
     """The figures of pods that were bound while metrics were collected."""
     bound_s = sorted(record.bound_s for record in records)
@@ -77,6 +83,7 @@ def measured(
         pods=len(records),
         seconds=round(seconds, 4),
         pods_per_second=round(len(records) / seconds, 1),
+        pods_per_cpu_second=round(len(records) / cpu_seconds, 1),
         sampled_pods_per_second=_quantiles(sampled_rates(first_s, bound_s), 1),
         attempt_ms=_milliseconds(attempts.scheduled_s),
         unschedulable_attempts=len(attempts.unschedulable_s),
@@ -122,6 +129,7 @@ def print_table(results: Sequence[Measurement | NotRun]) -> None:
     columns = (
         "pods",
         "pods/s",
+        "pods/CPU s",
         "sampled p50/p90/p99",
         "attempt ms",
         "decision ms",
@@ -155,6 +163,7 @@ def _cells(result: Measurement) -> list[str]:
     return [
         str(result.pods),
         f"{result.pods_per_second:g}",
+        f"{result.pods_per_cpu_second:g}",
         together(result.sampled_pods_per_second),
         together(result.attempt_ms),
         together(result.decision_ms),

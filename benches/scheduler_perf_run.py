@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatch
 from functools import partial
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, Protocol
 
 import attrs
@@ -110,6 +110,7 @@ class _Collection:
     namespaces: frozenset[str]
     labels: Mapping[str, str]
     started_s: float = attrs.field(factory=perf_counter)
+    cpu_started_s: float = attrs.field(factory=process_time)
 
 
 class _Pace:
@@ -394,6 +395,7 @@ class _Run:
         collection, self.collection = self.collection, None
         if collection is None:
             raise op.error("no metrics are being collected: add startCollectingMetrics before")
+        cpu_s = process_time() - collection.cpu_started_s
         self.collecting.close()
         records = [
             record
@@ -404,7 +406,7 @@ class _Run:
         if not records:
             raise WorkloadError(f"{op.opcode} (line {op.line}): no pod got a node meanwhile")
         self.measurements.append(
-            measured(self._workload, collection.name, records, self._scheduler.attempts)
+            measured(self._workload, collection.name, records, self._scheduler.attempts, cpu_s)
         )
 
     # --- waiting

@@ -14,6 +14,7 @@ from k8sactors.apiserver.authn.oidc import Issuer
 from k8sactors.apiserver.authn.service_account import ISSUER
 from k8sactors.apiserver.authn.token_file import StaticTokens
 from k8sactors.apiserver.authn.webhook_token import WebhookTokenOptions
+from k8sactors.apiserver.webhook_authorizer_options import WebhookAuthorizerOptions
 from k8sactors.simulation import MILLISECOND, SECOND
 
 
@@ -63,8 +64,12 @@ class APIServerConfig:
     # Whether a mistake in the server ends it, next to the 500 that its client gets. On in
     # simulations, where the crash is a finding; off in a server that other clients use.
     crash_on_internal_error: bool = True
+    # As in `--feature-gates`: texts by name.
+    feature_gates: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     # As in `--authorization-mode`.
     authorization_modes: tuple[str, ...] = ("AlwaysAllow",)
+    # The webhooks that decide: the first for the first mode `Webhook`, and so on.
+    authorization_webhooks: tuple[WebhookAuthorizerOptions, ...] = ()
     anonymous_auth: bool = True
     static_tokens: StaticTokens = attrs.field(factory=StaticTokens)
     # Whose tokens of OpenID Connect are taken.

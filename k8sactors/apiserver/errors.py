@@ -6,6 +6,7 @@ ApiServerError
 │   ├── StoreUnavailableError    no member answers; the request was certainly not carried out
 │   ├── UnknownOutcomeError      the write may or may not have been carried out
 │   └── CompactedError           the revision asked for is no longer kept
+├── AuthorizationConfigurationError  authorizers that are described badly
 ├── AuditPolicyError         an audit policy that is malformed
 ├── InvalidTokenError        a token, or a key for tokens, that is good for nothing
 ├── OidcConfigurationError   issuers of tokens, or their keys, are described badly
@@ -59,3 +60,7 @@ class OidcConfigurationError(ApiServerError):
 
 class AuditPolicyError(ApiServerError):
     """An audit policy that is malformed; the text says where."""
+
+
+class AuthorizationConfigurationError(ApiServerError):
+    """Authorizers that are not described as they must be; a line for each mistake."""

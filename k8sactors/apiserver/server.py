@@ -33,6 +33,7 @@ from k8sactors.api.scheme import Scheme, builtin
 from k8sactors.api.streaming import CONNECT, CONNECT_USER
 from k8sactors.api.user import UserInfo
 from k8sactors.apiextensions.definition import with_definitions
+from k8sactors.apiserver import component_statuses
 from k8sactors.apiserver.admission import plugins, selected
 from k8sactors.apiserver.admission_chain import Admission, Cluster
 from k8sactors.apiserver.audit import Audit, AuditRecord
@@ -41,12 +42,13 @@ from k8sactors.apiserver.audit_policy import STARTED
 from k8sactors.apiserver.authentication import Authentication, Known, authenticator_of
 from k8sactors.apiserver.authn.lookup import finder
 from k8sactors.apiserver.authn.service_account import Tokens
-from k8sactors.apiserver.authz.attributes import Attributes, of_request
-from k8sactors.apiserver.authz.authorizer import Authorizer
+from k8sactors.apiserver.authorization import authorizer_of
+from k8sactors.apiserver.authz.attributes import Attributes, of_access, of_request
 from k8sactors.apiserver.authz.impersonation import impersonated
 from k8sactors.apiserver.bootstrap import Bootstrap
 from k8sactors.apiserver.call import Call, Origin, ProxiedOrigin, status_of
 from k8sactors.apiserver.compaction import Compactor
+from k8sactors.apiserver.component_statuses import ComponentStatuses
 from k8sactors.apiserver.config import APIServerConfig
 from k8sactors.apiserver.connections import Connections
 from k8sactors.apiserver.custom_resources import CustomResources
@@ -137,7 +139,7 @@ class APIServer(Actor):
         self.authenticator = authenticator_of(environment, tokens)
         if config.audit is not None:
             self._audit_log = AuditLog(config.audit, context.random, environment.wall_ns)
-        self.authorizer = environment.authorizer = Authorizer(config.authorization_modes, self.feed)
+        self.authorizer = environment.authorizer = authorizer_of(environment, self.feed)
         if self._authorize is None and not self.authorizer.allows_all:
             self._authorize = self.authorizer.check
         cluster = Cluster(self.feed, environment, self.store, self.scheme)
@@ -159,9 +161,11 @@ class APIServer(Actor):
             config.advertise_address,
             flow,
             lambda: environment.wall_ns() - environment.now_ns(),
+            config.feature_gates,
         )
         asked = reviews(self.registry, self.feed, self.authenticator, self.authorizer)
-        self._routes = Routes(self.registry, self.reads, subresources(), asked)
+        made = {component_statuses.RESOURCE: ComponentStatuses(environment).handlers()}
+        self._routes = Routes(self.registry, self.reads, subresources(), asked, made)
         self.served.route(self._routes)
         self.custom_resources = CustomResources(self.served, self.feed, environment, self._serve)
         self.feed.start()
@@ -293,20 +297,8 @@ class APIServer(Actor):
 
     def _check_access(self, origin: Origin, payload: list[Any], user: UserInfo) -> None:
         """Answer whether a request that the front door serves itself, or nothing, is allowed."""
-        _, _, namespace, name, subresource, _, options = payload[:REQUEST_USER]
-        asked = Attributes(
-            user,
-            options["verb"],
-            options["group"],
-            options["resource"],
-            subresource,
-            namespace,
-            name,
-            options["path"],
-        )
-        request = OtherRequest(
-            asked, partial(self._show_page, origin), partial(_answer, origin), origin
-        )
+        show, refuse = partial(self._show_page, origin), partial(_answer, origin)
+        request = OtherRequest(of_access(user, payload), show, refuse, origin)
         try:
             admitted = self.flow.enter_other(request)
         except StatusError as error:
@@ -317,11 +309,18 @@ class APIServer(Actor):
 
     def _show_page(self, origin: Origin, request: OtherRequest) -> None:
         self.flow.leave_other(request)
-        refusal = self.authorizer.refusal(request.attributes)
+        self._answer_page(origin, request.attributes)
+
+    def _answer_page(self, origin: Origin, asked: Attributes) -> None:
+        try:
+            refusal = self.authorizer.refusal(asked)
+        except AnswerNeededError as needed:
+            needed.begin(partial(self._answer_page, origin, asked))
+            return
         if refusal is not None:
             _answer(origin, refusal)
         else:
-            page = self._pages.get(request.attributes.path)
+            page = self._pages.get(asked.path)
             origin.reply(RESPONSE, (OK, 0, None if page is None else page()))
 
     def _serve(self, origin: Origin, payload: list[Any], user: UserInfo) -> None:
@@ -473,6 +472,7 @@ class APIServer(Actor):
         """Open a watch whose turn it is; as soon as it is open, it takes part no longer."""
         name, namespace, options = message.payload[:WATCH_USER]
         user = request.attributes.user
+        waits = False
         try:
             if self._authorize is not None:
                 asked = ["watch", name, namespace, None, None, None, options]
@@ -487,8 +487,12 @@ class APIServer(Actor):
             if options.get("acknowledge") and request.flow_uids is not None:
                 options = {**options, "acknowledge": request.flow_uids}
             self.watches.open(message, resource, namespace or "", options)
+        except AnswerNeededError as needed:
+            waits = True
+            needed.begin(partial(self._begin_watch, message, resource, request))
         finally:
-            self.flow.leave_other(request)
+            if not waits:
+                self.flow.leave_other(request)
 
 
 def _answer(origin: Origin, error: StatusError) -> None:

@@ -15,13 +15,14 @@ from k8sactors.api.located_yaml import YamlSourceError, load_documents
 from k8sactors.apiserver.audit_policy import AuditOptions, AuditPolicy
 from k8sactors.apiserver.authn.token_file import StaticTokens
 from k8sactors.apiserver.authn.webhook_token import WebhookTokenOptions
+from k8sactors.apiserver.authz.authorization_configuration import AuthorizationConfiguration
 from k8sactors.apiserver.errors import AuditPolicyError, TokenFileError
+from k8sactors.cli.authorization import authorization_options
 from k8sactors.cli.oidc import ServedIssuers, oidc_options
 from k8sactors.cli.webhook_file import read_webhook_file
-from k8sactors.cluster.access import NODE_AND_RBAC, AccessOptions
+from k8sactors.cluster.access import AccessOptions
 
 _AUTHENTICATION_WEBHOOK: Final = "--authentication-token-webhook-config-file"
-_MODES: Final = ",".join(NODE_AND_RBAC)
 
 
 @attrs.frozen
@@ -44,7 +45,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         token_auth_file: Path | None,
         client_ca_file: Path | None,
         cert_dir: Path | None,
-        authorization_mode: str,
+        authorizers: AuthorizationConfiguration,
         anonymous_auth: str | None,
         insecure_http: bool,
         audit_policy_file: Path | None,
@@ -59,7 +60,6 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )
         except TokenFileError as error:
             raise click.BadParameter(str(error), param_hint="'--token-auth-file'") from error
-        modes = tuple(filter(None, (mode.strip() for mode in authorization_mode.split(","))))
         audit = _audit(audit_policy_file, audit_log_path)
         if issuers.anonymous is not None and anonymous_auth is not None:
             raise click.UsageError(
@@ -71,7 +71,8 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if asked is not None:
             webhook = WebhookTokenOptions(read_webhook_file(asked, _AUTHENTICATION_WEBHOOK))
         options = AccessOptions(
-            modes,
+            authorizers.modes,
+            authorizers.webhooks,
             anonymous,
             static,
             oidc_issuers=issuers.issuers,
@@ -94,7 +95,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = with_access
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
-    return oidc_options(decorated)
+    return authorization_options(oidc_options(decorated))
 
 
 def _audit(policy: Path | None, log: str | None) -> AuditOptions | None:
@@ -144,12 +145,6 @@ _OPTIONS: Final = (
         type=click.Path(path_type=Path, file_okay=False),
         help="Where the CA, the server's certificate and the key of tokens are kept.  [default: "
         "made at each start]",
-    ),
-    click.option(
-        "--authorization-mode",
-        default=_MODES,
-        show_default=True,
-        help="AlwaysAllow, AlwaysDeny, Node, RBAC, or several with commas.",
     ),
     click.option(
         "--anonymous-auth",

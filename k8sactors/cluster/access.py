@@ -15,7 +15,8 @@ from k8sactors.apiserver.authn.oidc import Issuer
 from k8sactors.apiserver.authn.service_account import ISSUER
 from k8sactors.apiserver.authn.token_file import StaticTokens
 from k8sactors.apiserver.authn.webhook_token import WebhookTokenOptions
-from k8sactors.apiserver.authz.authorizer import ALWAYS_ALLOW, MODES, RBAC
+from k8sactors.apiserver.authz.authorizer import ALWAYS_ALLOW, MODES, RBAC, WEBHOOK
+from k8sactors.apiserver.webhook_authorizer_options import WebhookAuthorizerOptions
 
 # The modes that kubeadm sets.
 NODE_AND_RBAC: Final = ("Node", RBAC)
@@ -31,6 +32,10 @@ class AccessOptions:
     """
 
     authorization_modes: tuple[str, ...] = (ALWAYS_ALLOW,)
+    # The programs that decide: the first for the first mode `Webhook`, and so on.
+    authorization_webhooks: tuple[WebhookAuthorizerOptions, ...] = attrs.field(
+        default=(), eq=False, repr=False
+    )
     anonymous_auth: bool = True
     static_tokens: StaticTokens = attrs.field(factory=StaticTokens, eq=False, repr=False)
     # Signs tokens of ServiceAccounts; None: one that follows from the seed, or on real time a new
@@ -56,6 +61,14 @@ class AccessOptions:
         found = [f"authorization mode {mode!r} is unknown; known are {known}" for mode in unknown]
         if not self.authorization_modes:
             found.append("at least one authorization mode is needed")
+        modes, webhooks = self.authorization_modes.count(WEBHOOK), len(self.authorization_webhooks)
+        if modes != webhooks:
+            found.append(f"{modes} authorization modes {WEBHOOK}, and {webhooks} webhooks for them")
+        # A webhook may be there several times; the others do the same each time.
+        for mode in sorted({each for each in self.authorization_modes if each != WEBHOOK}):
+            if self.authorization_modes.count(mode) > 1:
+                text = f"authorization mode {mode!r} is there twice"
+                found.append(text)
         return found
 
     def signing_key(self) -> Callable[[], SigningKey]:

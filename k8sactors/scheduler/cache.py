@@ -141,6 +141,7 @@ class Cache:
         state.expires_ns = None
         state.pod.node_name = node_name
         state.pod.obj = obj
+        self.nodes[node_name].version += 1
         return True
 
     def refresh(self, uid: str, obj: dict[str, Any]) -> None:
@@ -149,8 +150,10 @@ class Cache:
         if state is not None:
             was_terminating = state.pod.terminating
             state.pod.obj = obj
+            node = self.nodes[state.node_name]
+            node.version += 1
             if state.pod.terminating != was_terminating:
-                self._touch(self.nodes[state.node_name])
+                self._touch(node)
 
     def set_pod(self, pod: PodInfo) -> None:
         """A bound pod as the API server has it, whatever was assumed about it."""

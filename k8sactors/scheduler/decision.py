@@ -1,11 +1,12 @@
 """Where a pod runs: the decision itself, without queue, clock or API server.
 
-A pod with a nominated node goes there if it fits. For the others three ways lead to a node, and all
+A pod with a nominated node goes there if it fits. For the others four ways lead to a node, and all
 give the same answer (up to the draw among equals):
 
 * a *ranking* remembered for the pod's signature (ranking.py): the usual way;
-* one look at all nodes, column by column: a signature seen for the first time, or plugins that
-  cannot be ranked;
+* the *kept scores* of the pod's template (kept_scores.py), and a look at all nodes by the plugins
+  that cannot be ranked: pods that say something about other pods;
+* one look at all nodes by all plugins, column by column: a template seen for the first time;
 * the few nodes that a PreFilter plugin named, one by one: daemon pods.
 
 The best score wins; among equals the node with the fewest pods; among those the seed decides.
@@ -24,10 +25,22 @@ import numpy as np
 from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.diagnosis import FitError
 from k8sactors.scheduler.errors import NoNodesAvailableError
-from k8sactors.scheduler.evaluation import filter_node, filter_rows, raw_scores, with_nominated_pods
-from k8sactors.scheduler.framework.interfaces import CycleState, PostFilterResult
+from k8sactors.scheduler.evaluation import (
+    filter_node,
+    filter_rows,
+    looks_at_one_node,
+    raw_scores,
+    with_nominated_pods,
+)
+from k8sactors.scheduler.framework.interfaces import (
+    CycleState,
+    FilterPlugin,
+    PostFilterResult,
+)
 from k8sactors.scheduler.framework.runtime import Framework
 from k8sactors.scheduler.framework.status import Status
+from k8sactors.scheduler.kept_scores import KeptScores
+from k8sactors.scheduler.node_memo import NodeMemos
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
 from k8sactors.scheduler.ranking import RANK_STEP, Ranking
@@ -37,6 +50,8 @@ __all__ = ["Decision", "DecisionEngine"]
 
 _MAX_RANKINGS = 128
 _MAX_DIAGNOSES = 1024
+# Each holds some bytes per node.
+_MAX_KEPT_SCORES = 128
 
 
 @attrs.define
@@ -62,8 +77,11 @@ class DecisionEngine:
         self._cache = cache
         self._draw = draw
         self._rankings: OrderedDict[Hashable, _Remembered] = OrderedDict()
+        self._kept_scores: OrderedDict[Hashable, KeptScores] = OrderedDict()
         # Signatures that have been met once and have no ranking.
         self._seen: OrderedDict[Hashable, None] = OrderedDict()
+        # By name and template why a node is refused.
+        self._refusal_memos: NodeMemos[Status | None] = NodeMemos()
         self._diagnoses: OrderedDict[Hashable, tuple[int, FitError]] = OrderedDict()
 
     def decide(self, framework: Framework, pod: PodInfo) -> Decision:
@@ -88,6 +106,12 @@ class DecisionEngine:
             remembered = self._rankings.get(key)
             if remembered is not None:
                 return self._from_ranking(framework, pod, key, remembered)
+        if signature is None:
+            kept = self._kept_for(framework, pod)
+            if kept is not None:
+                decision = self._from_kept(framework, pod, kept, nominated, nominated_node)
+                if decision is not None:
+                    return decision
         state = CycleState()
         outcome, restricting = framework.run_pre_filters(state, pod, self._cache)
         if isinstance(outcome, Status):
@@ -98,12 +122,8 @@ class DecisionEngine:
                 FitError(self._cache.node_count, {}, pre_filter=outcome),
             )
         if nominated_node and (outcome is None or nominated_node in outcome):
-            node = self._cache.nodes.get(nominated_node)
-            if (
-                node is not None
-                and node.row >= 0
-                and filter_node(state, pod, with_nominated_pods(node, nominated)) is None
-            ):
+            node = self._fitting(state, pod, nominated_node, nominated)
+            if node is not None:
                 return Decision(node, state, scored=False)
         framework.run_pre_scores(state, pod)
         if outcome is not None:
@@ -115,6 +135,62 @@ class DecisionEngine:
                 self._rankings.popitem(last=False)
             return self._from_ranking(framework, pod, key, remembered)
         return self._from_scan(framework, state, pod, self._cache.table.rows(), nominated)
+
+    def _fitting(
+        self,
+        state: CycleState,
+        pod: PodInfo,
+        nominated_node: str,
+        nominated: dict[str, list[PodInfo]],
+    ) -> NodeInfo | None:
+        """The node that the pod is nominated to, if it fits there."""
+        node = self._cache.nodes.get(nominated_node)
+        if node is None or node.row < 0:
+            return None
+        refused = filter_node(state, pod, with_nominated_pods(node, nominated))
+        return node if refused is None else None
+
+    def _kept_for(self, framework: Framework, pod: PodInfo) -> KeptScores | None:
+        """What is kept of the pod's template, from the second pod on."""
+        if not framework.can_rank or pod.node_name:
+            return None
+        key = (framework.name, "kept", pod.requirements)
+        kept = self._kept_scores.get(key)
+        if kept is None:
+            if not self._is_repeated(key):
+                return None
+            kept = self._kept_scores[key] = KeptScores(framework, pod, self._cache)
+            if len(self._kept_scores) > _MAX_KEPT_SCORES:
+                self._kept_scores.popitem(last=False)
+        else:
+            self._kept_scores.move_to_end(key)
+        return kept if kept.usable else None
+
+    def _from_kept(
+        self,
+        framework: Framework,
+        pod: PodInfo,
+        kept: KeptScores,
+        nominated: dict[str, list[PodInfo]],
+        nominated_node: str,
+    ) -> Decision | None:
+        """The decision, or None when a plugin refuses the pod as a whole or names nodes."""
+        state = kept.state.fork()
+        outcome, _ = framework.run_pre_filters(state, pod, self._cache, framework.asked_part)
+        if outcome is not None:
+            return None
+        asked = state.filters
+        state.filters = [p for p in framework.filters if p in asked or p in kept.state.filters]
+        if nominated_node:
+            node = self._fitting(state, pod, nominated_node, nominated)
+            if node is not None:
+                return Decision(node, state, scored=False)
+        framework.run_pre_scores(state, pod, framework.asked_part)
+        kept.sync()
+        feasible = self._filtered(state, pod, asked, kept.feasible(), nominated)
+        if not feasible.size:
+            raise self._unfitting(framework, state, pod, self._cache.table.rows(), nominated)
+        return self._chosen(state, pod, feasible, kept)
 
     def _is_repeated(self, key: Hashable) -> bool:
         if key in self._seen:
@@ -162,23 +238,31 @@ class DecisionEngine:
         nominated: dict[str, list[PodInfo]],
         absent_reason: str = "",
     ) -> Decision:
-        table = self._cache.table
-        feasible = rows
-        for plugin in state.filters:
-            feasible = feasible[filter_rows(plugin, state, pod, table, feasible)]
-        if nominated:
-            feasible = self._without_nominated(state, pod, feasible, nominated)
+        feasible = self._filtered(state, pod, state.filters, rows, nominated)
         if not feasible.size:
-            error = FitError(
-                self._cache.node_count,
-                self._refusals(state, pod, rows, nominated),
-                absent_reason=absent_reason,
-            )
-            raise self._post_filtered(framework, state, pod, error)
+            raise self._unfitting(framework, state, pod, rows, nominated, absent_reason)
+        return self._chosen(state, pod, feasible, None)
+
+    def _filtered(
+        self,
+        state: CycleState,
+        pod: PodInfo,
+        filters: list[FilterPlugin],
+        rows: Rows,
+        nominated: dict[str, list[PodInfo]],
+    ) -> Rows:
+        """The rows that pass, in the order given."""
+        for plugin in filters:
+            rows = rows[filter_rows(plugin, state, pod, self._cache.table, rows)]
+        return self._without_nominated(state, pod, rows, nominated) if nominated else rows
+
+    def _chosen(
+        self, state: CycleState, pod: PodInfo, feasible: Rows, kept: KeptScores | None
+    ) -> Decision:
         row = int(feasible[0])
         if feasible.size > 1:
-            row = self._best_of(state, pod, feasible)
-        node = table.nodes[row]
+            row = self._best_of(state, pod, feasible, kept)
+        node = self._cache.table.nodes[row]
         assert node is not None, "only rows in use are looked at"
         return Decision(node, state, scored=feasible.size > 1)
 
@@ -190,17 +274,22 @@ class DecisionEngine:
         nominated: dict[str, list[PodInfo]],
     ) -> Rows:
         nodes = self._cache.nodes
+        passing = set(feasible.tolist())
+        refusal = self._refusing(state, pod, nominated)
         taken = [
             nodes[name].row
             for name in nominated
-            if name in nodes
-            and filter_node(state, pod, with_nominated_pods(nodes[name], nominated))
+            if name in nodes and nodes[name].row in passing and refusal(nodes[name]) is not None
         ]
         return feasible[~np.isin(feasible, np.array(taken, dtype=np.intp))]
 
-    def _best_of(self, state: CycleState, pod: PodInfo, feasible: Rows) -> int:
+    def _best_of(
+        self, state: CycleState, pod: PodInfo, feasible: Rows, kept: KeptScores | None
+    ) -> int:
+        """`kept`: has the scores of the plugins that are not in `state.scores`."""
         table = self._cache.table
-        totals = np.zeros(len(feasible), dtype=np.int64)
+        nothing = np.zeros(len(feasible), dtype=np.int64)
+        totals = nothing if kept is None else kept.totals(feasible)
         for weight, plugin in state.scores:
             raw = raw_scores(plugin, state, pod, table, feasible)
             totals += weight * plugin.normalize_scores(state, pod, raw)
@@ -209,6 +298,19 @@ class DecisionEngine:
         return int(best[int(self._draw() * len(best))])
 
     # --- failures
+
+    def _unfitting(
+        self,
+        framework: Framework,
+        state: CycleState,
+        pod: PodInfo,
+        rows: Rows,
+        nominated: dict[str, list[PodInfo]],
+        absent_reason: str = "",
+    ) -> FitError:
+        refused = self._refusals(state, pod, rows, nominated)
+        error = FitError(self._cache.node_count, refused, absent_reason=absent_reason)
+        return self._post_filtered(framework, state, pod, error)
 
     def _known_failure(
         self, framework: Framework, pod: PodInfo, key: Hashable, state: CycleState
@@ -241,15 +343,30 @@ class DecisionEngine:
         rows: Rows,
         nominated: dict[str, list[PodInfo]],
     ) -> dict[str, Status]:
+        refusal = self._refusing(state, pod, nominated)
         refused: dict[str, Status] = {}
-        for row in rows:
+        for row in rows.tolist():
             node = self._cache.table.nodes[row]
             if node is None:
                 continue
-            status = filter_node(state, pod, with_nominated_pods(node, nominated))
+            status = refusal(node)
             if status is not None:
                 refused[node.name] = status
         return refused
+
+    def _refusing(
+        self, state: CycleState, pod: PodInfo, nominated: dict[str, list[PodInfo]]
+    ) -> Callable[[NodeInfo], Status | None]:
+        """Tells why a node is refused, with the pods counted in that are nominated to it."""
+
+        def refusal(node: NodeInfo) -> Status | None:
+            return filter_node(state, pod, with_nominated_pods(node, nominated))
+
+        # Without nominated pods the whole diagnosis is shared (`_known_failure`).
+        if not nominated or pod.node_name or not looks_at_one_node(state):
+            return refusal
+        known = self._refusal_memos.of(pod.requirements, self._cache.node_count).of
+        return lambda node: known(node, nominated.get(node.name), refusal)
 
     def _post_filtered(
         self, framework: Framework, state: CycleState, pod: PodInfo, error: FitError

@@ -13,7 +13,13 @@ from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
 from k8sactors.scheduler.table import NodeTable, Rows
 
-__all__ = ["filter_node", "filter_rows", "raw_scores", "with_nominated_pods"]
+__all__ = [
+    "filter_node",
+    "filter_rows",
+    "looks_at_one_node",
+    "raw_scores",
+    "with_nominated_pods",
+]
 
 
 def filter_node(state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
@@ -23,6 +29,11 @@ def filter_node(state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | Non
         if status is not None:
             return status
     return None
+
+
+def looks_at_one_node(state: CycleState) -> bool:
+    """Whether a filter's answer for a node follows from the pod's demands and that node alone."""
+    return all(plugin.signature_is_requirements for plugin in state.filters)
 
 
 def with_nominated_pods(node: NodeInfo, nominated: Mapping[str, list[PodInfo]]) -> NodeInfo:

@@ -13,6 +13,8 @@ class Journal:
     def __init__(self) -> None:
         self.entries: list[int] = []
         self._dropped = 0
+        # How often a Node object came, changed or went.
+        self.spec_changes = 0
 
     @property
     def end(self) -> int:
@@ -25,6 +27,7 @@ class Journal:
 
     def touch_spec(self, row: int) -> None:
         """A Node object came, changed or went."""
+        self.spec_changes += 1
         self._append(~row)
 
     def since(self, position: int) -> list[int] | None:

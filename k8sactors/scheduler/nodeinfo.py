@@ -72,9 +72,12 @@ class NodeInfo:
     affinity_pods: dict[str, PodInfo] = attrs.Factory(dict)
     # How many pods take each port.
     host_ports: dict[HostPort, int] = attrs.Factory(dict)
+    # Differs after every change of the node, of its pods and of their objects.
+    version: int = 0
 
     def apply_spec(self, spec: NodeSpec) -> None:
         """Take over what the Node object says."""
+        self.version += 1
         self.labels = spec.labels
         self.taints = spec.taints
         self.unschedulable = spec.unschedulable
@@ -99,12 +102,14 @@ class NodeInfo:
 
     def replace_pod(self, pod: PodInfo) -> None:
         """Take over a newer form of a pod that demands the same."""
+        self.version += 1
         self.pods[pod.uid] = pod
         if pod.uid in self.affinity_pods:
             self.affinity_pods[pod.uid] = pod
 
     def _count(self, pod: PodInfo, sign: int) -> None:
         need = pod.requirements
+        self.version += 1
         self.requested_milli_cpu += sign * need.milli_cpu
         self.requested_memory += sign * need.memory_bytes
         self.requested_ephemeral += sign * need.ephemeral_bytes

@@ -8,14 +8,18 @@ value, so that equal terms of different templates are one term.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
 from k8sactors.api.selectors import Requirement, Selector, parse_label_selector
 
 __all__ = [
+    "PREFERRED",
+    "REQUIRED",
+    "REQUIRED_ANTI",
     "AffinityTerm",
+    "CarriedTerm",
     "PodAffinity",
     "PodAffinityTerms",
     "SpreadConstraint",
@@ -53,16 +57,40 @@ class AffinityTerm:
 
 WeightedTerm = tuple[int, AffinityTerm]
 
+# Kinds of carried terms; the others are preferences.
+REQUIRED = "required"
+REQUIRED_ANTI = "required anti"
+PREFERRED = "preferred"
+
+
+class CarriedTerm(NamedTuple):
+    """A term of pods that are on nodes; the weight counts for preferences only."""
+
+    kind: str
+    weight: int
+    term: AffinityTerm
+
 
 @attrs.frozen(eq=False)
 class PodAffinityTerms:
-    """The terms of one pod."""
+    """The terms of one pod, or of all pods of a template that have the same ones."""
 
     required: tuple[AffinityTerm, ...]
     required_anti: tuple[AffinityTerm, ...]
     preferred: tuple[WeightedTerm, ...]
     # The weights are negative.
     preferred_anti: tuple[WeightedTerm, ...]
+    # All of them.
+    carried: tuple[CarriedTerm, ...] = attrs.field(init=False)
+
+    @carried.default
+    def _carried(self) -> tuple[CarriedTerm, ...]:
+        return (
+            *(CarriedTerm(REQUIRED, 0, term) for term in self.required),
+            *(CarriedTerm(REQUIRED_ANTI, 0, term) for term in self.required_anti),
+            *(CarriedTerm(PREFERRED, weight, term) for weight, term in self.preferred),
+            *(CarriedTerm(PREFERRED, weight, term) for weight, term in self.preferred_anti),
+        )
 
 
 class PodAffinity:

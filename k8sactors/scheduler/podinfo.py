@@ -19,9 +19,12 @@ from k8sactors.scheduler import resources, taints
 from k8sactors.scheduler.node_selector import SelectorTerm, parse_term, parse_terms
 from k8sactors.scheduler.pod_terms import PodAffinity, PodAffinityTerms, SpreadConstraints
 
-__all__ = ["Place", "PodInfo", "PodParser", "QueuedPod", "Requirements"]
+__all__ = ["Group", "Place", "PodInfo", "PodParser", "QueuedPod", "Requirements"]
 
 _MAX_INTERNED = 16_384
+
+# Namespace, labels, and whether the pod is being deleted.
+Group = tuple[str, tuple[tuple[str, str], ...], bool]
 
 
 class Place(enum.Enum):
@@ -70,6 +73,11 @@ class PodInfo:
     priority: int
     requirements: Requirements
     obj: dict[str, Any]
+    # What was worked out from `obj`, with the `obj` it was.
+    _group: tuple[dict[str, Any], Group] | None = attrs.field(default=None, init=False, repr=False)
+    _terms: tuple[dict[str, Any], PodAffinityTerms] | None = attrs.field(
+        default=None, init=False, repr=False
+    )
 
     @property
     def key(self) -> str:
@@ -90,7 +98,21 @@ class PodInfo:
     def affinity_terms(self) -> PodAffinityTerms | None:
         """The pod's terms about other pods."""
         affinity = self.requirements.pod_affinity
-        return None if affinity is None else affinity.terms_of(self.namespace, self.labels)
+        if affinity is None:
+            return None
+        known = self._terms
+        if known is None or known[0] is not self.obj:
+            known = self._terms = (self.obj, affinity.terms_of(self.namespace, self.labels))
+        return known[1]
+
+    @property
+    def group(self) -> Group:
+        """All that selectors look at: pods of one group are selected together."""
+        known = self._group
+        if known is None or known[0] is not self.obj:
+            group = (self.namespace, tuple(self.labels.items()), self.terminating)
+            known = self._group = (self.obj, group)
+        return known[1]
 
 
 @attrs.define(eq=False)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from k8sactors.actors import Actor, Message
+from k8sactors.api.protocol import HEALTH, HEALTH_RESPONSE
 from k8sactors.api.user import UserInfo
 from k8sactors.client import Client, EventRecorder, InformerFactory, LeaderElector
 from k8sactors.scheduler.api_writer import ApiWriter
@@ -103,7 +104,9 @@ class Scheduler(Actor):
         self._elector.stop()
 
     def on_message(self, message: Message) -> None:
-        """`scheduler.explain` with [namespace, name] of a pod."""
+        """`scheduler.explain` with [namespace, name] of a pod, and whether it lives."""
+        if message.kind == HEALTH:
+            message.reply(HEALTH_RESPONSE, [True, "ok"])
         if message.kind == "scheduler.explain":
             namespace, name = message.payload
             obj = self._pods.get(namespace, name)

@@ -40,7 +40,7 @@ class Caller(Protocol):
     def ask(
         self,
         config: Object,
-        timeout_s: int,
+        timeout_s: float,
         review: Object,
         done: Callable[[Any], None],
         fail: Callable[[Any], None],

@@ -8,6 +8,7 @@ import attrs
 
 from k8sactors.api import selectors
 from k8sactors.api.errors import SelectorError
+from k8sactors.api.protocol import REQUEST_USER
 from k8sactors.api.user import UserInfo
 from k8sactors.apiserver.call import Call
 
@@ -30,6 +31,9 @@ class Attributes:
     path: str = ""
     # What a list or a watch is limited to.
     field_selector: str = ""
+    label_selector: str = ""
+    # Of the API group, "" when it is not known.
+    version: str = ""
 
     @property
     def combined_resource(self) -> str:
@@ -60,6 +64,7 @@ def of_request(
     options: dict[str, Any],
 ) -> Attributes:
     """The attributes of a request for `info`, a `ResourceInfo`."""
+    selecting = verb in _SELECTING
     return Attributes(
         user,
         verb,
@@ -69,8 +74,17 @@ def of_request(
         namespace or own_namespace(info.group, info.plural, name),
         name or selected_name(verb, options),
         "",
-        options.get("fieldSelector") or "" if verb in _SELECTING else "",
+        options.get("fieldSelector") or "" if selecting else "",
+        options.get("labelSelector") or "" if selecting else "",
+        info.version,
     )
+
+
+def of_access(user: UserInfo, payload: list[Any]) -> Attributes:
+    """The attributes in the payload of an `ACCESS`: what the front door has to ask about."""
+    _, _, namespace, name, subresource, _, options = payload[:REQUEST_USER]
+    verb, group, resource = options["verb"], options["group"], options["resource"]
+    return Attributes(user, verb, group, resource, subresource, namespace, name, options["path"])
 
 
 def own_namespace(group: str, resource: str, name: str) -> str:

@@ -38,10 +38,15 @@ class Caches(Protocol):
 
 
 class Decision(NamedTuple):
-    """What an authorizer says; `reason` is for who asked."""
+    """What an authorizer says; `reason` is for who asked.
+
+    `denied`: no other authorizer is asked. `error` tells why an authorizer knows nothing.
+    """
 
     allowed: bool
     reason: str = ""
+    denied: bool = False
+    error: str = ""
 
 
 class Grant(NamedTuple):

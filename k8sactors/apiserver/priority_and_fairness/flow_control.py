@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from k8sactors.api.errors import StatusError
+from k8sactors.api.user import UserInfo
 from k8sactors.apiserver.authz.attributes import Attributes, of_request, own_namespace
 from k8sactors.apiserver.cached_objects import CachedObjects
 from k8sactors.apiserver.call import Call, Origin, ProxiedOrigin
@@ -41,6 +42,9 @@ WAIT_MAX_NS: Final = 60 * SECOND
 # Flows that are remembered: of clients that come and go there is no end.
 FLOWS_MAX: Final = 100_000
 _PERCENT: Final = 100
+
+# Namespace, resource, verb and subresource.
+Key = tuple[str, str, str, str]
 
 
 def flow_control(
@@ -78,7 +82,12 @@ class PriorityAndFairness:
         self._wait_ns = wait_ns
         self._accounting = False
         self._outdated = True
-        self._flows: dict[tuple[Any, ...], Flow] = {}
+        # By the user's name and groups: flows by what is asked for.
+        self._flows: dict[tuple[Any, ...], dict[Key, Flow]] = {}
+        self._flow_count = 0
+        # Requests of one connection share a user, and arrive together: its flows are at hand.
+        self._last_user: UserInfo | None = None
+        self._flows_of_last_user: dict[Key, Flow] = {}
         schemas, levels = caches.add_resource(FLOW_SCHEMAS), caches.add_resource(PRIORITY_LEVELS)
         self._schema_objects, self._level_objects = CachedObjects(schemas), CachedObjects(levels)
         for cache in (schemas, levels):
@@ -92,16 +101,10 @@ class PriorityAndFairness:
         Raises:
             StatusError: 429, there is no room for it.
         """
-        user = call.user
-        key = (
-            user.name,
-            user.groups,
-            call.verb,
-            call.resource.name,
-            call.subresource,
-            call.namespace,
-        )
-        flow = self._flows.get(key)
+        if call.user is not self._last_user:
+            self._switch_to(call.user)
+        key = (call.namespace, call.resource.name, call.verb, call.subresource)
+        flow = self._flows_of_last_user.get(key)
         if flow is None:
             flow = self._find(key, call)
         call.flow = flow
@@ -122,11 +125,11 @@ class PriorityAndFairness:
     def leave(self, call: Call) -> None:
         """A call was answered."""
         level: PriorityLevel = call.flow.level
-        if level.accounting or level.executing[call] is not None:
-            level.finish(call)
-        else:
+        entry = level.executing.pop(call)
+        if entry is None:
             level.in_use -= call.seats
-            del level.executing[call]
+        else:
+            level.end(entry)
 
     def enter_other(self, request: OtherRequest, objects: int = 0) -> bool:
         """As `enter`; `objects` is how many it begins with."""
@@ -169,16 +172,29 @@ class PriorityAndFairness:
 
     # flows
 
-    def _find(self, key: tuple[Any, ...], call: Call) -> Flow:
-        info = call.resource.info
+    def _switch_to(self, user: UserInfo) -> None:
+        self._last_user = user
+        self._flows_of_last_user = self._flows.setdefault((user.name, user.groups), {})
+
+    def _forget_flows(self) -> None:
+        self._flows.clear()
+        self._flow_count = 0
+        self._last_user = None
+
+    def _find(self, key: Key, call: Call) -> Flow:
+        info, flows = call.resource.info, self._flows_of_last_user
         asked = of_request(
             call.user, call.verb, info, call.namespace, call.name, call.subresource, {}
         )
         flow = self._classify(asked)
         if not own_namespace(info.group, info.plural, call.name):
-            if len(self._flows) >= FLOWS_MAX:
-                self._flows.clear()
-            self._flows[key] = flow
+            if self._flow_count + len(self._flows) >= FLOWS_MAX:
+                self._forget_flows()
+                self._switch_to(call.user)
+                flows = self._flows_of_last_user
+            self._flow_count += 1
+            # Of this user, no matter who is served while the configuration is taken over.
+            flows[key] = flow
         return flow
 
     def _classify(self, asked: Attributes) -> Flow:
@@ -197,7 +213,7 @@ class PriorityAndFairness:
 
     def _outdate(self) -> None:
         self._outdated = True
-        self._flows.clear()
+        self._forget_flows()
 
     def refresh(self) -> None:
         """Take over what has changed in the configuration."""

@@ -194,7 +194,12 @@ class PriorityLevel:
         entry = self.executing.pop(request)
         if entry is None:
             self.in_use -= request.seats
-        elif entry.extra_ns:
+        else:
+            self.end(entry)
+
+    def end(self, entry: Entry) -> None:
+        """A request that was accounted for was answered; it is executing no longer."""
+        if entry.extra_ns:
             self._clock.after(entry.extra_ns, lambda: self._release(entry))
         else:
             self._release(entry)

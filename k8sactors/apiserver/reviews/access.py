@@ -30,6 +30,10 @@ class _AccessReview(Review):
         status: Object = {"allowed": decision.allowed}
         if decision.reason:
             status["reason"] = decision.reason
+        if decision.denied:
+            status["denied"] = True
+        if decision.error:
+            status["evaluationError"] = decision.error
         return status
 
 
@@ -114,7 +118,7 @@ def _attributes(user: UserInfo, spec: Object) -> Attributes:
         return Attributes(user, asked.get("verb") or "", path=asked.get("path") or "")
     fields = {
         name: asked.get(name) or ""
-        for name in ("verb", "group", "resource", "subresource", "namespace", "name")
+        for name in ("verb", "group", "resource", "subresource", "namespace", "name", "version")
     }
     return Attributes(user, **fields)
 

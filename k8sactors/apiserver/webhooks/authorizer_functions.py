@@ -13,28 +13,46 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from k8sactors import cel
+from k8sactors.api.errors import SuspendedError
 from k8sactors.api.user import UserInfo
 from k8sactors.apiserver.authz.attributes import Attributes
 from k8sactors.cel.types import Opaque
 
 Decide = Callable[[Attributes], Any]
 
+
+class _Asked:
+    """What decides, and what it needs first: that is raised when the evaluation has ended."""
+
+    def __init__(self, decide: Decide) -> None:
+        self.decide = decide
+        self.needed: SuspendedError | None = None
+
+
 _AUTHORIZER: Final = Opaque("kubernetes.authorization.Authorizer")
 _PATH: Final = Opaque("kubernetes.authorization.PathCheck")
 _GROUP: Final = Opaque("kubernetes.authorization.GroupCheck")
 _RESOURCE: Final = Opaque("kubernetes.authorization.ResourceCheck")
 _DECISION: Final = Opaque("kubernetes.authorization.Decision")
-_deciding: list[Decide] = []
+_deciding: list[_Asked] = []
 
 
 @contextmanager
 def deciding(decide: Decide) -> Iterator[None]:
-    """While the block runs, `check` asks this authorizer."""
-    _deciding.append(decide)
+    """While the block runs, `check` asks this authorizer.
+
+    Raises:
+        SuspendedError: the authorizer needs something first; the block is to be run again.
+    """
+    asked = _Asked(decide)
+    _deciding.append(asked)
     try:
         yield
     finally:
         _deciding.pop()
+        if asked.needed is not None:
+            # What the evaluation has found without the answer does not count.
+            raise asked.needed
 
 
 def authorizer_value(user: UserInfo) -> Any:
@@ -64,8 +82,13 @@ def _service_account(value: Any, namespace: str, name: str) -> Any:
 def _check(value: Any, verb: str) -> Any:
     asked = json.loads(value.text)
     user = UserInfo.from_wire(asked.pop("user"))
-    decision = _deciding[-1](Attributes(user, verb, **asked))
-    return _DECISION.make(json.dumps([bool(decision.allowed), decision.reason]))
+    asking = _deciding[-1]
+    try:
+        decision = asking.decide(Attributes(user, verb, **asked))
+    except SuspendedError as needed:
+        asking.needed = needed
+        return _DECISION.make(json.dumps([False, "", ""]))
+    return _DECISION.make(json.dumps([bool(decision.allowed), decision.reason, decision.error]))
 
 
 _TEXT: Final = cel.Type.STRING
@@ -81,6 +104,8 @@ OVERLOADS: Final = (
     cel.method("check", [_PATH, _TEXT], _DECISION, _check),
     cel.method("allowed", [_DECISION], cel.Type.BOOL, lambda value: json.loads(value.text)[0]),
     cel.method("reason", [_DECISION], _TEXT, lambda value: json.loads(value.text)[1]),
-    cel.method("errored", [_DECISION], cel.Type.BOOL, lambda _value: False),
-    cel.method("error", [_DECISION], _TEXT, lambda _value: ""),
+    cel.method(
+        "errored", [_DECISION], cel.Type.BOOL, lambda value: bool(json.loads(value.text)[2])
+    ),
+    cel.method("error", [_DECISION], _TEXT, lambda value: json.loads(value.text)[2]),
 )

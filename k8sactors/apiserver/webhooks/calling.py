@@ -33,18 +33,18 @@ class Caller:
         self._connections: dict[str, Connection] = {}
 
     def ask(
-        self, config: Object, timeout_s: int, review: Object, done: OnAnswer, fail: OnFailure
+        self, config: Object, timeout_s: float, review: Object, done: OnAnswer, fail: OnFailure
     ) -> None:
         """Ask by a `clientConfig`; exactly one of the two is called, in a later turn."""
         service = config.get("service")
         if service is None:
-            url = f"{config.get('url', '')}?timeout={timeout_s}s"
+            url = f"{config.get('url', '')}?timeout={timeout_s:g}s"
             self._ask_url(url, config.get("caBundle"), timeout_s, review, done, fail)
         else:
             self._ask_actor(service, timeout_s, review, done, fail)
 
     def _ask_actor(
-        self, service: Object, timeout_s: int, review: Object, done: OnAnswer, fail: OnFailure
+        self, service: Object, timeout_s: float, review: Object, done: OnAnswer, fail: OnFailure
     ) -> None:
         namespace, name = service.get("namespace") or "default", service.get("name") or ""
         path = service.get("path") or "/"
@@ -64,13 +64,13 @@ class Caller:
             if not isinstance(error, AskTimeoutError):
                 self._connections.pop(address, None)
                 reason = f"dial tcp: {error}"
-            fail(CallError(f'Post "https://{host}:{port}{path}?timeout={timeout_s}s": {reason}'))
+            fail(CallError(f'Post "https://{host}:{port}{path}?timeout={timeout_s:g}s": {reason}'))
 
         connection.request(
             ADMISSION_REVIEW,
             [path, review],
             replied,
-            timeout_ns=timeout_s * SECOND,
+            timeout_ns=round(timeout_s * SECOND),
             on_fail=failed,
         )
 
@@ -78,7 +78,7 @@ class Caller:
         self,
         url: str,
         ca_bundle: str | None,
-        timeout_s: int,
+        timeout_s: float,
         review: Object,
         done: OnAnswer,
         fail: OnFailure,

@@ -32,11 +32,22 @@ from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
 
-__all__ = ["Framework", "PreFilterOutcome"]
+__all__ = ["Framework", "Part", "PreFilterOutcome"]
 
 
 # A refusal of the pod as a whole, the only nodes to look at, or no restriction.
 PreFilterOutcome = Status | frozenset[str] | None
+
+
+@attrs.frozen
+class Part:
+    """Some plugins of a profile, by the extension points of a decision."""
+
+    pre_filters: list[PreFilterPlugin]
+    filters: list[FilterPlugin]
+    pre_scores: list[PreScorePlugin]
+    # With their weights.
+    scores: list[tuple[int, ScorePlugin]]
 
 
 class Framework:
@@ -71,6 +82,19 @@ class Framework:
         )
         # Whether a node's score can be kept until that node changes (see ranking.py).
         self.can_rank = all(_rankable(plugin) for _, plugin in self.scores)
+        self.every_part = self._part(plugins)
+        # Those whose answers for a node can be kept per template until that node changes, and
+        # those that are asked in every decision (see kept_scores.py).
+        self.kept_part = self._part([p for p in plugins if p.signature_is_requirements])
+        self.asked_part = self._part([p for p in plugins if not p.signature_is_requirements])
+
+    def _part(self, plugins: list[Plugin]) -> Part:
+        return Part(
+            [p for p in plugins if isinstance(p, PreFilterPlugin)],
+            [p for p in plugins if isinstance(p, FilterPlugin)],
+            [p for p in plugins if isinstance(p, PreScorePlugin)],
+            [(self._weights[p.name], p) for p in plugins if isinstance(p, ScorePlugin)],
+        )
 
     def _only_queue_sort(self) -> QueueSortPlugin:
         found = [p for p in self.plugins if isinstance(p, QueueSortPlugin)]
@@ -123,13 +147,14 @@ class Framework:
         return None
 
     def run_pre_filters(
-        self, state: CycleState, pod: PodInfo, cache: Cache
+        self, state: CycleState, pod: PodInfo, cache: Cache, part: Part | None = None
     ) -> tuple[PreFilterOutcome, tuple[str, ...]]:
         """The outcome, and the plugins that restricted the nodes; sets `state.filters`."""
+        part = part or self.every_part
         skipped: dict[str, None] = {}
         allowed: frozenset[str] | None = None
         restricting: list[str] = []
-        for plugin in self.pre_filters:
+        for plugin in part.pre_filters:
             answer = plugin.pre_filter(state, pod, cache)
             if answer is None:
                 continue
@@ -140,17 +165,18 @@ class Framework:
                 skipped[plugin.name] = None
             else:
                 return answer, ()
-        state.filters = [plugin for plugin in self.filters if plugin.name not in skipped]
+        state.filters = [plugin for plugin in part.filters if plugin.name not in skipped]
         return allowed, tuple(restricting)
 
-    def run_pre_scores(self, state: CycleState, pod: PodInfo) -> None:
+    def run_pre_scores(self, state: CycleState, pod: PodInfo, part: Part | None = None) -> None:
         """Sets `state.scores`."""
+        part = part or self.every_part
         skipped: dict[str, None] = {}
-        for plugin in self.pre_scores:
+        for plugin in part.pre_scores:
             status = plugin.pre_score(state, pod)
             if status is not None and status.code is Code.SKIP:
                 skipped[plugin.name] = None
-        state.scores = [(w, plugin) for w, plugin in self.scores if plugin.name not in skipped]
+        state.scores = [(w, plugin) for w, plugin in part.scores if plugin.name not in skipped]
 
     def run_post_filters(
         self, state: CycleState, pod: PodInfo, refused: Mapping[str, Status]

@@ -20,11 +20,12 @@ import attrs
 from k8sactors.api.meta import get_condition
 from k8sactors.scheduler.diagnosis import fit_message
 from k8sactors.scheduler.disruption_budgets import DisruptionBudgets
-from k8sactors.scheduler.evaluation import filter_node, with_nominated_pods
+from k8sactors.scheduler.evaluation import filter_node, looks_at_one_node, with_nominated_pods
 from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
 from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.interfaces import CycleState, PostFilterPlugin, PostFilterResult
 from k8sactors.scheduler.framework.status import Code, Status
+from k8sactors.scheduler.node_memo import NodeMemos
 from k8sactors.scheduler.nodeinfo import NodeInfo
 from k8sactors.scheduler.podinfo import PodInfo
 
@@ -46,16 +47,19 @@ class _Candidate:
     # The more important first.
     victims: tuple[PodInfo, ...]
     violation_count: int
+    # The smaller the better.
+    cost: tuple[int, int, int, int] = attrs.field(init=False)
+    # When the first of its most important victims has started.
+    first_start: str = attrs.field(init=False)
 
-    @property
-    def cost(self) -> tuple[int, int, int, int]:
+    @cost.default
+    def _cost(self) -> tuple[int, int, int, int]:
         priorities = [victim.priority for victim in self.victims]
         total = sum(priorities) + len(priorities) * _PRIORITY_OFFSET
         return self.violation_count, max(priorities), total, len(priorities)
 
-    @property
-    def first_start(self) -> str:
-        """When the first of its most important victims has started."""
+    @first_start.default
+    def _first_start(self) -> str:
         highest = self.victims[0].priority
         return min(_start_time(victim) for victim in self.victims if victim.priority == highest)
 
@@ -71,6 +75,7 @@ class DefaultPreemption(PostFilterPlugin):
         self._budgets = (
             None if handle.informers is None else handle.lister("poddisruptionbudgets.policy")
         )
+        self._memos: NodeMemos[_Candidate | Status] = NodeMemos()
         # The uids of victims that are being deleted, also when no watch has shown it yet.
         self._evicted: dict[str, None] = {}
 
@@ -168,9 +173,18 @@ class DefaultPreemption(PostFilterPlugin):
         candidates: list[_Candidate] = []
         failures: dict[str, Status] = {}
         nominated = self.handle.nominations.against(pod)
-        budgets = DisruptionBudgets(() if self._budgets is None else self._budgets.list())
+        listed = () if self._budgets is None else self._budgets.list()
+        budgets = DisruptionBudgets(listed)
+
+        def dry_run(node: NodeInfo) -> _Candidate | Status:
+            return _dry_run(state, pod, node, nominated, budgets)
+
+        memo = None
+        if not listed and looks_at_one_node(state):
+            memo = self._memos.of((pod.requirements, pod.priority), cache.node_count)
         for name in resolvable:
-            found = _dry_run(state, pod, cache.nodes[name], nominated, budgets)
+            node = cache.nodes[name]
+            found = dry_run(node) if memo is None else memo.of(node, nominated.get(name), dry_run)
             if isinstance(found, _Candidate):
                 candidates.append(found)
             else:

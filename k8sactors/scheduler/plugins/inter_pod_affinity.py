@@ -11,6 +11,7 @@ the cache has there, as preemption does, is answered by the difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 
 import attrs
 import numpy as np
@@ -29,13 +30,7 @@ from k8sactors.scheduler.framework.interfaces import (
 )
 from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
-from k8sactors.scheduler.pod_counts import (
-    REQUIRED,
-    REQUIRED_ANTI,
-    CarriedTerm,
-    domain_counts,
-)
-from k8sactors.scheduler.pod_terms import AffinityTerm
+from k8sactors.scheduler.pod_terms import REQUIRED, REQUIRED_ANTI, AffinityTerm, CarriedTerm
 from k8sactors.scheduler.podinfo import PodInfo
 from k8sactors.scheduler.table import LabelColumn, NodeTable, Rows
 
@@ -283,13 +278,13 @@ class InterPodAffinity(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlugi
             )
 
         column = cache.table.label_column(topology_key)
-        return _Term(column, domain_counts(column, cache.pod_counts.of(where, matches)), matches)
+        counts = cache.pod_counts.sums(where, matches, topology_key, column)
+        return _Term(column, counts, matches)
 
     def _counted_carriers(self, carried: CarriedTerm) -> _Term:
         cache = self.handle.cache
         column = cache.table.label_column(carried.term.topology_key)
-        counts = domain_counts(column, cache.carried_terms.counts(carried))
-        return _Term(column, counts, carried.carried_by)
+        return _Term(column, cache.carried_terms.sums(carried), partial(_carries, carried))
 
     # --- namespaces
 
@@ -332,3 +327,8 @@ class InterPodAffinity(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlugi
             return True
         carried = old.affinity_terms
         return carried is not None and any(self._means(t, pod) for t in carried.required_anti)
+
+
+def _carries(carried: CarriedTerm, pod: PodInfo) -> bool:
+    terms = pod.affinity_terms
+    return terms is not None and carried in terms.carried

@@ -8,6 +8,7 @@ deleted (KEP-895).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 
 import attrs
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from k8sactors.scheduler.cache import Cache
 from k8sactors.scheduler.events import ActionType, ClusterEvent, EventHint
+from k8sactors.scheduler.framework.handle import Handle
 from k8sactors.scheduler.framework.interfaces import (
     MAX_NODE_SCORE,
     CycleState,
@@ -43,6 +45,9 @@ _UNLABELLED = Status(
     Code.UNSCHEDULABLE_AND_UNRESOLVABLE, (f"{_REASON} (missing required label)",), _NAME
 )
 _HOSTNAME = "kubernetes.io/hostname"
+
+# For how many constraints it is remembered which nodes count.
+_MAX_REMEMBERED = 256
 
 # What an empty set of domains has for its smallest count: no skew is too large.
 _NO_DOMAIN = 2**31 - 1
@@ -86,6 +91,17 @@ class _Domains:
         return counts
 
 
+@attrs.frozen(eq=False)
+class _Counting:
+    """Which nodes count for a constraint; that changes with Node objects only."""
+
+    spec_changes: int
+    # Per row.
+    rows: NDArray[np.bool_]
+    # Per code of the constraint's label.
+    present: NDArray[np.bool_]
+
+
 @attrs.define(eq=False)
 class _ScoreNote:
     constraints: tuple[SpreadConstraint, ...]
@@ -101,6 +117,10 @@ class PodTopologySpread(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlug
     default_weight = 2
     signs_skipped_pods_only = True
 
+    def __init__(self, handle: Handle) -> None:
+        super().__init__(handle)
+        self._counting: OrderedDict[Hashable, _Counting] = OrderedDict()
+
     def sign(self, pod: PodInfo) -> Hashable | None:
         """Sign the pods without constraints."""
         return pod.requirements if pod.requirements.spread is None else None
@@ -114,13 +134,9 @@ class PodTopologySpread(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlug
         constraints = _constraints(pod, hard=True)
         if not constraints:
             return _SKIP
-        table = cache.table
-        rows = table.rows()
-        keys = [c.topology_key for c in constraints]
-        labelled = _labelled(table, keys, rows)
-        state.notes[_FILTER_NOTE] = [
-            self._domains(constraint, pod, rows, labelled) for constraint in constraints
-        ]
+        cache.table.sync()
+        keys = tuple(c.topology_key for c in constraints)
+        state.notes[_FILTER_NOTE] = [self._domains(c, pod, keys) for c in constraints]
         return None
 
     def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
@@ -150,24 +166,16 @@ class PodTopologySpread(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlug
         return mask
 
     def _domains(
-        self, constraint: SpreadConstraint, pod: PodInfo, rows: Rows, labelled: NDArray[np.bool_]
+        self, constraint: SpreadConstraint, pod: PodInfo, keys: tuple[str, ...]
     ) -> _Domains:
-        table = self.handle.cache.table
-        counting_rows = rows[labelled]
-        counting_rows = counting_rows[_included(constraint, pod, table, counting_rows)]
-        column = table.label_column(constraint.topology_key)
-        counting = np.zeros(table.size, np.bool_)
-        counting[counting_rows] = True
-        matches, per_row = self._count(constraint, pod)
-        codes = column.codes[counting_rows]
-        size = len(column.values)
+        counting = self._counting_nodes(constraint, pod, keys)
         return _Domains(
             constraint,
-            column,
-            np.bincount(codes, weights=per_row[counting_rows], minlength=size).astype(np.int64),
-            np.bincount(codes, minlength=size) > 0,
-            counting,
-            matches,
+            self.handle.cache.table.label_column(constraint.topology_key),
+            self._sums(constraint, pod, keys, counting),
+            counting.present,
+            counting.rows,
+            self._matches(constraint, pod),
             int(constraint.selector.matches(pod.labels)),
         )
 
@@ -206,28 +214,22 @@ class PodTopologySpread(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlug
         a hostname.
         """
         note: _ScoreNote = state.notes[_SCORE_NOTE]
-        every = table.rows()
-        keys = [c.topology_key for c in note.constraints]
+        table.sync()
+        keys = tuple(c.topology_key for c in note.constraints)
         labelled = _labelled(table, keys, rows)
         note.ignored = ~labelled
-        counting = every[_labelled(table, keys, every)]
         total = np.zeros(len(rows), dtype=np.float64)
         for constraint in note.constraints:
             column = table.label_column(constraint.topology_key)
             codes = column.codes[rows]
-            _, per_row = self._count(constraint, pod)
             if constraint.topology_key == _HOSTNAME:
                 domain_count = int(labelled.sum())
-                counts = per_row[rows]
+                matches = self._matches(constraint, pod)
+                counts = self.handle.cache.pod_counts.of(_key(constraint, pod), matches)[rows]
             else:
-                domain_count = len(np.unique(codes[labelled]))
-                included = counting[_included(constraint, pod, table, counting)]
-                sums = np.bincount(
-                    column.codes[included],
-                    weights=per_row[included],
-                    minlength=len(column.values),
-                )
-                counts = sums[codes]
+                domain_count = int(np.count_nonzero(np.bincount(codes[labelled])))
+                counting = self._counting_nodes(constraint, pod, keys)
+                counts = self._sums(constraint, pod, keys, counting)[codes]
             total += counts * np.log(domain_count + 2) + (constraint.max_skew - 1)
         total[note.ignored] = 0
         # Half a point is rounded away from zero.
@@ -252,10 +254,43 @@ class PodTopologySpread(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlug
 
     # --- counts
 
-    def _count(
-        self, constraint: SpreadConstraint, pod: PodInfo
-    ) -> tuple[Callable[[PodInfo], bool], NDArray[np.int64]]:
-        """Whether a pod counts, and how many do on each row."""
+    def _counting_nodes(
+        self, constraint: SpreadConstraint, pod: PodInfo, keys: tuple[str, ...]
+    ) -> _Counting:
+        """The nodes with all the keys that the constraint's policies let count."""
+        cache = self.handle.cache
+        where = _where(constraint, pod, keys)
+        found = self._counting.get(where)
+        if found is None or found.spec_changes != cache.journal.spec_changes:
+            table = cache.table
+            rows = table.rows()
+            rows = rows[_labelled(table, keys, rows)]
+            rows = rows[_included(constraint, pod, table, rows)]
+            counting = np.zeros(table.size, np.bool_)
+            counting[rows] = True
+            column = table.label_column(constraint.topology_key)
+            present = np.bincount(column.codes[rows], minlength=len(column.values)) > 0
+            found = _Counting(cache.journal.spec_changes, counting, present)
+            self._counting[where] = found
+            if len(self._counting) > _MAX_REMEMBERED:
+                self._counting.popitem(last=False)
+        return found
+
+    def _sums(
+        self, constraint: SpreadConstraint, pod: PodInfo, keys: tuple[str, ...], counting: _Counting
+    ) -> NDArray[np.int64]:
+        """The number of pods in each domain, on the nodes that count."""
+        cache = self.handle.cache
+        return cache.pod_counts.sums(
+            _key(constraint, pod),
+            self._matches(constraint, pod),
+            _where(constraint, pod, keys),
+            cache.table.label_column(constraint.topology_key),
+            counting.rows,
+        )
+
+    def _matches(self, constraint: SpreadConstraint, pod: PodInfo) -> Callable[[PodInfo], bool]:
+        """Whether a pod counts."""
         namespace, selector = pod.namespace, constraint.selector
 
         def matches(other: PodInfo) -> bool:
@@ -265,8 +300,7 @@ class PodTopologySpread(PreFilterPlugin, FilterPlugin, PreScorePlugin, ScorePlug
                 and selector.matches(other.labels)
             )
 
-        key = (_NAME, namespace, selector)
-        return matches, self.handle.cache.pod_counts.of(key, matches)
+        return matches
 
     # --- queueing hints
 
@@ -291,6 +325,22 @@ def _constraints(pod: PodInfo, *, hard: bool) -> tuple[SpreadConstraint, ...]:
     if spread is None:
         return ()
     return tuple(c for c in spread.of(pod.labels) if c.hard is hard)
+
+
+def _key(constraint: SpreadConstraint, pod: PodInfo) -> Hashable:
+    """What tells the pods that count from the others."""
+    return _NAME, pod.namespace, constraint.selector
+
+
+def _where(constraint: SpreadConstraint, pod: PodInfo, keys: tuple[str, ...]) -> Hashable:
+    """What tells the nodes that count from the others, and how they are summed up."""
+    return (
+        constraint.topology_key,
+        keys,
+        pod.requirements if constraint.honors_affinity or constraint.honors_taints else None,
+        constraint.honors_affinity,
+        constraint.honors_taints,
+    )
 
 
 def _labelled(table: NodeTable, keys: Sequence[str], rows: Rows) -> NDArray[np.bool_]:
