@@ -64,6 +64,8 @@ class APIServerConfig:
     # Whether a mistake in the server ends it, next to the 500 that its client gets. On in
     # simulations, where the crash is a finding; off in a server that other clients use.
     crash_on_internal_error: bool = True
+    # As in `--feature-gates`: texts by name.
+    feature_gates: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     # As in `--authorization-mode`.
     authorization_modes: tuple[str, ...] = ("AlwaysAllow",)
     # The webhooks that decide: the first for the first mode `Webhook`, and so on.

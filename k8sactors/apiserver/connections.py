@@ -20,6 +20,7 @@ from k8sactors.apiserver.admission_chain import Attributes
 from k8sactors.apiserver.call import Call
 from k8sactors.apiserver.connectors import Connector, connectors
 from k8sactors.apiserver.connectors.options import connect_options
+from k8sactors.apiserver.feature_gates import WEBSOCKET_CREATE, is_enabled
 from k8sactors.apiserver.locations import status_trailer
 from k8sactors.apiserver.registry import Registry
 from k8sactors.apiserver.resource import Resource
@@ -51,6 +52,10 @@ class Connections:
         self._registry = registry
         self._settled = settled
         self._connectors = connectors()
+        gates = registry.environment.settings.feature_gates
+        self._created_by_get = (
+            CREATED_BY_GET if is_enabled(gates, WEBSOCKET_CREATE) else frozenset()
+        )
         self.opened = 0
 
     def open(
@@ -85,7 +90,7 @@ class Connections:
         if authorize is not None:
             verb = call.verb
             refusal = authorize(call)
-            if refusal is None and verb == "get" and call.subresource in CREATED_BY_GET:
+            if refusal is None and verb == "get" and call.subresource in self._created_by_get:
                 # A WebSocket begins with GET; what it opens is created all the same.
                 call.verb = "create"
                 refusal = authorize(call)

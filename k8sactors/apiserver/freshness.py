@@ -102,6 +102,13 @@ def check_list_options(options: dict[str, Any], *, watch: bool = False) -> None:
         raise _invalid_options(Cause("resourceVersionMatch", "FieldValueNotSupported", text))
 
 
+def initial_events_forbidden() -> StatusError:
+    """422, what a watch with `sendInitialEvents` gets where the feature is off."""
+    name = "sendInitialEvents"
+    text = f"Forbidden: {name} is forbidden for watch unless the WatchList feature gate is enabled"
+    return _invalid_options(Cause(name, "FieldValueForbidden", text))
+
+
 def _invalid_options(cause: Cause) -> StatusError:
     message = f'ListOptions.meta.k8s.io "" is invalid: {cause}'
     return StatusError(

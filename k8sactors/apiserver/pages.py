@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from k8sactors.apiserver import feature_gates as features
 from k8sactors.apiserver.authn.service_account import CONFIGURATION_PATH, JWKS_PATH, Tokens
 from k8sactors.apiserver.priority_and_fairness import metrics as flow_metrics
 from k8sactors.apiserver.priority_and_fairness.dumps import Dumps
@@ -27,6 +28,7 @@ def pages(
     address: str,
     flow: PriorityAndFairness | None,
     wall_offset_ns: Callable[[], int],
+    feature_gates: Mapping[str, str],
 ) -> dict[str, Callable[[], Page]]:
     """What makes each page, by its path; `wall_offset_ns` leads from the clock to the wall's."""
 
@@ -37,6 +39,7 @@ def pages(
         text = exposition(metrics())
         if flow is not None:
             text += "\n".join(flow_metrics.exposition(flow)) + "\n"
+        text += "\n".join(features.exposition(feature_gates)) + "\n"
         return _TEXT, text.encode()
 
     dumps = {} if flow is None else Dumps(flow, wall_offset_ns).pages()

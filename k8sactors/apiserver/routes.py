@@ -29,6 +29,7 @@ class Routes:
         reads: Reads,
         subresources: Iterable[Subresource],
         reviews: Mapping[str, Handler],
+        computed: Mapping[str, Mapping[str, Handler]],
     ) -> None:
         self._registry = registry
         self._reads = reads
@@ -40,6 +41,8 @@ class Routes:
         }
         # What answers a question that is asked as an object, by the resource's name.
         self._reviews = reviews
+        # What serves the verbs of a resource whose objects are made when they are read.
+        self._computed = computed
         self._handlers: dict[tuple[str, str, str], Handler] = {}
 
     def add(self, resource: Resource, resources: Mapping[str, Resource]) -> None:
@@ -63,6 +66,7 @@ class Routes:
             "patch": registry.patch,
             "delete": registry.delete,
             "deletecollection": partial(delete_collection, registry, reads),
+            **self._computed.get(name, {}),
         }
         for verb, handler in whole.items():
             if verb in resource.info.verbs and (resource.info.stored or verb in READ_VERBS):

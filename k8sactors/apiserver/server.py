@@ -33,6 +33,7 @@ from k8sactors.api.scheme import Scheme, builtin
 from k8sactors.api.streaming import CONNECT, CONNECT_USER
 from k8sactors.api.user import UserInfo
 from k8sactors.apiextensions.definition import with_definitions
+from k8sactors.apiserver import component_statuses
 from k8sactors.apiserver.admission import plugins, selected
 from k8sactors.apiserver.admission_chain import Admission, Cluster
 from k8sactors.apiserver.audit import Audit, AuditRecord
@@ -47,6 +48,7 @@ from k8sactors.apiserver.authz.impersonation import impersonated
 from k8sactors.apiserver.bootstrap import Bootstrap
 from k8sactors.apiserver.call import Call, Origin, ProxiedOrigin, status_of
 from k8sactors.apiserver.compaction import Compactor
+from k8sactors.apiserver.component_statuses import ComponentStatuses
 from k8sactors.apiserver.config import APIServerConfig
 from k8sactors.apiserver.connections import Connections
 from k8sactors.apiserver.custom_resources import CustomResources
@@ -159,9 +161,11 @@ class APIServer(Actor):
             config.advertise_address,
             flow,
             lambda: environment.wall_ns() - environment.now_ns(),
+            config.feature_gates,
         )
         asked = reviews(self.registry, self.feed, self.authenticator, self.authorizer)
-        self._routes = Routes(self.registry, self.reads, subresources(), asked)
+        made = {component_statuses.RESOURCE: ComponentStatuses(environment).handlers()}
+        self._routes = Routes(self.registry, self.reads, subresources(), asked, made)
         self.served.route(self._routes)
         self.custom_resources = CustomResources(self.served, self.feed, environment, self._serve)
         self.feed.start()

@@ -12,11 +12,13 @@ from k8sactors.api.protocol import ADDED, BOOKMARK, EVENTS, FLOW
 from k8sactors.apiserver.call import status_of
 from k8sactors.apiserver.config import APIServerConfig
 from k8sactors.apiserver.errors import StoreError
+from k8sactors.apiserver.feature_gates import WATCH_LIST, is_enabled
 from k8sactors.apiserver.freshness import (
     ANY,
     Freshness,
     Source,
     check_list_options,
+    initial_events_forbidden,
     required_freshness,
 )
 from k8sactors.apiserver.reads import Reads, request_scope
@@ -116,6 +118,7 @@ class Watches:
 
     def __init__(self, reads: Reads, clock: Clock, config: APIServerConfig) -> None:
         self.opened = 0
+        self._lists = is_enabled(config.feature_gates, WATCH_LIST)
         # Ended because their clients did not keep up.
         self.too_slow = 0
         self._reads = reads
@@ -136,6 +139,8 @@ class Watches:
         """Start a watch."""
         try:
             check_list_options(options, watch=True)
+            if not self._lists and "sendInitialEvents" in options:
+                raise initial_events_forbidden()
             scope = request_scope(resource, namespace, options)
             demand = required_freshness({**options, "limit": None})
         except StatusError as error:

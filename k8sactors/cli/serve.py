@@ -17,17 +17,20 @@ from k8sactors.cluster.addresses import SERVICE_NETWORK
 from k8sactors.cluster.data_directory import kept_topology
 from k8sactors.cluster.defaults import (
     NODE_PORTS,
+    REQUESTS_IN_FLIGHT,
     SERVED_TOPOLOGY,
     SERVED_WORKERS,
     TOPOLOGIES,
     TopologyName,
 )
 from k8sactors.cluster.errors import ClusterError, DataDirectoryError, ImpossibleClusterError
+from k8sactors.cluster.restoring import snapshot_topology
 from k8sactors.cluster.spec import ClusterSpec
 from k8sactors.observe.logs import LogFormat, LogLevel
 from k8sactors.scenario.manifests import read_manifests
 
 MAX_PORT = 65_535
+UNLIMITED = 1_000_000_000
 EXAMPLES = """
 \b
 Examples:
@@ -100,6 +103,11 @@ def _settings(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[
     help="Where the state is saved on stop, as a snapshot for etcdctl and etcdutl.",
 )
 @click.option(
+    "--restore",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file of --snapshot, of which the cluster is made; with --data-dir a new directory.",
+)
+@click.option(
     "--service-cluster-ip-range",
     "service_cidr",
     default=str(SERVICE_NETWORK),
@@ -123,6 +131,35 @@ def _settings(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[
     metavar="KEY=BOOL,...",
     callback=_settings,
     help="Versions of API groups to serve or not: api/all=false, apps/v1=true, /v1=true.",
+)
+@click.option(
+    "--feature-gates",
+    default="",
+    metavar="NAME=BOOL,...",
+    callback=_settings,
+    help="Features to turn on or off, with the names and defaults of the real server.",
+)
+@click.option(
+    "--max-requests-inflight",
+    type=click.IntRange(0, UNLIMITED),
+    default=REQUESTS_IN_FLIGHT,
+    show_default=True,
+    help="Reads in flight; with --max-mutating-requests-inflight the seats that priority levels "
+    "share. 0: no limit.",
+)
+@click.option(
+    "--max-mutating-requests-inflight",
+    type=click.IntRange(0, UNLIMITED),
+    default=REQUESTS_IN_FLIGHT,
+    show_default=True,
+    help="Writes in flight. 0: no limit.",
+)
+@click.option(
+    "--enable-priority-and-fairness",
+    type=click.BOOL,
+    default=True,
+    show_default=True,
+    help="Off: the two limits are limits, and what finds no room gets 429.",
 )
 @click.option(
     "--enable-admission-plugins",
@@ -163,10 +200,15 @@ def serve(
     kubeconfig: Path | None,
     data_dir: Path | None,
     snapshot: Path | None,
+    restore: Path | None,
     service_cidr: str,
     node_ports: tuple[int, int],
     access: ServedAccess,
     runtime_config: dict[str, str],
+    feature_gates: dict[str, str],
+    max_requests_inflight: int,
+    max_mutating_requests_inflight: int,
+    enable_priority_and_fairness: bool,
     enabled: str,
     disabled: str,
     admission_file: Path | None,
@@ -198,7 +240,10 @@ def serve(
     try:
         on, off = plugin_choice(enabled, disabled)
         spec = ClusterSpec(
-            topology=topology or kept_topology(data_dir) or SERVED_TOPOLOGY,
+            topology=topology
+            or kept_topology(data_dir)
+            or snapshot_topology(restore)
+            or SERVED_TOPOLOGY,
             workers=workers,
             access=access.options,
             service_cidr=service_cidr,
@@ -207,6 +252,10 @@ def serve(
             disable_admission_plugins=off,
             admission_configuration=read_admission_configuration(admission_file),
             runtime_config=runtime_config,
+            feature_gates=feature_gates,
+            max_readonly_in_flight=max_requests_inflight or UNLIMITED,
+            max_mutating_in_flight=max_mutating_requests_inflight or UNLIMITED,
+            enable_priority_and_fairness=enable_priority_and_fairness,
             controllers=tuple(filter(None, (each.strip() for each in controllers.split(",")))),
         )
         if store is not None:
@@ -221,6 +270,8 @@ def serve(
         )
     if snapshot is not None and store is not None:
         raise click.UsageError("--snapshot: save it from the etcd of --store, with etcdctl")
+    if restore is not None and store is not None:
+        raise click.UsageError("--restore: restore it with etcdutl, into the etcd of --store")
     if spec.problems():
         raise click.UsageError("; ".join(spec.problems()))
     problems: list[Problem] = []
@@ -230,7 +281,9 @@ def serve(
         raise SystemExit(BAD_INPUT)
     if store is not None:
         check(store, empty=False)
-    serving = Serving(spec, host, port, access, objects, kubeconfig, data_dir, speed, snapshot)
+    serving = Serving(
+        spec, host, port, access, objects, kubeconfig, data_dir, speed, snapshot, restore
+    )
     try:
         run_until_signal(serving, Logs(log_level, log_format))
     except (OSError, ClusterError, StatusError, CertificateFileError) as error:

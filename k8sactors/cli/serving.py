@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from k8sactors import simulation
 from k8sactors.cli.access import ServedAccess
 from k8sactors.cli.options import Logs
 from k8sactors.cluster import Cluster
-from k8sactors.cluster.data_directory import ClusterDirectory, open_cluster_directory
+from k8sactors.cluster.data_directory import PKI, ClusterDirectory, open_cluster_directory
+from k8sactors.cluster.restoring import companion, restore_directory, save_companion
 from k8sactors.cluster.snapshot_file import save_snapshot
 from k8sactors.cluster.spec import ClusterSpec
 from k8sactors.gateway.pki import Pki
@@ -57,6 +58,8 @@ class Serving:
     speed: float = 1.0
     # Where the state is saved when serving ends in order.
     snapshot: Path | None = None
+    # The snapshot that the cluster begins with.
+    restore: Path | None = None
 
 
 def run_until_signal(serving: Serving, logs: Logs) -> None:
@@ -71,7 +74,13 @@ def run_until_signal(serving: Serving, logs: Logs) -> None:
     configure_logs(logs.level, logs.format)
     # What was made in the life before must not be made again, as uids and names of pods.
     seed = int.from_bytes(os.urandom(8), "big")
-    with _directory_of(serving) as directory:
+    with ExitStack() as stack:
+        if serving.restore is not None and serving.data_dir is None:
+            # What is restored lies on the disk, as long as it is served.
+            made = tempfile.TemporaryDirectory(prefix="k8sactors-")
+            data_dir = Path(stack.enter_context(made)) / "cluster"
+            serving = attrs.evolve(serving, data_dir=data_dir)
+        directory = stack.enter_context(_directory_of(serving))
         simulation.run(
             _until_signal, serving, directory, clock=_clock(serving, directory), seed=seed
         )
@@ -87,6 +96,8 @@ def _directory_of(serving: Serving) -> Iterator[ClusterDirectory | None]:
     if serving.data_dir is None:
         yield None
         return
+    if serving.restore is not None:
+        restore_directory(serving.restore, serving.data_dir, serving.spec)
     directory = open_cluster_directory(serving.data_dir, serving.spec)
     try:
         yield directory
@@ -144,6 +155,9 @@ async def _serve(serving: Serving, directory: ClusterDirectory | None, ending: _
     cert_dir = access.cert_dir
     if cert_dir is None and directory is not None:
         cert_dir = directory.pki
+    if cert_dir is None and serving.snapshot is not None:
+        # With the snapshot the keys are kept, too: tokens and certificates stay good.
+        cert_dir = companion(serving.snapshot) / PKI
     pki = Pki.create(wall_ns, names) if cert_dir is None else Pki.keep(cert_dir, wall_ns, names)
     tls = pki.server_tls(access.client_ca)
     options = attrs.evolve(serving.spec.access, service_account_key=pki.token_key)
@@ -181,6 +195,9 @@ async def _serve(serving: Serving, directory: ClusterDirectory | None, ending: _
                 sys.stdout.flush()
                 await ending.wait()
             if serving.snapshot is not None:
+                kept = None if directory is None or access.cert_dir else directory.pki
+                now_ns = simulation.current().wall_ns()
+                save_companion(serving.snapshot, serving.spec, kept, now_ns)
                 save_snapshot(cluster.assembly, serving.snapshot)
                 click.echo(f"saved {serving.snapshot}", err=True)
 

@@ -144,8 +144,12 @@ class Assembly:
             # Programs of users read the token; what a simulation runs does not.
             service_account_token_volumes=not simulation_module.current().virtual,
             enable_admission_plugins=self._spec.enable_admission_plugins,
-            disable_admission_plugins=self._spec.disable_admission_plugins,
+            disable_admission_plugins=self._spec.admission_plugins_off,
             admission_configuration=self._spec.admission_configuration,
+            feature_gates=self._spec.feature_gates,
+            max_mutating_in_flight=self._spec.max_mutating_in_flight,
+            max_readonly_in_flight=self._spec.max_readonly_in_flight,
+            enable_priority_and_fairness=self._spec.enable_priority_and_fairness,
             service_cidr=self._spec.service_cidr,
             node_ports=self._spec.node_ports,
         )

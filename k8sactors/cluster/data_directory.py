@@ -91,9 +91,9 @@ def open_cluster_directory(path: Path, spec: ClusterSpec) -> ClusterDirectory:
     """
     try:
         found = _read(path)
-        wanted = _description(spec)
+        wanted = description(spec)
         if found is None:
-            _check_new(path)
+            check_new(path)
         elif found != wanted:
             raise DataDirectoryError(_difference(path, found, wanted))
         path.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,8 @@ def _notice(text: str) -> None:
     structlog.get_logger().warning("repaired a data directory", notice=text)
 
 
-def _description(spec: ClusterSpec) -> dict[str, Any]:
+def description(spec: ClusterSpec) -> dict[str, Any]:
+    """Which cluster a directory holds, as it is written down there."""
     return {
         "format": FORMAT,
         "topology": spec.topology,
@@ -157,8 +158,12 @@ def _read(path: Path) -> dict[str, Any] | None:
     return found
 
 
-def _check_new(path: Path) -> None:
-    """Refuse a directory that holds something else."""
+def check_new(path: Path) -> None:
+    """Refuse a directory that holds something else.
+
+    Raises:
+        DataDirectoryError: it does.
+    """
     if (path / data_directory.NAME).exists():
         raise DataDirectoryError(
             f"{path}: holds a store of `raftstore serve`, not a cluster; name another directory, "

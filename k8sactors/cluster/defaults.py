@@ -23,6 +23,8 @@ WORKERS: Final = 3
 ZONES: Final = 3
 NODE_CAPACITY: Final = NodeCapacity()
 NODE_PORTS: Final = APIServerConfig().node_ports
+# Reads, and as many writes.
+REQUESTS_IN_FLIGHT: Final = APIServerConfig().max_readonly_in_flight
 # One way.
 SAME_ZONE_LATENCY_NS: Final = 100 * MICROSECOND
 CROSS_ZONE_LATENCY_NS: Final = 500 * MICROSECOND

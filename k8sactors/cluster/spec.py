@@ -11,6 +11,11 @@ import attrs
 
 from k8sactors.apiserver.admission import plugins, selected
 from k8sactors.apiserver.errors import UnknownPluginError
+from k8sactors.apiserver.feature_gates import (
+    MUTATING_POLICY,
+    feature_gate_problems,
+    is_enabled,
+)
 from k8sactors.cluster import defaults
 from k8sactors.cluster.access import AccessOptions
 from k8sactors.cluster.addresses import (
@@ -82,6 +87,12 @@ class ClusterSpec:
     admission_configuration: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     # Which versions of API groups clients are served, as in `--runtime-config`: by key, as texts.
     runtime_config: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    # As in `--feature-gates`: by name, as texts.
+    feature_gates: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    # The seats that priority levels share, or the limits of each where they are off.
+    max_mutating_in_flight: int = defaults.REQUESTS_IN_FLIGHT
+    max_readonly_in_flight: int = defaults.REQUESTS_IN_FLIGHT
+    enable_priority_and_fairness: bool = True
     # Opens the disks of the store's members where they are to outlive the process, which needs real
     # time; None: they are simulated.
     open_disk: OpenDisk | None = attrs.field(default=None, eq=False, repr=False)
@@ -100,6 +111,14 @@ class ClusterSpec:
         )
 
     @property
+    def admission_plugins_off(self) -> tuple[str, ...]:
+        """The admission plugins that do not run: those that are named, and by feature gates."""
+        off = self.disable_admission_plugins
+        if MUTATING_POLICY in off or is_enabled(self.feature_gates, MUTATING_POLICY):
+            return off
+        return (*off, MUTATING_POLICY)
+
+    @property
     def controller_manager(self) -> ControllerManagerConfig:
         """What every controller manager is started with."""
         settings = {"cluster_cidr": self.pod_network.cluster_cidr, **self.controller_settings}
@@ -116,6 +135,9 @@ class ClusterSpec:
         found += self._count_problems()
         found += self.access.problems()
         found += runtime_config_problems(self.runtime_config)
+        found += feature_gate_problems(self.feature_gates)
+        if min(self.max_mutating_in_flight, self.max_readonly_in_flight) < 1:
+            found.append("requests in flight: at least one of each kind must be possible")
         try:
             self.controller_manager.select()
             selected(plugins(), self.enable_admission_plugins, self.disable_admission_plugins)

@@ -14,8 +14,9 @@ from typing import Any
 import attrs
 import trio
 
-from k8sactors.actors import Actor
+from k8sactors.actors import Actor, Message
 from k8sactors.api.kind import Kind
+from k8sactors.api.protocol import HEALTH, HEALTH_RESPONSE
 from k8sactors.api.scheme import Scheme, builtin
 from k8sactors.api.user import UserInfo, service_account_user
 from k8sactors.apiextensions.definition import RESOURCE as DEFINITIONS
@@ -101,6 +102,11 @@ class ControllerManager(Actor):
             }
             for controller in self.controllers
         }
+
+    def on_message(self, message: Message) -> None:
+        """Tell that it lives, as the real one's `/healthz`."""
+        if message.kind == HEALTH:
+            message.reply(HEALTH_RESPONSE, [True, "ok"])
 
     def on_start(self) -> None:
         """Campaign for the Lease, or start at once where there is no election."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from k8sactors.actors import Actor, Message
+from k8sactors.api.protocol import HEALTH, HEALTH_RESPONSE
 from k8sactors.api.user import UserInfo
 from k8sactors.client import Client, EventRecorder, InformerFactory, LeaderElector
 from k8sactors.scheduler.api_writer import ApiWriter
@@ -78,7 +79,7 @@ class Scheduler(Actor):
         recorder = EventRecorder(client, self._profiles[0].scheduler_name)
         writer = self._writer = ApiWriter(client, recorder)
         self._informers = InformerFactory(client)
-        handle = Handle(self.cache, writer, self._informers)
+        handle = Handle(self.cache, writer, self._informers, after=ctx.after)
         self.frameworks = {p.scheduler_name: Framework(p, handle) for p in self._profiles}
         self.queue = SchedulingQueue(self.frameworks, ctx.now_ns)
         handle.retry = self.queue.retry
@@ -103,7 +104,9 @@ class Scheduler(Actor):
         self._elector.stop()
 
     def on_message(self, message: Message) -> None:
-        """`scheduler.explain` with [namespace, name] of a pod."""
+        """`scheduler.explain` with [namespace, name] of a pod, and whether it lives."""
+        if message.kind == HEALTH:
+            message.reply(HEALTH_RESPONSE, [True, "ok"])
         if message.kind == "scheduler.explain":
             namespace, name = message.payload
             obj = self._pods.get(namespace, name)

@@ -7,7 +7,7 @@ of the old cluster has: should one of those still run, no member takes it for on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -47,8 +47,10 @@ def read_state(path: Path, *, check_hash: bool) -> list[bytes]:
     return list(etcd_database.read(path, data))
 
 
-def restore_cluster(path: Path, chunks: list[bytes], members: int) -> DataDirectory:
-    """Make the directory of a cluster whose members live in one process.
+def restore_cluster(
+    path: Path, chunks: list[bytes], members: int, names: Sequence[str] = ()
+) -> DataDirectory:
+    """Make the directory of a cluster whose members live in one process; by default it names them.
 
     Raises:
         StorageError: the directory is not empty, or cannot be written.
@@ -56,7 +58,9 @@ def restore_cluster(path: Path, chunks: list[bytes], members: int) -> DataDirect
 
     def make() -> DataDirectory:
         cluster_id = new_cluster_id()
-        peers = [Peer(number, f"member-{number}") for number in range(1, members + 1)]
+        numbers = range(1, members + 1)
+        known = names or [f"member-{number}" for number in numbers]
+        peers = [Peer(number, name) for number, name in zip(numbers, known, strict=True)]
         for peer in peers:
             identity = Identity(cluster_id, peer.id)
             _plant(path / peer.name, identity, _snapshot(chunks, [peer.id for peer in peers]))

@@ -289,6 +289,8 @@ def test_bad_options_are_refused_without_showing_secrets(tmp_path: Path) -> None
             ["--audit-policy-file", str(tokens), "--audit-log-path", "-"],
             "an object of kind Policy is expected",
         ),
+        (["--feature-gates", "Magic=true"], "unrecognized feature gate: Magic"),
+        (["--feature-gates", "SidecarContainers=0"], "feature is locked to true"),
         (["--authorization-mode", ""], "at least one authorization mode is needed"),
     ):
         done = subprocess.run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from k8sactors.api import errors, meta
@@ -23,6 +23,22 @@ class NodeStrategy(Strategy):
         """Status has its own subresource."""
         carry(new, old, "status")
 
+
+def _component(tell: Callable[[Object], str]) -> Tell:
+    """Something of the condition Healthy; "" without one."""
+
+    def cell(obj: Mapping[str, Any], _now_ns: int) -> str:
+        conditions = obj.get("conditions") or ()
+        return next((tell(each) for each in conditions if each.get("type") == "Healthy"), "")
+
+    return cell
+
+
+_COMPONENT = (
+    Column("Status", _component(lambda of: "Healthy" if of["status"] == "True" else "Unhealthy")),
+    Column("Message", _component(lambda of: str(of.get("message", "")))),
+    Column("Error", _component(lambda of: str(of.get("error", "")))),
+)
 
 _BEING_EMPTIED = (
     "The system is ensuring all content is removed from this namespace.  Upon completion, this "
@@ -147,6 +163,7 @@ KINDS = (
     Kind(
         kind="ComponentStatus",
         plural="componentstatuses",
+        columns=(NAME, *_COMPONENT),
         served=(Served("", "v1"),),
         namespaced=False,
         short_names=("cs",),
