@@ -205,8 +205,11 @@ class _Run:
         before, requests = pod_requests(
             op, self._workload.default_pod_template, namespace, unique, op.get("count")
         )
-        if before:
-            await self._send(before, f"{unique} volumes")
+        # Their status can be written when they exist: requests overtake each other.
+        for verb in ("create", "update"):
+            volumes = [request for request in before if request.verb == verb]
+            if volumes:
+                await self._send(volumes, f"{unique} volumes")
         if op.get("collectMetrics"):
             self._start(op, "", frozenset((namespace,)), {})
         records = [request.record for request in requests if request.record is not None]

@@ -102,6 +102,27 @@ def test_the_table_names_gates_and_what_was_not_run(
     assert "0 measured, 1 not run" in done.stdout
 
 
+def test_pods_with_volumes_that_are_bound_to_their_claims(tmp_path: Path) -> None:
+    spec = "{accessModes: [ReadOnlyMany], capacity: {storage: 1Gi}, csi: {driver: d}}"
+    claim = "{accessModes: [ReadOnlyMany], resources: {requests: {storage: 1Gi}}}"
+    complete = '{annotations: {pv.kubernetes.io/bind-completed: "true"}}'
+    operations = """
+  - opcode: createPods
+    countParam: $pods
+    collectMetrics: true
+    persistentVolumeTemplatePath: pv.yaml
+    persistentVolumeClaimTemplatePath: pvc.yaml
+"""
+    file = write(
+        tmp_path,
+        NODES + operations,
+        pv=f"{{apiVersion: v1, kind: PersistentVolume, spec: {spec}}}",
+        pvc=f"{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {complete}, spec: {claim}}}",
+    )
+    (result,) = figures(file)
+    assert result["pods"] == 3
+
+
 def test_rates_are_sampled_by_when_pods_were_bound() -> None:
     bound_s = [10.05] * 3 + [10.15] * 5 + [10.25]
     assert sampled_rates(10.0, bound_s) == [30.0, 50.0]
