@@ -7,9 +7,9 @@ garbage collector deletes it with the pod.
 from __future__ import annotations
 
 from k8sactors.api.meta import is_controlled_by, owner_reference
+from k8sactors.api.persistent_volumes import CLAIMS
 from k8sactors.controllers.errors import ControllersError
 from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
-from k8sactors.controllers.machinery.volumes import CLAIMS
 
 _POD_INDEX = "ephemeral claim"
 

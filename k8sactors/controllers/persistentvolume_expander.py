@@ -6,15 +6,15 @@ CSI driver, and told so.
 
 from __future__ import annotations
 
-from k8sactors.client import object_key
-from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
-from k8sactors.controllers.machinery.volumes import (
+from k8sactors.api.persistent_volumes import (
     CLAIMS,
     VOLUMES,
     capacity_of,
     phase_of,
     request_of,
 )
+from k8sactors.client import object_key
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
 
 
 class PersistentVolumeExpander(Controller):

@@ -105,6 +105,26 @@ class ApiWriter:
             decode=False,
         )
 
+    def change(self, resource: str, obj: dict[str, Any], patch: dict[str, Any], done: Done) -> None:
+        """Change an object by a merge patch; a conflict when it has changed since `obj`."""
+        metadata = obj["metadata"]
+        own = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+
+        def failed(error: StatusError) -> None:
+            done(Status(Code.ERROR, (error.message,)))
+
+        self._client.submit(
+            "patch",
+            resource,
+            namespace=metadata.get("namespace"),
+            name=metadata["name"],
+            body={**patch, "metadata": {**patch.get("metadata", {}), **own}},
+            options={"patchType": "merge"},
+            on_done=lambda _: done(None),
+            on_error=failed,
+            decode=False,
+        )
+
     def scheduled(self, pod: PodInfo, node_name: str) -> None:
         """Tell that the pod has been bound."""
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {node_name}"

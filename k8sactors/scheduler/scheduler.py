@@ -79,7 +79,7 @@ class Scheduler(Actor):
         recorder = EventRecorder(client, self._profiles[0].scheduler_name)
         writer = self._writer = ApiWriter(client, recorder)
         self._informers = InformerFactory(client)
-        handle = Handle(self.cache, writer, self._informers)
+        handle = Handle(self.cache, writer, self._informers, after=ctx.after)
         self.frameworks = {p.scheduler_name: Framework(p, handle) for p in self._profiles}
         self.queue = SchedulingQueue(self.frameworks, ctx.now_ns)
         handle.retry = self.queue.retry

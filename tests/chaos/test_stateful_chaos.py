@@ -9,13 +9,13 @@ import pytest
 import trio
 
 from k8sactors import simulation
+from k8sactors.api.persistent_volumes import capacity_of, request_of
 from k8sactors.chaos.cluster.history import cluster_history
 from k8sactors.chaos.cluster.options import ClusterChaos
 from k8sactors.chaos.cluster.run import ClusterChaosRun
 from k8sactors.checkers.kubernetes import check_safety
 from k8sactors.cluster import Cluster
 from k8sactors.cluster.spec import ClusterSpec
-from k8sactors.controllers.machinery.volumes import capacity_of, request_of
 from k8sactors.controllers.persistentvolume_binder import controller as binder
 from k8sactors.controllers.statefulset.pod_control import StatefulPodControl
 from tests.chaos.stateful_workload import set_up, wait_ready

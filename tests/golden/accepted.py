@@ -67,6 +67,9 @@ ACCEPTED: tuple[tuple[str, str], ...] = (
         "ds-insufficient-resources",
         r'event not recorded: .*"FailedScheduling".*"insufficient/cpu".*',
     ),
+    # Since 1.21 what keeps a pod from all nodes is not counted by nodes.
+    ("schedvol-claim-missing", r"final Pod/a-missing .*\bother\[0\]: .*persistentvolumeclaim .*"),
+    ("schedvol-claim-missing", r'event not .*"a-missing", .*persistentvolumeclaim .*'),
     # A node without conditions is not tainted; its capacity is reported a moment later.
     ("ds-node-added", r'event not recorded: .*"FailedScheduling".*"too-many-pods": 1.*'),
     ("job-delete-background", r"order: .*"),

@@ -21,12 +21,12 @@ from k8sactors.api.attachments import (
 )
 from k8sactors.api.errors import StatusError
 from k8sactors.api.meta import condition_is
+from k8sactors.api.persistent_volumes import CLAIMS, VOLUMES, claim_key, is_fully_bound
 from k8sactors.client import is_already_exists, is_not_found
 from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
 from k8sactors.controllers.machinery.options import ControllerOptions
 from k8sactors.controllers.machinery.pods import is_finished
 from k8sactors.controllers.machinery.taints import taints_of
-from k8sactors.controllers.machinery.volumes import CLAIMS, VOLUMES, claim_key, is_fully_bound
 from k8sactors.simulation import SECOND
 
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from k8sactors.client import Client, EventRecorder, SharedInformer, object_key
-from k8sactors.controllers.machinery.volumes import (
+from k8sactors.api.persistent_volumes import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
     CLAIMS,
@@ -19,6 +18,7 @@ from k8sactors.controllers.machinery.volumes import (
     phase_of,
     with_annotation,
 )
+from k8sactors.client import Client, EventRecorder, SharedInformer, object_key
 
 Object = dict[str, Any]
 

@@ -13,10 +13,7 @@ import attrs
 
 from k8sactors.api import pod_references
 from k8sactors.api.errors import StatusError
-from k8sactors.client import is_not_found, object_key
-from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
-from k8sactors.controllers.machinery.options import ControllerOptions
-from k8sactors.controllers.machinery.volumes import (
+from k8sactors.api.persistent_volumes import (
     BETA_STORAGE_PROVISIONER,
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
@@ -36,12 +33,15 @@ from k8sactors.controllers.machinery.volumes import (
     phase_of,
     with_annotation,
 )
-from k8sactors.controllers.persistentvolume_binder.binding import Binding, Latest
-from k8sactors.controllers.persistentvolume_binder.matching import (
+from k8sactors.api.volume_matching import (
     best_match,
     mismatch,
     volume_mode,
 )
+from k8sactors.client import is_not_found, object_key
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.options import ControllerOptions
+from k8sactors.controllers.persistentvolume_binder.binding import Binding, Latest
 from k8sactors.controllers.persistentvolume_binder.reclaiming import reclaim
 from k8sactors.simulation import SECOND
 
@@ -149,7 +149,7 @@ class PersistentVolumeBinder(Controller):
 
     async def _sync_unbound_claim(self, key: str, claim: Object) -> None:
         """A claim to any volume that suits it."""
-        delayed = delays_binding(claim, self._classes)
+        delayed = delays_binding(self._classes.lister.get(None, class_of(claim)))
         volume = best_match(self._offers(claim), claim, delayed=delayed)
         if volume is not None:
             await self._binding.bind(volume, claim)
@@ -175,7 +175,7 @@ class PersistentVolumeBinder(Controller):
 
     async def _assign_default_class(self, claim: Object) -> bool:
         """Give a claim that names no class the default one that has come since (KEP-3333)."""
-        found = default_class(self._classes)
+        found = default_class(self._classes.lister.list())
         if found is None:
             return False
         spec = {**claim["spec"], "storageClassName": found["metadata"]["name"]}

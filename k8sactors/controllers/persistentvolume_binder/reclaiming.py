@@ -10,8 +10,8 @@ import re
 from typing import Any, Final
 
 from k8sactors.api.errors import StatusError
+from k8sactors.api.persistent_volumes import PROVISIONED_BY, VOLUMES, annotations_of
 from k8sactors.client import Client, is_not_found
-from k8sactors.controllers.machinery.volumes import PROVISIONED_BY, VOLUMES, annotations_of
 from k8sactors.controllers.persistentvolume_binder.binding import Binding
 
 Object = dict[str, Any]

@@ -13,11 +13,7 @@ import attrs
 
 from k8sactors.api.attachments import RESOURCE as ATTACHMENTS
 from k8sactors.api.errors import StatusError
-from k8sactors.client import is_already_exists, is_not_found, object_key
-from k8sactors.client.indexer import Lister
-from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
-from k8sactors.controllers.machinery.options import ControllerOptions
-from k8sactors.controllers.machinery.volumes import (
+from k8sactors.api.persistent_volumes import (
     CLAIMS,
     PROVISIONED_BY,
     SELECTED_NODE,
@@ -32,6 +28,10 @@ from k8sactors.controllers.machinery.volumes import (
     phase_of,
     request_of,
 )
+from k8sactors.client import is_already_exists, is_not_found, object_key
+from k8sactors.client.indexer import Lister
+from k8sactors.controllers.machinery.controller import Controller, ManagerContext, Object
+from k8sactors.controllers.machinery.options import ControllerOptions
 from k8sactors.controllers.simulated_csi.volumes import FINALIZER, volume_for
 from k8sactors.simulation import SECOND
 

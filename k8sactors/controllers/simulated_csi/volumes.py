@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from k8sactors.controllers.machinery.volumes import PROVISIONED_BY
+from k8sactors.api.persistent_volumes import PROVISIONED_BY
 
 Object = dict[str, Any]
 ZONE: Final = "topology.kubernetes.io/zone"

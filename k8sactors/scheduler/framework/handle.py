@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -27,9 +27,23 @@ class ApiAccess(Protocol):
     def evict(self, victim: PodInfo, message: str, failed: Callable[[], None]) -> None:
         """Delete a victim of preemption gracefully, and say why in its status and in an event."""
 
+    def change(
+        self,
+        resource: str,
+        obj: dict[str, Any],
+        patch: dict[str, Any],
+        done: Callable[[Status | None], None],
+    ) -> None:
+        """Change an object of any resource by a merge patch, unless it has changed since `obj`."""
+
 
 def _no_queue(_pod: PodInfo) -> None:
     """Without a scheduling queue no pod waits for another attempt."""
+
+
+def _no_timers(_delay_ns: int, _callback: Callable[[], None], /) -> object:
+    """Without a scheduler no time passes."""
+    return None
 
 
 @attrs.define
@@ -43,6 +57,8 @@ class Handle:
     informers: InformerFactory | None = None
     # Tries a pod again that was found unschedulable, as soon as its back-off allows.
     retry: Callable[[PodInfo], None] = _no_queue
+    # Runs a callback in the scheduler's turn after so many nanoseconds.
+    after: Callable[[int, Callable[[], None]], object] = _no_timers
     nominations: Nominations = attrs.Factory(Nominations)
     waiting: WaitingPods = attrs.Factory(WaitingPods)
 

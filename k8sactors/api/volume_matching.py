@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from k8sactors.api import selectors
-from k8sactors.controllers.machinery.volumes import (
+from k8sactors.api.persistent_volumes import (
     capacity_of,
     class_of,
     is_bound_to,
@@ -50,12 +50,13 @@ def mismatch(volume: Object, claim: Object) -> str:
     return ""
 
 
-def best_match(volumes: Iterable[Object], claim: Object, *, delayed: bool) -> Object | None:
-    """The volume to bind: one that waits for this claim, else the smallest that is large enough.
+def matches(volumes: Iterable[Object], claim: Object, *, delayed: bool) -> list[Object]:
+    """The volumes that a claim can have, the best first.
 
-    Volumes with fewer access modes go first, so that those with many stay free for claims that
-    need them. With `delayed` only a volume that waits for the claim counts: the scheduler chooses
-    among the others.
+    Those that wait for this claim exclude all others; else the smallest that is large enough is the
+    best. Volumes with fewer access modes go first, so that those with many stay free for claims
+    that need them. With `delayed` only a volume that waits for the claim counts: the scheduler
+    chooses among the others.
     """
     size = request_of(claim)
     wanted = modes_of(claim)
@@ -67,11 +68,11 @@ def best_match(volumes: Iterable[Object], claim: Object, *, delayed: bool) -> Ob
         and "deletionTimestamp" not in volume["metadata"]
         and capacity_of(volume) >= size
     ]
-    reserved = [volume for volume in candidates if is_bound_to(volume, claim)]
-    if not reserved and not delayed:
+    found = [volume for volume in candidates if is_bound_to(volume, claim)]
+    if not found and not delayed:
         given = claim["spec"].get("selector")
         selector = selectors.parse_label_selector(given) if given else None
-        reserved = [
+        found = [
             volume
             for volume in candidates
             if phase_of(volume) == "Available"
@@ -80,7 +81,12 @@ def best_match(volumes: Iterable[Object], claim: Object, *, delayed: bool) -> Ob
             and _attributes_class(volume) == _attributes_class(claim)
             and (selector is None or selector.matches(volume["metadata"].get("labels") or {}))
         ]
-    return min(reserved, key=_preference, default=None)
+    return sorted(found, key=_preference)
+
+
+def best_match(volumes: Iterable[Object], claim: Object, *, delayed: bool) -> Object | None:
+    """The first of `matches`, None without any."""
+    return next(iter(matches(volumes, claim, delayed=delayed)), None)
 
 
 def _preference(volume: Object) -> tuple[Any, ...]:

@@ -1,15 +1,15 @@
-"""What controllers need to know of persistent volumes and claims: class, capacity, who is bound.
+"""Facts about persistent volumes and claims: class, capacity, who is bound to whom.
 
-The annotations are those of the real controllers; schedulers and provisioners read them too.
+Controllers, the scheduler and provisioners share them, and the annotations of the real components.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, Final
 
 from k8sactors.api import quantity
-from k8sactors.client import SharedInformer
 
 Object = dict[str, Any]
 CLAIMS: Final = "persistentvolumeclaims"
@@ -58,21 +58,23 @@ def names_no_class(claim: Object) -> bool:
     )
 
 
-def default_class(classes: SharedInformer) -> Object | None:
+def default_class(classes: Iterable[Object]) -> Object | None:
     """The newest StorageClass that is marked as the default; by name among equals."""
     marked = [
         each
-        for each in classes.lister.list()
+        for each in classes
         if any(annotations_of(each).get(name) == "true" for name in _DEFAULT_CLASS)
     ]
     marked.sort(key=lambda each: each["metadata"]["name"])
     return max(marked, key=lambda each: each["metadata"]["creationTimestamp"], default=None)
 
 
-def delays_binding(claim: Object, classes: SharedInformer) -> bool:
-    """Whether the claim waits for a pod that the scheduler has placed."""
-    found = classes.lister.get(None, class_of(claim))
-    return found is not None and found.get("volumeBindingMode") == WAIT_FOR_FIRST_CONSUMER
+def delays_binding(storage_class: Object | None) -> bool:
+    """Whether claims of a class wait for a pod that the scheduler has placed."""
+    return (
+        storage_class is not None
+        and storage_class.get("volumeBindingMode") == WAIT_FOR_FIRST_CONSUMER
+    )
 
 
 def capacity_of(volume: Object) -> Fraction:
