@@ -49,7 +49,7 @@ class BindingCycle:
     def start(self) -> None:
         """Run until the API server has to be waited for."""
         framework = self._framework
-        if framework.reserves:
+        if self._state.reserves:
             status = framework.run_reserves(self._state, self._pod, self._node)
             if status is not None:
                 self._on_failed(self._pod, status)
@@ -78,7 +78,7 @@ class BindingCycle:
     def _pre_bind(self, refusal: Status | None) -> None:
         if refusal is not None:
             self._fail(refusal)
-        elif self._framework.pre_binds:
+        elif self._state.pre_binds:
             self._framework.run_pre_binds(self._state, self._pod, self._node, self._bind)
         else:
             self._bind(None)

@@ -61,10 +61,15 @@ class CycleState:
     # (weight, plugin) of the Score plugins that did not ask to be skipped in PreScore.
     scores: list[tuple[int, ScorePlugin]] = attrs.Factory(list)
     notes: dict[Hashable, Any] = attrs.Factory(dict)
+    # The Reserve and PreBind plugins that have something to say about the pod.
+    reserves: Sequence[ReservePlugin] = ()
+    pre_binds: Sequence[PreBindPlugin] = ()
 
     def fork(self) -> CycleState:
         """A state of its own for one pod, from what pods of equal signature share."""
-        return CycleState(self.filters, self.scores, dict(self.notes))
+        return CycleState(
+            self.filters, self.scores, dict(self.notes), self.reserves, self.pre_binds
+        )
 
 
 class Plugin(ABC):
@@ -81,6 +86,9 @@ class Plugin(ABC):
     # Whether the plugin signs only pods about which it has nothing to say: those that it skips in
     # PreFilter and PreScore. For them `sign` gives `PodInfo.requirements`.
     signs_skipped_pods_only: ClassVar[bool] = False
+    # Whether the plugin's Reserve and PreBind have nothing to do either for pods that it skips in
+    # PreFilter.
+    skips_binding_too: ClassVar[bool] = False
 
     def __init__(self, handle: Handle) -> None:
         self.handle = handle

@@ -149,7 +149,10 @@ class Framework:
     def run_pre_filters(
         self, state: CycleState, pod: PodInfo, cache: Cache, part: Part | None = None
     ) -> tuple[PreFilterOutcome, tuple[str, ...]]:
-        """The outcome, and the plugins that restricted the nodes; sets `state.filters`."""
+        """The outcome, and the plugins that restricted the nodes.
+
+        Sets `state.filters`, `state.reserves` and `state.pre_binds`.
+        """
         part = part or self.every_part
         skipped: dict[str, None] = {}
         allowed: frozenset[str] | None = None
@@ -166,6 +169,8 @@ class Framework:
             else:
                 return answer, ()
         state.filters = [plugin for plugin in part.filters if plugin.name not in skipped]
+        state.reserves = [p for p in self.reserves if not _is_skipped(p, skipped)]
+        state.pre_binds = [p for p in self.pre_binds if not _is_skipped(p, skipped)]
         return allowed, tuple(restricting)
 
     def run_pre_scores(self, state: CycleState, pod: PodInfo, part: Part | None = None) -> None:
@@ -194,7 +199,7 @@ class Framework:
 
     def run_reserves(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         """The first refusal, after undoing what was reserved."""
-        for plugin in self.reserves:
+        for plugin in state.reserves:
             status = plugin.reserve(state, pod, node)
             if status is not None:
                 self.run_unreserves(state, pod, node)
@@ -203,7 +208,7 @@ class Framework:
 
     def run_unreserves(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> None:
         """Undo, in reverse order."""
-        for plugin in reversed(self.reserves):
+        for plugin in reversed(state.reserves):
             plugin.unreserve(state, pod, node)
 
     def run_permits(
@@ -228,7 +233,7 @@ class Framework:
         done: Callable[[Status | None], None],
     ) -> None:
         """Run PreBind plugins one after the other."""
-        plugins = iter(self.pre_binds)
+        plugins = iter(state.pre_binds)
 
         def advance(status: Status | None) -> None:
             plugin = next(plugins, None) if status is None else None
@@ -269,6 +274,10 @@ class Framework:
         """Tell every PostBind plugin."""
         for plugin in self.post_binds:
             plugin.post_bind(state, pod, node)
+
+
+def _is_skipped(plugin: Plugin, skipped: Mapping[str, None]) -> bool:
+    return plugin.skips_binding_too and plugin.name in skipped
 
 
 def _signature(plugins: Iterable[Plugin], pod: PodInfo) -> Hashable | None:

@@ -82,6 +82,7 @@ class VolumeBinding(PreFilterPlugin, FilterPlugin, ReservePlugin, PreBindPlugin)
     name = NAME
     default_position = 100
     signs_skipped_pods_only = True
+    skips_binding_too = True
 
     def __init__(self, handle: Handle) -> None:
         super().__init__(handle)
