@@ -30,6 +30,9 @@ class Freshness(NamedTuple):
     revision: int = 0
 
 
+# The option of a watch that begins with what there is, and tells when that has been sent.
+INITIAL_EVENTS = "sendInitialEvents"
+
 # Of a revision: it has 63 bits.
 MAX_DIGITS = 18
 
@@ -73,40 +76,66 @@ def parse_revision(text: Any) -> int:
     raise errors.bad_request(f'invalid resource version "{text}": not a number')
 
 
-def check_list_options(options: dict[str, Any], *, watch: bool = False) -> None:
-    """Refuse combinations that have no meaning.
+def check_list_options(options: dict[str, Any]) -> None:
+    """Refuse combinations that have no meaning for a list.
 
     Raises:
         StatusError: 400 or 422, as the real server answers.
     """
     match = options.get("resourceVersionMatch")
     version = options.get("resourceVersion")
+    if options.get(INITIAL_EVENTS) is not None:
+        raise _forbidden(INITIAL_EVENTS, f"{INITIAL_EVENTS} is forbidden for list")
     if not match:
         if options.get("continue") and version not in {None, "", "0"}:
             text = "specifying resource version is not allowed when using continue"
             raise errors.bad_request(text)
         return
     problem = ""
-    if watch:
-        problem = "Forbidden: resourceVersionMatch is forbidden for watch"
-    elif not version:
-        problem = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+    if not version:
+        problem = "resourceVersionMatch is forbidden unless resourceVersion is provided"
     elif options.get("continue"):
-        problem = "Forbidden: resourceVersionMatch is forbidden when continue is provided"
+        problem = "resourceVersionMatch is forbidden when continue is provided"
     elif match == "Exact" and version == "0":
-        problem = 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        problem = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
     if problem:
-        raise _invalid_options(Cause("resourceVersionMatch", "FieldValueForbidden", problem))
+        raise _forbidden("resourceVersionMatch", problem)
     if match not in {"Exact", "NotOlderThan"}:
-        text = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
-        raise _invalid_options(Cause("resourceVersionMatch", "FieldValueNotSupported", text))
+        raise _unknown_match(match, '"Exact", "NotOlderThan", ""')
 
 
-def initial_events_forbidden() -> StatusError:
-    """422, what a watch with `sendInitialEvents` gets where the feature is off."""
-    name = "sendInitialEvents"
-    text = f"Forbidden: {name} is forbidden for watch unless the WatchList feature gate is enabled"
-    return _invalid_options(Cause(name, "FieldValueForbidden", text))
+def check_watch_options(options: dict[str, Any], *, lists: bool = True) -> None:
+    """Refuse combinations that have no meaning for a watch.
+
+    A watch with `sendInitialEvents` (KEP-3157) demands a freshness as a list does; `lists` tells
+    whether that is switched on.
+
+    Raises:
+        StatusError: 422.
+    """
+    match = options.get("resourceVersionMatch")
+    if options.get(INITIAL_EVENTS) is not None:
+        if match != "NotOlderThan":
+            text = f"{INITIAL_EVENTS} requires setting resourceVersionMatch to NotOlderThan"
+            raise _forbidden("resourceVersionMatch", text)
+        if not lists:
+            text = f"{INITIAL_EVENTS} is forbidden for watch unless the WatchList feature gate is"
+            raise _forbidden(INITIAL_EVENTS, f"{text} enabled")
+    elif match:
+        text = f"resourceVersionMatch is forbidden for watch unless {INITIAL_EVENTS} is provided"
+        raise _forbidden("resourceVersionMatch", text)
+    if match and options.get("continue"):
+        text = "resourceVersionMatch is forbidden when continue is provided"
+        raise _forbidden("resourceVersionMatch", text)
+
+
+def _forbidden(field: str, detail: str) -> StatusError:
+    return _invalid_options(Cause(field, "FieldValueForbidden", f"Forbidden: {detail}"))
+
+
+def _unknown_match(match: Any, supported: str) -> StatusError:
+    text = f'Unsupported value: "{match}": supported values: {supported}'
+    return _invalid_options(Cause("resourceVersionMatch", "FieldValueNotSupported", text))
 
 
 def _invalid_options(cause: Cause) -> StatusError:

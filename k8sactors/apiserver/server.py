@@ -54,6 +54,7 @@ from k8sactors.apiserver.connections import Connections
 from k8sactors.apiserver.custom_resources import CustomResources
 from k8sactors.apiserver.environment import Environment
 from k8sactors.apiserver.feed import Feed
+from k8sactors.apiserver.freshness import INITIAL_EVENTS
 from k8sactors.apiserver.pages import pages
 from k8sactors.apiserver.priority_and_fairness.configuration_keeper import ConfigurationKeeper
 from k8sactors.apiserver.priority_and_fairness.flow_control import (
@@ -457,7 +458,7 @@ class APIServer(Actor):
             request = OtherRequest(
                 attributes, partial(self._begin_watch, message, resource), refuse
             )
-            begins_with_all = (options or {}).get("sendInitialEvents") and not attributes.name
+            begins_with_all = (options or {}).get(INITIAL_EVENTS) and not attributes.name
             objects = len(resource.cache.entries) if begins_with_all else 0
             if self.flow.enter_other(request, objects):
                 request.run()

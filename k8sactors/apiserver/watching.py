@@ -15,10 +15,10 @@ from k8sactors.apiserver.errors import StoreError
 from k8sactors.apiserver.feature_gates import WATCH_LIST, is_enabled
 from k8sactors.apiserver.freshness import (
     ANY,
+    INITIAL_EVENTS,
     Freshness,
     Source,
-    check_list_options,
-    initial_events_forbidden,
+    check_watch_options,
     required_freshness,
 )
 from k8sactors.apiserver.reads import Reads, request_scope
@@ -27,6 +27,8 @@ from k8sactors.apiserver.watchers import Scope, Watcher
 from k8sactors.simulation import SECOND, Clock, Timer
 
 TIMEOUT_SLACK_NS = SECOND
+# What the bookmark says that follows the initial events.
+END = {"k8s.io/initial-events-end": "true"}
 
 
 class OpenWatch:
@@ -127,7 +129,8 @@ class Watches:
         self._bookmark_interval_ns = config.bookmark_interval_ns
         self._buffer_events = config.watch_buffer_events
         self._open: dict[OpenWatch, None] = {}
-        self._bookmarks: dict[str, bytes] = {}
+        # By resource, and whether it ends the initial events.
+        self._bookmarks: dict[tuple[str, bool], bytes] = {}
 
     def start(self) -> None:
         """Begin sending bookmarks."""
@@ -138,9 +141,7 @@ class Watches:
     ) -> None:
         """Start a watch."""
         try:
-            check_list_options(options, watch=True)
-            if not self._lists and "sendInitialEvents" in options:
-                raise initial_events_forbidden()
+            check_watch_options(options, lists=self._lists)
             scope = request_scope(resource, namespace, options)
             demand = required_freshness({**options, "limit": None})
         except StatusError as error:
@@ -161,7 +162,8 @@ class Watches:
             )
         # A watch from N needs a cache that works, not one that has reached N: what is not newer
         # than N is left out.
-        wanted = ANY if demand.source is Source.NOT_OLDER else demand
+        resumes = demand.source is Source.NOT_OLDER and not options.get(INITIAL_EVENTS)
+        wanted = ANY if resumes else demand
         self._reads.when_fresh(
             wanted,
             lambda: self._begin(watch, demand),
@@ -186,17 +188,20 @@ class Watches:
         bookmarks = bool(watch.options.get("allowWatchBookmarks"))
         revision = self._feed.revision
         initial: list[Any] = []
-        if demand.source is Source.NOT_OLDER:
+        begins_with_all = watch.options.get(INITIAL_EVENTS)
+        if demand.source is Source.NOT_OLDER and not begins_with_all:
             revision = demand.revision
             try:
                 cache.check_revision(revision)
             except StatusError as error:
                 self._refuse(watch, error)
                 return
-        else:
+        elif begins_with_all is not False:
             initial = [
                 [ADDED, entry.mod_revision, entry.data] for entry in cache.select(watch.scope)
             ]
+            if begins_with_all and bookmarks:
+                initial.append([BOOKMARK, revision, self._bookmark(watch.resource, END)])
         limit = self._buffer_events + len(initial)
         watcher = Watcher(watch.scope, watch, revision, limit, bookmarks=bookmarks)
         watch.watcher = watcher
@@ -250,12 +255,19 @@ class Watches:
         if watcher.pending or watcher.sink.credit <= 0:
             return  # it has not seen everything
         watcher.last_revision = revision
-        info = resource.info
-        data = self._bookmarks.get(resource.name)
-        if data is None:
-            empty = {"kind": info.kind, "apiVersion": info.api_version, "metadata": {}}
-            data = self._bookmarks[resource.name] = codec.encode(empty)
+        data = self._bookmark(resource, {})
         watcher.sink.send([[BOOKMARK, revision, data]])
+
+    def _bookmark(self, resource: Resource, annotations: dict[str, str]) -> bytes:
+        """The object of a bookmark: empty but for its version and these annotations."""
+        key = resource.name, bool(annotations)
+        data = self._bookmarks.get(key)
+        if data is None:
+            info = resource.info
+            metadata = {"annotations": annotations} if annotations else {}
+            empty = {"kind": info.kind, "apiVersion": info.api_version, "metadata": metadata}
+            data = self._bookmarks[key] = codec.encode(empty)
+        return data
 
 
 def refuse_watch(message: Message, error: StatusError) -> None:

@@ -37,7 +37,9 @@ _TEXTS: Final = frozenset(
     }
 )
 _NUMBERS: Final = frozenset({"gracePeriodSeconds", "limit", "timeoutSeconds"})
-_SWITCHES: Final = frozenset({"allowWatchBookmarks", "force", "orphanDependents", "watch"})
+_SWITCHES: Final = frozenset(
+    {"allowWatchBookmarks", "force", "orphanDependents", "sendInitialEvents", "watch"}
+)
 TRUE_TEXTS: Final = frozenset({"", "1", "t", "T", "true", "TRUE", "True"})
 FALSE_TEXTS: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 

@@ -43,6 +43,83 @@ def test_a_watch_without_version_begins_with_what_is_there(world: Any, make: Any
     assert world.watch("configmaps", "default", resourceVersion="0").events == [("ADDED", "a")]
 
 
+@pytest.mark.parametrize("version", [{}, {"resourceVersion": "0"}, {"resourceVersion": "1"}])
+def test_a_watch_that_sends_initial_events_says_when_it_has(
+    world: Any, make: Any, version: dict[str, str]
+) -> None:
+    world.do("create", "configmaps", "default", body=make.config_map("a"))
+    watch = world.watch(
+        "configmaps",
+        "default",
+        sendInitialEvents=True,
+        resourceVersionMatch="NotOlderThan",
+        allowWatchBookmarks=True,
+        **version,
+    )
+    end = world.memory.revision
+    world.do("create", "configmaps", "default", body=make.config_map("b"))
+    assert [(kind, revision) for kind, revision, _ in watch.raw][1] == ("BOOKMARK", end)
+    assert [kind for kind, _, _ in watch.raw] == ["ADDED", "BOOKMARK", "ADDED"]
+    bookmark = watch.objects[1]
+    assert bookmark["kind"] == "ConfigMap"
+    assert bookmark["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_initial_events_are_sent_or_not_as_the_client_asks(world: Any, make: Any) -> None:
+    world.do("create", "configmaps", "default", body=make.config_map("a"))
+    asked = {"resourceVersionMatch": "NotOlderThan"}
+    without = world.watch("configmaps", "default", sendInitialEvents=False, **asked)
+    unmarked = world.watch("configmaps", "default", sendInitialEvents=True, **asked)
+    world.do("create", "configmaps", "default", body=make.config_map("b"))
+    assert without.events == [("ADDED", "b")]
+    assert unmarked.events == [("ADDED", "a"), ("ADDED", "b")]
+
+
+def test_initial_events_are_not_older_than_the_version_that_is_asked_for(
+    world: Any, make: Any
+) -> None:
+    lagging = world.add_server()
+    world.run()
+    frozen = list(world.memory.watches)[1]
+    frozen.paused = True
+    first = world.do("create", "configmaps", "default", body=make.config_map("a"))
+    watch = world.watch(
+        "configmaps",
+        "default",
+        server=lagging,
+        resourceVersion=str(first.revision),
+        resourceVersionMatch="NotOlderThan",
+        sendInitialEvents=True,
+    )
+    assert watch.events == []
+    frozen.paused = False
+    world.do("create", "configmaps", "default", body=make.config_map("b"))
+    assert watch.events == [("ADDED", "a"), ("ADDED", "b")]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"sendInitialEvents": True}, "sendInitialEvents requires setting resourceVersionMatch"),
+        (
+            {"sendInitialEvents": False, "resourceVersionMatch": "Exact"},
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ),
+        (
+            {"resourceVersionMatch": "NotOlderThan"},
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        ),
+    ],
+)
+def test_options_of_a_watch_that_mean_nothing(
+    world: Any, options: dict[str, Any], text: str
+) -> None:
+    watch = world.watch("configmaps", "default", resourceVersion="1", **options)
+    ((kind, code, data),) = watch.raw
+    assert (kind, code) == ("ERROR", 422)
+    assert text in codec.decode_value(data)["message"]
+
+
 def test_a_watch_resumes_after_the_version_it_names(world: Any, make: Any) -> None:
     first = world.do("create", "configmaps", "default", body=make.config_map("a"))
     world.do("create", "configmaps", "default", body=make.config_map("b"))

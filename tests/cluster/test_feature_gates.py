@@ -76,7 +76,7 @@ def test_a_watch_may_ask_for_all_objects_only_with_watch_lists(on: bool) -> None
             cluster.client.watch(
                 "pods",
                 namespace=None,
-                options={"sendInitialEvents": True},
+                options={"sendInitialEvents": True, "resourceVersionMatch": "NotOlderThan"},
                 on_item=ends.append,
                 on_close=ends.append,
             )
