@@ -27,6 +27,7 @@ from k8sactors.client import Client
 from k8sactors.client.errors import error_in
 from k8sactors.gateway import paths, protobuf_body
 from k8sactors.gateway.access import Access, access_of, credentials_of
+from k8sactors.gateway.compression import packed_for
 from k8sactors.gateway.negotiation import (
     APPLY,
     JSON,
@@ -165,12 +166,14 @@ class Front:
         else:
             async with self._whole_lists:
                 code, kind, parts = await self._list_parts(exchange, request, who)
+        parts, headers = await packed_for(exchange, parts)
         size_bytes = sum(map(len, parts))
         if size_bytes <= WRITE_BYTES:
-            await exchange.respond(code, kind, b"".join(parts))
+            await exchange.respond(code, kind, b"".join(parts), headers)
             return
         length = b"%d" % size_bytes
-        await exchange.start(code, [(b"content-type", kind), (b"content-length", length)])
+        about = [(b"content-type", kind), (b"content-length", length)]
+        await exchange.start(code, [*about, *headers])
         for data in gathered(parts, WRITE_BYTES):
             await exchange.write(data)
         await exchange.end()
@@ -491,4 +494,5 @@ async def _respond(
     headers: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
     known = form_of(body, form)
-    await exchange.respond(code, content_type(known), encode(body, known), headers or ())
+    parts, packed = await packed_for(exchange, [encode(body, known)])
+    await exchange.respond(code, content_type(known), parts[0], [*(headers or ()), *packed])
