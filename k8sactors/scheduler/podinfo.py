@@ -23,6 +23,18 @@ __all__ = ["Group", "Place", "PodInfo", "PodParser", "QueuedPod", "Requirements"
 
 _MAX_INTERNED = 16_384
 
+# Sources of volumes that are somewhere, or that not every pod can have at the same time.
+_STORAGE = frozenset(
+    {
+        "awsElasticBlockStore",
+        "ephemeral",
+        "gcePersistentDisk",
+        "iscsi",
+        "persistentVolumeClaim",
+        "rbd",
+    }
+)
+
 # Namespace, labels, and whether the pod is being deleted.
 Group = tuple[str, tuple[tuple[str, str], ...], bool]
 
@@ -59,6 +71,8 @@ class Requirements:
     # None: nothing is said about other pods.
     pod_affinity: PodAffinity | None
     spread: SpreadConstraints | None
+    # Whether it has volumes that not every node can give it.
+    uses_storage: bool
 
 
 @attrs.define(eq=False)
@@ -171,6 +185,7 @@ class PodParser:
                 get("schedulingGates"),
                 get("hostNetwork"),
                 get("topologySpreadConstraints"),
+                _uses_storage(spec),
             )
         )
         found = self._interned.get(fingerprint)
@@ -205,4 +220,9 @@ def _parse_requirements(spec: Mapping[str, Any]) -> Requirements:
         scheduling_gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
         pod_affinity=PodAffinity.parse(spec.get("affinity")),
         spread=SpreadConstraints.parse(spec.get("topologySpreadConstraints")),
+        uses_storage=_uses_storage(spec),
     )
+
+
+def _uses_storage(spec: Mapping[str, Any]) -> bool:
+    return any(not _STORAGE.isdisjoint(volume) for volume in spec.get("volumes") or ())

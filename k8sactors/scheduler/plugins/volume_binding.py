@@ -8,7 +8,7 @@ bound, and the pod waits until the binder has finished with its claims.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -40,6 +40,7 @@ from k8sactors.scheduler.framework.interfaces import (
 )
 from k8sactors.scheduler.framework.status import Code, Status
 from k8sactors.scheduler.nodeinfo import NodeInfo
+from k8sactors.scheduler.pod_claims import claim_names, has_claims
 from k8sactors.scheduler.podinfo import PodInfo
 from k8sactors.scheduler.volume_choice import (
     BIND_CONFLICT,
@@ -96,23 +97,20 @@ class VolumeBinding(PreFilterPlugin, FilterPlugin, ReservePlugin, PreBindPlugin)
 
     def sign(self, pod: PodInfo) -> Hashable | None:
         """Pods with claims share nothing."""
-        volumes = pod.obj["spec"].get("volumes")
-        if volumes and next(_claim_names(pod), None) is not None:
-            return None
-        return pod.requirements
+        return None if pod.requirements.uses_storage else pod.requirements
 
     # Filter
 
     def pre_filter(self, state: CycleState, pod: PodInfo, cache: Cache) -> Status | None:
         """Read the claims; refuse the pod when one of them can be bound nowhere."""
         del cache
-        if self._claims is None or next(_claim_names(pod), None) is None:
+        if self._claims is None or not has_claims(pod):
             return _SKIP
         bound: list[BoundClaim] = []
         to_bind: list[ClaimToBind] = []
         immediate = False
         try:
-            for name, ephemeral in _claim_names(pod):
+            for name, ephemeral in claim_names(pod):
                 claim = self._claim(pod, name, ephemeral=ephemeral)
                 storage_class = self._class_of(claim)
                 if claim["spec"].get("volumeName") and BIND_COMPLETED in annotations_of(claim):
@@ -260,23 +258,13 @@ class VolumeBinding(PreFilterPlugin, FilterPlugin, ReservePlugin, PreBindPlugin)
         ClaimBinding(self.handle, self._claims, self._volumes, choice, pod, node, ended).start()
 
 
-def _claim_names(pod: PodInfo) -> Iterator[tuple[str, bool]]:
-    """The names of the claims of a pod, and whether each belongs to an ephemeral volume."""
-    for volume in pod.obj["spec"].get("volumes") or ():
-        claim = volume.get("persistentVolumeClaim")
-        if claim is not None:
-            yield claim["claimName"], False
-        elif volume.get("ephemeral") is not None:
-            yield f"{pod.name}-{volume['name']}", True
-
-
 def _is_of_pod(pod: PodInfo, _old: Any, claim: Object) -> bool:
     metadata = claim["metadata"]
     return metadata["namespace"] == pod.namespace and any(
-        name == metadata["name"] for name, _ in _claim_names(pod)
+        name == metadata["name"] for name, _ in claim_names(pod)
     )
 
 
 def _has_claims(_pod: PodInfo, gone: PodInfo, _new: Any) -> bool:
     """A pod that was being bound may have given volumes back."""
-    return next(_claim_names(gone), None) is not None
+    return has_claims(gone)
