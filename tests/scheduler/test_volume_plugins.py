@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.scheduler.builders import pod_object
 from tests.scheduler.control_plane import NAMESPACE, ControlPlane, full_nodes, with_control_plane
 
 Object = dict[str, Any]
@@ -115,6 +116,23 @@ def test_an_exclusive_claim_belongs_to_one_pod_of_the_cluster() -> None:
         await plane.finish("first")
         await trio.sleep(15)
         assert await plane.node_of("second") is not None
+
+    with_control_plane(body)
+
+
+def test_a_claim_of_the_same_name_in_another_namespace_is_another_one() -> None:
+    async def body(plane: ControlPlane) -> None:
+        await start(plane, n0="a")
+        await add_bound(plane, "own", mode="ReadWriteOncePod")
+        account = {"metadata": {"name": "default", "namespace": "kube-system"}}
+        await plane.client.create("serviceaccounts", account)
+        volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "own"}}]
+        other = pod_object("other", spec={"nodeName": "n0", "volumes": volumes})
+        other["metadata"] = {"name": "other", "namespace": "kube-system"}
+        await plane.client.create("pods", other)
+        await trio.sleep(1)
+        await add_pod(plane, "first", "own")
+        assert await plane.node_of("first") == "n0"
 
     with_control_plane(body)
 
