@@ -422,6 +422,13 @@ def service_unavailable(message: str) -> StatusError:
     return StatusError(503, "ServiceUnavailable", message)
 
 
+def too_large_version(message: str) -> StatusError:
+    """504: a revision was asked for that has not been reached."""
+    error = timeout(message, 1)
+    error.causes = (Cause("", "ResourceVersionTooLarge", "Too large resource version"),)
+    return error
+
+
 def timeout(message: str, retry_after_seconds: int = 0) -> StatusError:
     """504: the request was not finished in time; its outcome may be unknown."""
     return StatusError(

@@ -19,6 +19,7 @@ from k8sactors.api.user import UserInfo
 from k8sactors.apiserver.environment import Environment
 from k8sactors.apiserver.errors import (
     CompactedError,
+    FutureRevisionError,
     StoreError,
     StoreUnavailableError,
     UnknownOutcomeError,
@@ -225,6 +226,8 @@ def status_of(error: StoreError) -> StatusError:
             "The provided continue parameter is too old to display a consistent list result. "
             "You can start a new list without the continue parameter."
         )
+    if isinstance(error, FutureRevisionError):
+        return errors.too_large_version("Too large resource version")
     if isinstance(error, StoreUnavailableError):
         return errors.service_unavailable(f"the store is not available: {error}")
     return errors.internal_error(str(error))

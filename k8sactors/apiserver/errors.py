@@ -5,7 +5,8 @@ ApiServerError
 ├── StoreError               the store did not do what it was asked
 │   ├── StoreUnavailableError    no member answers; the request was certainly not carried out
 │   ├── UnknownOutcomeError      the write may or may not have been carried out
-│   └── CompactedError           the revision asked for is no longer kept
+│   ├── CompactedError           the revision asked for is no longer kept
+│   └── FutureRevisionError      the revision asked for has not been reached
 ├── AuthorizationConfigurationError  authorizers that are described badly
 ├── AuditPolicyError         an audit policy that is malformed
 ├── InvalidTokenError        a token, or a key for tokens, that is good for nothing
@@ -44,6 +45,10 @@ class CompactedError(StoreError):
     def __init__(self, compact_revision: int) -> None:
         super().__init__("mvcc: required revision has been compacted")
         self.compact_revision = compact_revision
+
+
+class FutureRevisionError(StoreError):
+    """The revision that was asked for has not been reached."""
 
 
 class InvalidTokenError(ApiServerError):

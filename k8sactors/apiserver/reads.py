@@ -17,7 +17,7 @@ import msgpack
 
 from k8sactors.api import errors, selectors
 from k8sactors.api.effects import KeyState
-from k8sactors.api.errors import Cause, SelectorError, StatusError
+from k8sactors.api.errors import SelectorError, StatusError
 from k8sactors.apiserver.call import Call
 from k8sactors.apiserver.entries import METADATA_LABELS, Entry
 from k8sactors.apiserver.feed import Feed
@@ -137,11 +137,9 @@ class Reads:
             return errors.too_many_requests(
                 f"storage is (re)initializing: {self.feed.last_error}", 1
             )
-        error = errors.timeout(
-            f"Too large resource version: {revision}, current: {self.feed.revision}", 1
+        return errors.too_large_version(
+            f"Too large resource version: {revision}, current: {self.feed.revision}"
         )
-        error.causes = (Cause("", "ResourceVersionTooLarge", "Too large resource version"),)
-        return error
 
     def _answer_list(self, call: Call, scope: Scope) -> None:
         entries = call.resource.cache.select(scope)

@@ -14,6 +14,7 @@ from k8sactors.api.effects import Guard, KeyState, Write
 from k8sactors.apiserver.config import APIServerConfig
 from k8sactors.apiserver.errors import (
     CompactedError,
+    FutureRevisionError,
     StoreError,
     StoreUnavailableError,
     UnknownOutcomeError,
@@ -218,6 +219,8 @@ def translated(error: Exception) -> StoreError:
     if isinstance(error, raft_errors.StoreError):
         if error.message == raft_errors.COMPACTED.message:
             return CompactedError(0)
+        if error.message == raft_errors.FUTURE_REVISION.message:
+            return FutureRevisionError(str(error))
         if error.code == raft_errors.UNAVAILABLE:
             return StoreUnavailableError(str(error))
     return StoreError(str(error))

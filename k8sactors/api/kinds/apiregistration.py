@@ -11,7 +11,9 @@ from k8sactors.api.kind import Kind, Served
 
 def _service(service: Mapping[str, Any], _now_ns: int) -> str:
     reference = value_at(service, "spec.service")
-    return "Local" if reference is None else f"{reference['namespace']}/{reference['name']}"
+    if reference is None:
+        return "Local"
+    return f"{reference.get('namespace', '')}/{reference.get('name', '')}"
 
 
 def _available(service: Mapping[str, Any], _now_ns: int) -> str:

@@ -104,6 +104,7 @@ KINDS = (
         served=(Served("networking.k8s.io", "v1"),),
         namespaced=False,
         short_names=("ip",),
+        check=network_validation.check_ip_address,
     ),
     Kind(
         kind="ServiceCIDR",
@@ -116,5 +117,7 @@ KINDS = (
         served=(Served("networking.k8s.io", "v1"),),
         namespaced=False,
         subresources=("status",),
+        check=network_validation.check_service_cidr,
+        check_update=network_validation.check_service_cidr_update,
     ),
 )

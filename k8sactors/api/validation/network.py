@@ -21,6 +21,7 @@ _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _AFFINITIES = ("ClientIP", "None")
 _AFFINITY_TIMEOUT_MAX_SECONDS = 86_400
 _TRAFFIC = ("Cluster", "Local")
+_FAMILIES = 2
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _NODE_PORT_TYPES = {"NodePort", "LoadBalancer"}
 
@@ -40,8 +41,9 @@ def _check_service_port(port: Object, at: str, causes: Causes, *, needs_name: bo
     elif protocol not in PROTOCOLS:
         causes.append(not_supported(f"{at}.protocol", protocol, PROTOCOLS))
     target = port.get("targetPort")
-    if isinstance(target, int):
-        if not names.is_port(target):
+    if isinstance(target, int | float):
+        # JSON has one kind of number: 80.0 is no port, as in Go.
+        if isinstance(target, float) or not names.is_port(target):
             causes.append(invalid(f"{at}.targetPort", target, names.PORT_MESSAGE))
     elif target:
         for complaint in names.port_name(target):
@@ -293,3 +295,42 @@ def check_network_policy(obj: Object, causes: Causes) -> None:
         if kind not in {"Ingress", "Egress"}:
             field = f"spec.policyTypes[{index}]"
             causes.append(not_supported(field, kind, ("Egress", "Ingress")))
+
+
+def check_service_cidr(obj: Object, causes: Causes) -> None:
+    """A ServiceCIDR: one range, or one of each family."""
+    cidrs = (obj.get("spec") or {}).get("cidrs") or []
+    if not cidrs:
+        causes.append(required("spec.cidrs", "at least one CIDR required"))
+    families: dict[int, None] = {}
+    for index, text in enumerate(cidrs):
+        network = names.network(text)
+        if network is None:
+            causes.append(invalid(f"spec.cidrs[{index}]", text, names.CIDR_MESSAGE))
+        else:
+            families[network.version] = None
+    if len(cidrs) > _FAMILIES:
+        causes.append(invalid("spec.cidrs", cidrs, "may only hold up to 2 values"))
+    elif len(cidrs) == _FAMILIES and len(families) == 1:
+        detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24"
+        causes.append(invalid("spec.cidrs", cidrs, f"{detail} and 2001:db8::/64"))
+
+
+def check_service_cidr_update(old: Object, new: Object, causes: Causes) -> None:
+    """Its ranges stay."""
+    if (old.get("spec") or {}).get("cidrs") != (new.get("spec") or {}).get("cidrs"):
+        causes.append(invalid("spec.cidrs", (new.get("spec") or {}).get("cidrs"), IMMUTABLE))
+
+
+def check_ip_address(obj: Object, causes: Causes) -> None:
+    """An IPAddress: its name is the address, and it says whose it is."""
+    name = obj["metadata"].get("name") or ""
+    if not names.is_ip(name):
+        causes.append(invalid("metadata.name", name, names.IP_MESSAGE))
+    parent = (obj.get("spec") or {}).get("parentRef")
+    if parent is None:
+        causes.append(required("spec.parentRef"))
+        return
+    for field in ("resource", "name"):
+        if not parent.get(field):
+            causes.append(required(f"spec.parentRef.{field}"))
